@@ -1,0 +1,197 @@
+"""Every error that Stadtbus raises on purpose.
+
+Classes are split by what the caller should do. Each carries a stable code, what went wrong, where,
+what to do about it, and whether the same call may succeed later. The command line turns them into
+one paragraph and an exit code; nothing that a user can cause ends in a traceback.
+"""
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import ClassVar
+
+
+class BusError(Exception):
+    """Root of every error raised on purpose.
+
+    Args:
+        what: what went wrong, lower case, without a full stop.
+        where: the place: a file, an address, a topic and offset, a field's path.
+        remedy: what to do about it.
+    """
+
+    code: ClassVar[str] = "BUS-0001"
+    retriable: ClassVar[bool] = False
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, what: str, *, where: str = "", remedy: str = "") -> None:
+        self.what, self.where, self.remedy = what, where, remedy
+        super().__init__(what)
+
+    def __str__(self) -> str:
+        place = f"{self.where}: " if self.where else ""
+        advice = f"; {self.remedy}" if self.remedy else ""
+        return f"{place}{self.what}{advice}"
+
+
+class InvalidSettings(BusError):
+    """A setting, flag or configuration file that cannot be used."""
+
+    code = "BUS-0100"
+    exit_code = 2
+
+
+class InvalidContract(BusError):
+    """A contract folder, contract.yaml or example that breaks a rule of contracts."""
+
+    code = "BUS-0200"
+    exit_code = 2
+
+
+class InvalidSchema(BusError):
+    """A schema that is no Avro, or that goes past the limits for schemas."""
+
+    code = "BUS-0201"
+    exit_code = 2
+
+
+class IncompatibleSchema(BusError):
+    """A schema that breaks a promise made to those who read or write already.
+
+    Args:
+        subject: the registry's subject.
+        level: the compatibility level in force.
+        problems: one sentence for each broken promise.
+    """
+
+    code = "BUS-0202"
+    exit_code = 3
+
+    def __init__(self, subject: str, level: str, problems: Sequence[str]) -> None:
+        self.subject, self.level, self.problems = subject, level, tuple(problems)
+        super().__init__(
+            f"{subject} is {level}, but {'; '.join(problems)}",
+            remedy="keep what readers rely on, or give what you add or remove a default",
+        )
+
+
+class InvalidEvent(BusError):
+    """Data, key or envelope that does not keep to the contract; nothing was sent."""
+
+    code = "BUS-0300"
+    exit_code = 2
+
+
+class UndecodableEvent(BusError):
+    """Bytes read from a topic that are no event: bad frame, envelope, schema id or Avro.
+
+    Args:
+        what: what is wrong with the bytes.
+        reason: a stable word for counting, such as ``bad-frame``.
+    """
+
+    code = "BUS-0301"
+    exit_code = 7
+
+    def __init__(self, what: str, *, reason: str, where: str = "", remedy: str = "") -> None:
+        self.reason = reason
+        super().__init__(what, where=where, remedy=remedy)
+
+
+class BadEvent(BusError):
+    """Raised by a subscriber's handler: this event is wrong, set it aside and go on."""
+
+    code = "BUS-0302"
+    exit_code = 7
+
+
+class EventTooLarge(BusError):
+    """An event, or a batch that cannot be split further, above the engine's limit."""
+
+    code = "BUS-0303"
+    exit_code = 2
+
+
+class BusUnavailable(BusError):
+    """The engine or the registry cannot be reached, or cannot serve just now."""
+
+    code = "BUS-0400"
+    retriable = True
+    exit_code = 4
+
+
+class OutcomeUnknown(BusUnavailable):
+    """No answer came in time: what was sent may or may not be there."""
+
+    code = "BUS-0401"
+
+
+class StorageFull(BusUnavailable):
+    """The engine's disk is full; it serves readers and takes events again once there is space."""
+
+    code = "BUS-0402"
+
+
+class NotAuthenticated(BusError):
+    """The engine does not accept these credentials."""
+
+    code = "BUS-0500"
+    exit_code = 5
+
+
+class NotAuthorised(BusError):
+    """The engine knows who asks, and says no."""
+
+    code = "BUS-0501"
+    exit_code = 5
+
+
+class NotFound(BusError):
+    """A topic, subject, schema, contract or group that does not exist."""
+
+    code = "BUS-0600"
+    exit_code = 6
+
+
+class PositionLost(BusError):
+    """A subscriber's position lies outside what the topic still holds."""
+
+    code = "BUS-0700"
+    exit_code = 1
+
+
+class Conflict(BusError):
+    """Somebody else changed the same thing first, or holds what was asked for."""
+
+    code = "BUS-0701"
+    exit_code = 1
+
+
+class StorageInUse(BusError):
+    """Another process has the data directory open."""
+
+    code = "BUS-0800"
+    exit_code = 1
+
+
+class StorageUnusable(BusError):
+    """The data directory cannot be used: not writable, damaged, or of a newer version."""
+
+    code = "BUS-0801"
+    exit_code = 1
+
+
+class AddressInUse(BusError):
+    """A listener's address is taken, or is none of this machine's."""
+
+    code = "BUS-0802"
+    exit_code = 2
+
+
+def nearest(given: str, known: Sequence[str]) -> str:
+    """Return ``did you mean "x"?`` for the known name nearest to the given one.
+
+    When none is near, all the known names are listed instead.
+    """
+    if matches := get_close_matches(given, known, n=1):
+        return f'did you mean "{matches[0]}"?'
+    return f"known are {', '.join(sorted(known))}"

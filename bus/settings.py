@@ -1,0 +1,296 @@
+"""All configuration in one place: flags > STADTBUS_* > stadtbus.toml > defaults.
+
+Environment variables are named after the setting's path, with two underscores for each dot:
+``broker.listen`` is ``STADTBUS_BROKER__LISTEN``. An unknown name is refused with the nearest known
+one. Secrets come from files, never from flags.
+"""
+
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from bus.errors import InvalidSettings, nearest
+
+PREFIX = "STADTBUS_"
+FILE = "stadtbus.toml"
+
+Role = Literal["broker", "registry"]
+ROLES: tuple[Role, ...] = ("broker", "registry")
+
+
+class Address(BaseModel):
+    """A host and a TCP port, written ``host:port``; IPv6 hosts stand in brackets."""
+
+    model_config = ConfigDict(frozen=True)
+
+    host: str
+    port: int = Field(ge=0, le=65535)
+
+    @classmethod
+    def parse(cls, text: str) -> "Address":
+        """Read ``host:port``.
+
+        Raises:
+            ValueError: there is no host, or the port is not a number from 0 to 65535.
+        """
+        host, colon, port = text.rpartition(":")
+        if not colon or not host or not port.isdecimal() or int(port) > 65535:
+            raise ValueError(f'"{text}" is not host:port with a port from 0 to 65535')
+        return cls(host=host.strip("[]"), port=int(port))
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def _addresses(value: Any) -> Any:
+    return Address.parse(value) if isinstance(value, str) else value
+
+
+class Section(BaseModel):
+    """A group of settings; unknown names are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class BrokerSettings(Section):
+    """The embedded broker."""
+
+    listen: Address = Field(
+        default=Address(host="127.0.0.1", port=9092),
+        description="where the embedded broker listens; loopback only, as it has no security yet",
+    )
+    advertise: Address | None = Field(
+        default=None,
+        description="the address that clients are told to connect to; the listener's own if unset",
+    )
+    max_frame_bytes: int = Field(
+        default=100 * 2**20, ge=2**20, description="largest request that is read, in bytes"
+    )
+    max_batch_bytes: int = Field(
+        default=1_048_588,
+        ge=1024,
+        description="largest record batch of a topic without max.message.bytes, in bytes",
+    )
+    max_connections: int = Field(default=2000, ge=1, description="open connections in all")
+    fetch_max_bytes: int = Field(
+        default=4 * 2**20, ge=2**16, description="largest answer to one fetch, in bytes"
+    )
+    tail_cache_bytes: int = Field(
+        default=64 * 2**20, ge=0, description="newest batches kept in memory, in bytes"
+    )
+    min_free_bytes: int = Field(
+        default=64 * 2**20,
+        ge=0,
+        description="free disk space below which publishers get a retriable error, in bytes",
+    )
+
+    _parse = field_validator("listen", "advertise", mode="before")(_addresses)
+
+
+class RegistrySettings(Section):
+    """The schema registry."""
+
+    listen: Address = Field(
+        default=Address(host="127.0.0.1", port=8081),
+        description="where the registry role listens; loopback only, as it has no security yet",
+    )
+    url: str = Field(
+        default="http://127.0.0.1:8081",
+        description="where publishers, subscribers and commands find the registry",
+    )
+
+    _parse = field_validator("listen", mode="before")(_addresses)
+
+
+class OpsSettings(Section):
+    """Metrics and health."""
+
+    listen: Address = Field(
+        default=Address(host="127.0.0.1", port=9464),
+        description="where /metrics, /healthz and /readyz are; loopback only",
+    )
+
+    _parse = field_validator("listen", mode="before")(_addresses)
+
+
+class KafkaSettings(Section):
+    """How clients reach the engine, embedded or Apache Kafka."""
+
+    bootstrap: str = Field(
+        default="127.0.0.1:9092", description="the engine's addresses, host:port, comma separated"
+    )
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        default="PLAINTEXT", description="Kafka's name for TLS and login on this connection"
+    )
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        default="SCRAM-SHA-512", description="how to log in where security_protocol says SASL"
+    )
+    username: str | None = Field(default=None, description="the user to log in as")
+    password_file: Path | None = Field(
+        default=None, description="a file whose first line is the password"
+    )
+    ca_file: Path | None = Field(
+        default=None, description="certificates (PEM) that the engine's certificate must lead to"
+    )
+    certificate_file: Path | None = Field(
+        default=None, description="our own certificate (PEM), for engines that ask for one"
+    )
+    key_file: Path | None = Field(default=None, description="the key (PEM) of our certificate")
+
+    @field_validator("bootstrap")
+    @classmethod
+    def _each_is_an_address(cls, value: str) -> str:
+        return ",".join(str(Address.parse(part.strip())) for part in value.split(","))
+
+
+class Settings(BaseSettings):
+    """Everything that can be set."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        validate_default=True,
+    )
+
+    data: Path = Field(
+        default=Path("stadtbus-data"), description="the folder that holds all that the node keeps"
+    )
+    cache: Path | None = Field(
+        default=None,
+        description="the folder where clients keep schemas, so that a registry that is down stops "
+        "nobody; none if unset",
+    )
+    contracts: Path | None = Field(
+        default=None,
+        description="the folder of contracts that the registry puts in force when it starts; "
+        "those that are shipped if unset",
+    )
+    broker: BrokerSettings = BrokerSettings()
+    registry: RegistrySettings = RegistrySettings()
+    ops: OpsSettings = OpsSettings()
+    kafka: KafkaSettings = KafkaSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take values from `load` only, which has settled who wins and refused what is unknown."""
+        return (init_settings,)
+
+
+def names(model: type[BaseModel] = Settings, prefix: str = "") -> Iterator[str]:
+    """Yield the path of every setting, such as ``broker.listen``."""
+    for name, field in model.model_fields.items():
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, Section):
+            yield from names(inner, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}"
+
+
+def load(
+    flags: Mapping[str, Any] | None = None,
+    *,
+    environ: Mapping[str, str] | None = None,
+    directory: Path | None = None,
+) -> Settings:
+    """Return the settings in force.
+
+    Args:
+        flags: values by path (``{"broker.listen": "127.0.0.1:0"}``); None values are left out.
+        environ: the environment; the process's own if None.
+        directory: where stadtbus.toml is looked for; the working directory if None.
+
+    Raises:
+        InvalidSettings: a name is unknown or a value cannot be used.
+    """
+    given: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+    for origin, values in (
+        (FILE, _from_file(directory or Path.cwd())),
+        ("environment", _from_environment(os.environ if environ is None else environ)),
+        ("flags", {k: v for k, v in (flags or {}).items() if v is not None}),
+    ):
+        for path, value in values.items():
+            given[path] = value
+            sources[path] = origin
+    _refuse_unknown(sources)
+    try:
+        return Settings(**_nested(given))
+    except ValidationError as error:
+        first = error.errors()[0]
+        path = ".".join(str(part) for part in first["loc"])
+        reason = first["msg"].removeprefix("Value error, ")
+        raise InvalidSettings(reason, where=_place(path, sources.get(path, "default"))) from error
+
+
+def variable(path: str) -> str:
+    """Return the environment variable of a setting's path."""
+    return PREFIX + path.upper().replace(".", "__")
+
+
+def _from_file(directory: Path) -> dict[str, Any]:
+    file = directory / FILE
+    try:
+        text = file.read_text(encoding="utf-8")
+        return dict(_flat(tomllib.loads(text)))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise InvalidSettings(f"cannot be read: {error}", where=str(file)) from error
+
+
+def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in table.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    return {
+        name.removeprefix(PREFIX).lower().replace("__", "."): value
+        for name, value in environ.items()
+        if name.startswith(PREFIX)
+    }
+
+
+def _refuse_unknown(sources: Mapping[str, str]) -> None:
+    known = list(names())
+    for path, origin in sources.items():
+        if path in known:
+            continue
+        given, choices = path, known
+        if origin == "environment":
+            given, choices = variable(path), [variable(name) for name in known]
+        raise InvalidSettings(
+            f'unknown setting "{given}"', where=origin, remedy=nearest(given, choices)
+        )
+
+
+def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:
+    tree: dict[str, Any] = {}
+    for path, value in flat.items():
+        *parents, last = path.split(".")
+        node = tree
+        for parent in parents:
+            node = node.setdefault(parent, {})
+        node[last] = value
+    return tree
+
+
+def _place(path: str, origin: str) -> str:
+    return variable(path) if origin == "environment" else f"{path} ({origin})"

@@ -1,0 +1,151 @@
+"""The metrics of one process, and its log.
+
+Names follow the Prometheus conventions: one prefix, base units, ``_total`` for counters. Labels are
+topics, groups and APIs: their number is bounded by what an operator has created. No key, no name of
+a person and no payload is ever a label.
+"""
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+LATENCIES = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+
+
+class Telemetry:
+    """The metrics of one process; passed to whoever counts something."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "stadtbus_requests_total",
+            "Requests to the embedded broker, by API and outcome (ok, error).",
+            ["api", "outcome"],
+            registry=self.registry,
+        )
+        self.request_duration = Histogram(
+            "stadtbus_request_duration_seconds",
+            "Time from a request's arrival at the embedded broker to its answer, by API; a fetch "
+            "counts only the time that it was worked on, not the time that it waited for records.",
+            ["api"],
+            buckets=LATENCIES,
+            registry=self.registry,
+        )
+        self.connections = Gauge(
+            "stadtbus_connections", "Open connections to the broker.", registry=self.registry
+        )
+        self.produced_records = Counter(
+            "stadtbus_produced_records_total",
+            "Records that the broker has stored and acknowledged, by topic.",
+            ["topic"],
+            registry=self.registry,
+        )
+        self.produced_bytes = Counter(
+            "stadtbus_produced_bytes_total",
+            "Bytes of the record batches that the broker has stored, by topic.",
+            ["topic"],
+            registry=self.registry,
+        )
+        self.fetched_records = Counter(
+            "stadtbus_fetched_records_total",
+            "Records handed to consumers by the broker, by topic.",
+            ["topic"],
+            registry=self.registry,
+        )
+        self.fetched_bytes = Counter(
+            "stadtbus_fetched_bytes_total",
+            "Bytes of the record batches handed to consumers, by topic.",
+            ["topic"],
+            registry=self.registry,
+        )
+        self.storage_size = Gauge(
+            "stadtbus_storage_size_bytes",
+            "Bytes that the broker's database and its write-ahead log take on disk.",
+            registry=self.registry,
+        )
+        self.storage_free = Gauge(
+            "stadtbus_storage_free_bytes",
+            "Bytes free on the disk of the broker's database.",
+            registry=self.registry,
+        )
+        self.commit_duration = Histogram(
+            "stadtbus_commit_duration_seconds",
+            "Time of one synced commit of the broker's database.",
+            buckets=LATENCIES,
+            registry=self.registry,
+        )
+        self.registry_requests = Counter(
+            "stadtbus_registry_requests_total",
+            "Requests to the schema registry, by method and HTTP status.",
+            ["method", "status"],
+            registry=self.registry,
+        )
+        self.registry_request_duration = Histogram(
+            "stadtbus_registry_request_duration_seconds",
+            "Time that the schema registry took to answer, by method.",
+            ["method"],
+            buckets=LATENCIES,
+            registry=self.registry,
+        )
+        self.schema_rejections = Counter(
+            "stadtbus_schema_rejections_total",
+            "Schemas that the registry refused as incompatible, by subject.",
+            ["subject"],
+            registry=self.registry,
+        )
+        self.lag_records = Gauge(
+            "stadtbus_consumer_group_lag_records",
+            "Records that a consumer group has not committed yet, by group and topic.",
+            ["group", "topic"],
+            registry=self.registry,
+        )
+        self.lag_seconds = Gauge(
+            "stadtbus_consumer_group_lag_seconds",
+            "Age of the first record that a consumer group has not committed; 0 when there is "
+            "none.",
+            ["group", "topic"],
+            registry=self.registry,
+        )
+        self.dead_letters = Gauge(
+            "stadtbus_dead_letter_records",
+            "Events that were set aside, by the dead letter topic that holds them.",
+            ["topic"],
+            registry=self.registry,
+        )
+
+    def exposition(self) -> bytes:
+        """Return all metrics in Prometheus' text format."""
+        return generate_latest(self.registry)
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line, for a log that a machine collects.
+
+    JSON escapes control characters, so no logged value can forge a line.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record as one line of JSON."""
+        line = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False)
+
+
+def configure_logging(level: int = logging.INFO) -> None:
+    """Log to standard error: plain sentences on a terminal, JSON lines elsewhere."""
+    handler = logging.StreamHandler(sys.stderr)
+    if not sys.stderr.isatty():
+        handler.setFormatter(JsonLines())
+    else:
+        handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    logging.getLogger("bus").setLevel(level)
