@@ -8,6 +8,7 @@ one. Secrets come from files, never from flags.
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal
 
@@ -42,6 +43,14 @@ class Address(BaseModel):
         if not colon or not host or not port.isdecimal() or int(port) > 65535:
             raise ValueError(f'"{text}" is not host:port with a port from 0 to 65535')
         return cls(host=host.strip("[]"), port=int(port))
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach the address."""
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
