@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from bus.errors import InvalidSettings, nearest
 
@@ -157,16 +156,8 @@ class KafkaSettings(Section):
         return ",".join(str(Address.parse(part.strip())) for part in value.split(","))
 
 
-class Settings(BaseSettings):
+class Settings(Section):
     """Everything that can be set."""
-
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX,
-        env_nested_delimiter="__",
-        extra="forbid",
-        frozen=True,
-        validate_default=True,
-    )
 
     data: Path = Field(
         default=Path("stadtbus-data"), description="the folder that holds all that the node keeps"
@@ -185,18 +176,6 @@ class Settings(BaseSettings):
     registry: RegistrySettings = RegistrySettings()
     ops: OpsSettings = OpsSettings()
     kafka: KafkaSettings = KafkaSettings()
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Take values from `load` only, which has settled who wins and refused what is unknown."""
-        return (init_settings,)
 
 
 def names(model: type[BaseModel] = Settings, prefix: str = "") -> Iterator[str]:
