@@ -111,6 +111,13 @@ class EventTooLarge(BusError):
     exit_code = 2
 
 
+class InvalidInput(BusError):
+    """A file given to a program that it cannot use: its encoding, columns, a line or a value."""
+
+    code = "BUS-0304"
+    exit_code = 2
+
+
 class BusUnavailable(BusError):
     """The engine or the registry cannot be reached, or cannot serve just now."""
 
