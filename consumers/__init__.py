@@ -1,0 +1,1 @@
+"""Programs that subscribe; each is started by itself, ``python -m consumers.<name>``."""

@@ -1,0 +1,1 @@
+"""Programs that publish; each is started by itself, ``python -m producers.<name>``."""

@@ -1,0 +1,1 @@
+"""Publishes what changed in an address register since its last snapshot."""
