@@ -116,6 +116,15 @@ class Telemetry:
             registry=self.registry,
         )
 
+    def labels(self) -> dict[str, tuple[str, ...]]:
+        """Return the label names of each metric, by the metric's name without its suffix."""
+        return {
+            described.name: tuple(metric._labelnames)  # noqa: SLF001  # there is no public way
+            for metric in vars(self).values()
+            if isinstance(metric, Counter | Gauge | Histogram)
+            for described in metric.describe()
+        }
+
     def exposition(self) -> bytes:
         """Return all metrics in Prometheus' text format."""
         return generate_latest(self.registry)

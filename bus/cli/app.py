@@ -1,0 +1,46 @@
+"""The `stadtbus` command: its nouns and verbs."""
+
+from typing import Annotated
+
+import typer
+
+from bus import __version__
+from bus.cli import contract, dead, group, schema, topic
+from bus.cli.demo import demo
+from bus.cli.doctor import doctor
+from bus.cli.publish import publish
+from bus.cli.serve import serve
+from bus.cli.tail import tail
+
+app = typer.Typer(
+    name="stadtbus",
+    help="The event bus that lets cities talk to each other.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(demo)
+app.command()(serve)
+app.command()(publish)
+app.command()(tail)
+app.add_typer(topic.app, name="topic")
+app.add_typer(contract.app, name="contract")
+app.add_typer(schema.app, name="schema")
+app.add_typer(group.app, name="group")
+app.add_typer(dead.app, name="dead")
+app.command()(doctor)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"stadtbus {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[  # its callback has done all
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Say which version."),
+    ] = False,
+) -> None: ...

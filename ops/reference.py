@@ -1,0 +1,109 @@
+"""Writes the reference pages that are made from the code: settings and metrics.
+
+    python -m ops.reference          # write docs/settings.md and docs/metrics.md
+
+A test holds both up to date.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import get_args
+
+from prometheus_client import Metric
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from bus.settings import Section, Settings, variable
+from bus.telemetry import Telemetry
+
+DOCS = Path(__file__).parents[1] / "docs"
+
+SETTINGS_HEAD = """# Settings
+
+Each setting has one name. It can be given as a flag of the command that uses it, as an environment
+variable, or in `stadtbus.toml` in the working directory; the first of these that is there wins, and
+the default comes last. A name that does not exist is refused, with the nearest one that does.
+
+In `stadtbus.toml` the part before the dot is a table:
+
+```toml
+data = "/var/lib/stadtbus"
+
+[broker]
+listen = "127.0.0.1:9092"
+```
+
+Secrets are read from files, never from flags or variables.
+
+| setting | environment variable | default | what it is |
+| --- | --- | --- | --- |
+"""
+
+METRICS_HEAD = """# Metrics
+
+`/metrics` on the ops address (`ops.listen`) answers in Prometheus' text format. Names have the
+prefix `stadtbus_` and base units. Labels are topics, groups, subjects, APIs and outcomes: their
+number is bounded by what an operator has created. No key, no name of a person and no payload is
+ever a label.
+
+Lag, dead letters and whatever else only a reading of the bus can tell are measured every five
+seconds by the node that runs the registry. Lag in seconds is the age of the first event that a
+group has not committed: it is 0 when there is none, does not grow on an idle topic, and is absent
+for a group that has never committed.
+
+| metric | type | labels | what it counts |
+| --- | --- | --- | --- |
+"""
+
+
+def settings_page() -> str:
+    """Return docs/settings.md."""
+    return SETTINGS_HEAD + "".join(_settings_rows(Settings, ""))
+
+
+def _settings_rows(model: type[BaseModel], prefix: str) -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, Section):
+            yield from _settings_rows(inner, f"{prefix}{name}.")
+        else:
+            path = f"{prefix}{name}"
+            yield (f"| `{path}` | `{variable(path)}` | {_default(field)} | {field.description} |\n")
+
+
+def _default(field: FieldInfo) -> str:
+    if field.default is None:
+        return "unset"
+    choices = get_args(field.annotation)
+    others = [c for c in choices if isinstance(c, str) and c != field.default]
+    extra = f" (or {', '.join(others)})" if others else ""
+    return f"`{field.default}`{extra}"
+
+
+def metrics_page() -> str:
+    """Return docs/metrics.md."""
+    telemetry = Telemetry()
+    names = telemetry.labels()
+    rows = (
+        f"| `{_exposed(metric)}` | {metric.type} | {', '.join(names[metric.name]) or '-'} "
+        f"| {metric.documentation} |\n"
+        for metric in telemetry.registry.collect()
+    )
+    return METRICS_HEAD + "".join(sorted(rows))
+
+
+def _exposed(metric: Metric) -> str:
+    return f"{metric.name}_total" if metric.type == "counter" else metric.name
+
+
+PAGES = {"settings.md": settings_page, "metrics.md": metrics_page}
+
+
+def main() -> None:
+    """Write the pages."""
+    for name, page in PAGES.items():
+        (DOCS / name).write_text(page(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
