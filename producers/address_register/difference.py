@@ -39,10 +39,13 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One address before and after; nothing before if it is new, nothing after if it is gone."""
+    """An address, by its id, before and after.
+
+    There is nothing before if it is new, and nothing after if it is gone.
+    """
 
     kind: Kind
-    id: str
+    address: str
     before: Row | None
     after: Row | None
 
@@ -63,17 +66,18 @@ def difference(
     """
     now = {row.location for row in rows}
     then = {row.location for row in known.values()}
-    gone = {id: row for id, row in known.items() if row.location not in now}
+    gone = {key: row for key, row in known.items() if row.location not in now}
     new = {row.location: row for row in rows if row.location not in then}
     changes: list[Change] = []
-    for kind, rule in (
-        (Kind.RENAMED, lambda: _renamed(known, rows, gone, new)),
-        (Kind.REASSIGNED, lambda: _one_to_one(_sans_postcode, gone, new.values())),
-        (Kind.RENUMBERED, lambda: _one_to_one(_sans_number, gone, new.values())),
-    ):
-        for id, row in list(rule()):
-            changes.append(Change(kind, id, gone.pop(id), new.pop(row.location)))
-    changes += (Change(Kind.WITHDRAWN, id, row, None) for id, row in gone.items())
+
+    def pair(kind: Kind, pairs: Iterable[Pair]) -> None:
+        for key, row in tuple(pairs):
+            changes.append(Change(kind, key, gone.pop(key), new.pop(row.location)))
+
+    pair(Kind.RENAMED, _renamed(known, rows, gone, new))
+    pair(Kind.REASSIGNED, _one_to_one(_sans_postcode, gone, new.values()))
+    pair(Kind.RENUMBERED, _one_to_one(_sans_number, gone, new.values()))
+    changes += (Change(Kind.WITHDRAWN, key, row, None) for key, row in gone.items())
     changes += (Change(Kind.REGISTERED, identify(at), None, row) for at, row in new.items())
     return tuple(changes)
 
@@ -83,9 +87,9 @@ def apply(changes: Iterable[Change], known: Known) -> dict[str, Row]:
     after = dict(known)
     for change in changes:
         if change.after is None:
-            del after[change.id]
+            del after[change.address]
         else:
-            after[change.id] = change.after
+            after[change.address] = change.after
     return after
 
 
@@ -108,15 +112,13 @@ def _street(row: Row) -> tuple[str, str]:
     return row.location.street, row.location.place
 
 
-def _one_to_one(
-    key: Callable[[Row], Hashable], gone: Known, new: Iterable[Row]
-) -> Iterator[Pair]:
+def _one_to_one(key: Callable[[Row], Hashable], gone: Known, new: Iterable[Row]) -> Iterator[Pair]:
     """Pair what is gone with what is new where a key occurs exactly once on both sides."""
     arrived = _grouped(new, key)
     for where, left in _grouped(gone.items(), lambda pair: key(pair[1])).items():
         match left, arrived.get(where, []):
-            case [(id, _)], [row]:
-                yield id, row
+            case [(address, _)], [row]:
+                yield address, row
 
 
 def _renamed(
@@ -125,13 +127,13 @@ def _renamed(
     """Pair the addresses of streets that went as a whole with those of streets that came."""
     then = {_street(row) for row in known.values()}
     now = {_street(row) for row in rows}
-    went = _by_outline(((id, row) for id, row in gone.items() if _street(row) not in now))
-    came = _by_outline((("", row) for row in new.values() if _street(row) not in then))
+    went = _by_outline(((key, row) for key, row in gone.items() if _street(row) not in now))
+    came = _by_outline(("", row) for row in new.values() if _street(row) not in then)
     for outline, streets in went.items():
         match streets, came.get(outline, []):
             case [old], [young]:
                 after = {_sans_street(row): row for _, row in young}
-                yield from ((id, after[_sans_street(row)]) for id, row in old)
+                yield from ((key, after[_sans_street(row)]) for key, row in old)
 
 
 def _by_outline(addresses: Iterable[Pair]) -> dict[frozenset[tuple[str, ...]], list[list[Pair]]]:

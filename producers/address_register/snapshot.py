@@ -2,13 +2,14 @@
 
 import csv
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
 from bus.errors import InvalidInput
+from producers.table import opened
 
 COLUMNS = ("hnr", "hnr_zusatz", "str_name", "plz", "ort_name", "PLR_ID")
 _NUMBER = re.compile(r"[1-9][0-9]{0,4}")
@@ -56,21 +57,10 @@ def read(path: Path, day: date) -> Snapshot:
         InvalidInput: the file cannot be read, is not UTF-8, lacks a column, or has a line that is
             no address or that repeats an earlier one.
     """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            lines = csv.DictReader(file, strict=True)
-            _check_columns(path, lines.fieldnames or ())
-            return Snapshot(day, tuple(_rows(path, lines)))
-    except UnicodeDecodeError as error:
-        raise InvalidInput(
-            f"is not UTF-8: byte {error.object[error.start]:#04x}",
-            where=_line_of_bad_byte(path),
-            remedy="convert the file, for example: iconv -f latin1 -t utf-8",
-        ) from error
-    except csv.Error as error:
-        raise InvalidInput(f"is no CSV: {error}", where=str(path)) from error
-    except OSError as error:
-        raise InvalidInput(f"cannot be read: {error.strerror}", where=str(path)) from error
+    with opened(path) as file:
+        lines = csv.DictReader(file, strict=True)
+        _check_columns(path, lines.fieldnames or ())
+        return Snapshot(day, tuple(_rows(path, lines)))
 
 
 def day_of(path: Path) -> date:
@@ -91,9 +81,8 @@ def day_of(path: Path) -> date:
         ) from error
 
 
-def _check_columns(path: Path, found: object) -> None:
-    names = tuple(found) if isinstance(found, list | tuple) else ()
-    if missing := [name for name in COLUMNS if name not in names]:
+def _check_columns(path: Path, found: Collection[str]) -> None:
+    if missing := [name for name in COLUMNS if name not in found]:
         raise InvalidInput(
             f"lacks the column{'s' if len(missing) > 1 else ''} {', '.join(missing)}",
             where=f"{path}:1",
@@ -122,7 +111,9 @@ def _row(where: str, fields: Mapping[str | None, str | None]) -> Row:
     number, suffix, street, postcode, place, area = (
         (fields[name] or "").strip() for name in COLUMNS
     )
-    _check(not number or _NUMBER.fullmatch(number), where, "hnr", number, "a number from 1 to 99999")
+    _check(
+        not number or _NUMBER.fullmatch(number), where, "hnr", number, "a number from 1 to 99999"
+    )
     _check(_SUFFIX.fullmatch(suffix), where, "hnr_zusatz", suffix, "up to eight letters or digits")
     _check(number or not suffix, where, "hnr", number, "a number, since there is a hnr_zusatz")
     _check(street, where, "str_name", street, "the name of a street")
@@ -134,13 +125,3 @@ def _row(where: str, fields: Mapping[str | None, str | None]) -> Row:
 def _check(ok: object, where: str, column: str, value: str, wanted: str) -> None:
     if not ok:
         raise InvalidInput(f'{column} is "{value}", wanted {wanted}', where=where)
-
-
-def _line_of_bad_byte(path: Path) -> str:
-    with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            try:
-                line.decode("utf-8")
-            except UnicodeDecodeError:
-                return f"{path}:{number}"
-    return str(path)

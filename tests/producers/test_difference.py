@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producers.address_register.difference import Change, Kind, apply, difference
+from producers.address_register.difference import Change, apply, difference
 from producers.address_register.snapshot import Location, Row
 
 AREA = "01100309"
@@ -100,13 +100,11 @@ def test_an_address_keeps_its_id_through_renaming_and_renumbering() -> None:
     known = numbered(rows("A 1", "A 2"))
     renamed = apply(difference(known, rows("B 1", "B 2"), str), known)
     renumbered = apply(difference(renamed, rows("B 1", "B 4"), str), renamed)
-    assert {id: at.location.number for id, at in renumbered.items()} == {"id-0": "1", "id-1": "4"}
+    assert {key: at.location.number for key, at in renumbered.items()} == {"id-0": "1", "id-1": "4"}
 
 
 LOCATIONS = st.builds(
-    lambda street, number, postcode, area: row(
-        f"{street} {number}", postcode=postcode, area=area
-    ),
+    lambda street, number, postcode, area: row(f"{street} {number}", postcode=postcode, area=area),
     st.sampled_from("ABC"),
     st.sampled_from("1234"),
     st.sampled_from(["10115", "10117"]),
@@ -123,7 +121,9 @@ def test_the_difference_leads_from_one_snapshot_to_the_other(a: list[Row], b: li
     after = apply(changes, known)
     assert {at.location for at in after.values()} == {at.location for at in b}
     assert len(after) == len(b), "no address twice"
-    assert len({change.id for change in changes}) == len(changes), "one change for each address"
+    assert len({change.address for change in changes}) == len(changes), (
+        "one change for each address"
+    )
 
 
 @given(SNAPSHOTS)

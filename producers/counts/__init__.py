@@ -1,0 +1,1 @@
+"""Publishes what a city's bicycle counters have counted."""
