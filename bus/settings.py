@@ -155,6 +155,27 @@ class KafkaSettings(Section):
     def _each_is_an_address(cls, value: str) -> str:
         return ",".join(str(Address.parse(part.strip())) for part in value.split(","))
 
+    def login(self) -> tuple[str, str]:
+        """Return the user and the password to log in with.
+
+        Raises:
+            InvalidSettings: one of them is missing, or the password's file cannot be read.
+        """
+        if self.username is None or self.password_file is None:
+            missing = "kafka.username" if self.username is None else "kafka.password_file"
+            raise InvalidSettings(
+                f"{self.security_protocol} needs a user and a password", where=missing
+            )
+        try:
+            lines = self.password_file.read_text(encoding="utf-8").splitlines()
+        except (OSError, ValueError) as error:
+            raise InvalidSettings(
+                f"cannot be read: {error}", where="kafka.password_file"
+            ) from error
+        if not lines or not lines[0]:
+            raise InvalidSettings("has no password in its first line", where="kafka.password_file")
+        return self.username, lines[0]
+
 
 class Settings(Section):
     """Everything that can be set."""

@@ -1,0 +1,260 @@
+"""The only importer of confluent-kafka: topics, configurations, groups and their positions.
+
+Its calls answer with futures of other threads; here they are awaited, and its errors become ours.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self
+
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
+
+from bus.errors import (
+    BusError,
+    BusUnavailable,
+    Conflict,
+    InvalidContract,
+    NotAuthenticated,
+    NotAuthorised,
+    NotFound,
+)
+from bus.settings import KafkaSettings
+
+TIMEOUT = 10.0
+"""Seconds that one call may take."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicSpec:
+    """A topic as it shall be; a replication factor of -1 is the engine's default."""
+
+    name: str
+    partitions: int
+    configs: Mapping[str, str] = field(default_factory=dict)
+    replication_factor: int = -1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupMember:
+    """One member of a consumer group, and the partitions that it has."""
+
+    member_id: str
+    client_id: str
+    host: str
+    partitions: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupState:
+    """A consumer group: Kafka's word for its state (``stable``, ``empty``, …) and its members."""
+
+    group: str
+    state: str
+    members: tuple[GroupMember, ...]
+
+
+_OURS: dict[int, type[BusError]] = {
+    KafkaError.UNKNOWN_TOPIC_OR_PART: NotFound,
+    KafkaError._UNKNOWN_TOPIC: NotFound,  # noqa: SLF001  # librdkafka's own codes are public in spite of it
+    KafkaError._UNKNOWN_PARTITION: NotFound,  # noqa: SLF001  # librdkafka's own codes are public in spite of it
+    KafkaError.GROUP_ID_NOT_FOUND: NotFound,
+    KafkaError.TOPIC_ALREADY_EXISTS: Conflict,
+    KafkaError.NON_EMPTY_GROUP: Conflict,
+    KafkaError.TOPIC_AUTHORIZATION_FAILED: NotAuthorised,
+    KafkaError.GROUP_AUTHORIZATION_FAILED: NotAuthorised,
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED: NotAuthorised,
+    KafkaError.SASL_AUTHENTICATION_FAILED: NotAuthenticated,
+    KafkaError._AUTHENTICATION: NotAuthenticated,  # noqa: SLF001  # librdkafka's own codes are public in spite of it
+    KafkaError.INVALID_CONFIG: InvalidContract,
+    KafkaError.INVALID_PARTITIONS: InvalidContract,
+    KafkaError.INVALID_REPLICATION_FACTOR: InvalidContract,
+    KafkaError.TOPIC_EXCEPTION: InvalidContract,
+    KafkaError._TRANSPORT: BusUnavailable,  # noqa: SLF001  # librdkafka's own codes are public in spite of it
+    KafkaError._ALL_BROKERS_DOWN: BusUnavailable,  # noqa: SLF001  # librdkafka's own codes are public in spite of it
+    KafkaError._TIMED_OUT: BusUnavailable,  # noqa: SLF001  # librdkafka's own codes are public in spite of it
+    KafkaError._RESOLVE: BusUnavailable,  # noqa: SLF001  # librdkafka's own codes are public in spite of it
+    KafkaError.REQUEST_TIMED_OUT: BusUnavailable,
+    KafkaError.COORDINATOR_NOT_AVAILABLE: BusUnavailable,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS: BusUnavailable,
+    KafkaError.NOT_COORDINATOR: BusUnavailable,
+}
+
+
+class Admin:
+    """Administers the engine."""
+
+    def __init__(self, kafka: KafkaSettings) -> None:
+        self._kafka = kafka
+        self._trouble: KafkaError | None = None
+        self._client: Any = AdminClient({**_config(kafka), "error_cb": self._note})
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+        self._client = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def ensure_topic(self, spec: TopicSpec) -> bool:
+        """Make a topic unless it is there; return whether it was made now.
+
+        Raises:
+            Conflict: it is there with another number of partitions.
+            InvalidContract: the engine refuses its name, number of partitions or configuration.
+            BusUnavailable: the engine cannot be reached.
+        """
+        new = NewTopic(
+            spec.name,
+            num_partitions=spec.partitions,
+            replication_factor=spec.replication_factor,
+            config=dict(spec.configs),
+        )
+        try:
+            await self._each(spec.name, lambda c: c.create_topics([new], request_timeout=TIMEOUT))
+        except Conflict:
+            there = (await self.topics()).get(spec.name)
+            if there is not None and there != spec.partitions:
+                raise Conflict(
+                    f"the topic has {there} partitions, its contract says {spec.partitions}",
+                    where=spec.name,
+                    remedy="the number of partitions is fixed for good; a new major version of "
+                    "the contract is a new topic",
+                ) from None
+            return False
+        return True
+
+    async def topics(self) -> dict[str, int]:
+        """Return every topic with its number of partitions."""
+        metadata = await self._call(lambda c: c.list_topics(timeout=TIMEOUT), self._kafka.bootstrap)
+        return {name: len(topic.partitions) for name, topic in metadata.topics.items()}
+
+    async def configs(self, topic: str) -> dict[str, str]:
+        """Return a topic's configuration.
+
+        Raises:
+            NotFound: the topic does not exist.
+        """
+        resource = ConfigResource(ResourceType.TOPIC, topic)
+        found = await self._each(
+            topic, lambda c: c.describe_configs([resource], request_timeout=TIMEOUT)
+        )
+        return {name: entry.value for name, entry in found.items()}
+
+    async def delete_topic(self, topic: str) -> None:
+        """Delete a topic and all it holds.
+
+        Raises:
+            NotFound: the topic does not exist.
+        """
+        await self._each(topic, lambda c: c.delete_topics([topic], request_timeout=TIMEOUT))
+
+    async def groups(self) -> list[str]:
+        """Return the names of all consumer groups, in order."""
+        found = await self._one(
+            self._kafka.bootstrap, lambda c: c.list_consumer_groups(request_timeout=TIMEOUT)
+        )
+        if found.errors:
+            raise self._ours(found.errors[0].args[0], self._kafka.bootstrap)
+        return sorted(group.group_id for group in found.valid)
+
+    async def describe_group(self, group: str) -> GroupState:
+        """Return a group's state and members.
+
+        Raises:
+            NotFound: there is no such group.
+        """
+        found = await self._each(
+            group, lambda c: c.describe_consumer_groups([group], request_timeout=TIMEOUT)
+        )
+        state = found.state.name.lower().replace("_", "-")
+        if state == "dead":
+            raise NotFound("there is no such group", where=group)
+        members = tuple(
+            GroupMember(
+                member_id=member.member_id,
+                client_id=member.client_id,
+                host=member.host,
+                partitions=tuple(
+                    (place.topic, place.partition) for place in member.assignment.topic_partitions
+                ),
+            )
+            for member in found.members
+        )
+        return GroupState(group=group, state=state, members=members)
+
+    async def group_offsets(self, group: str) -> dict[tuple[str, int], int]:
+        """Return a group's committed positions; empty if it never committed any."""
+        asked = [ConsumerGroupTopicPartitions(group)]
+        found = await self._each(
+            group, lambda c: c.list_consumer_group_offsets(asked, request_timeout=TIMEOUT)
+        )
+        return {
+            (place.topic, place.partition): place.offset
+            for place in found.topic_partitions
+            if place.error is None and place.offset >= 0
+        }
+
+    async def _each(self, name: str, call: Callable[[Any], Mapping[Any, "Future[Any]"]]) -> Any:
+        """Await the only future of a call that answers one for each name it was given."""
+        return await self._one(name, lambda client: next(iter(call(client).values())))
+
+    async def _one(self, where: str, call: Callable[[Any], "Future[Any]"]) -> Any:
+        # The library's future has no way to be awaited, and blocks for up to its time limit.
+        return await self._call(lambda client: call(client).result(TIMEOUT + 5), where)
+
+    async def _call(self, call: Callable[[Any], Any], where: str) -> Any:
+        try:
+            return await asyncio.to_thread(call, self._client)
+        except KafkaException as error:
+            raise self._ours(error.args[0], where) from error
+        except TimeoutError as error:
+            raise BusUnavailable("no answer came in time", where=self._kafka.bootstrap) from error
+
+    def _note(self, error: KafkaError) -> None:
+        self._trouble = error
+
+    def _ours(self, error: KafkaError, where: str) -> BusError:
+        kind = _OURS.get(error.code(), BusUnavailable if error.retriable() else BusError)
+        if kind is BusUnavailable:
+            trouble = self._trouble or error
+            if _OURS.get(trouble.code()) is NotAuthenticated:
+                return NotAuthenticated(trouble.str(), where=self._kafka.bootstrap)
+            return BusUnavailable(
+                f"no broker answers: {trouble.str()}",
+                where=self._kafka.bootstrap,
+                remedy="check kafka.bootstrap, and that the broker runs",
+            )
+        return kind(error.str(), where=where)
+
+
+def _config(kafka: KafkaSettings) -> dict[str, Any]:
+    config: dict[str, Any] = {
+        "bootstrap.servers": kafka.bootstrap,
+        "security.protocol": kafka.security_protocol,
+        "socket.timeout.ms": int(TIMEOUT * 1000),
+        # What goes wrong is raised; its own log would go to standard error past ours.
+        "log_level": 0,
+    }
+    for name, file in (
+        ("ssl.ca.location", kafka.ca_file),
+        ("ssl.certificate.location", kafka.certificate_file),
+        ("ssl.key.location", kafka.key_file),
+    ):
+        if file is not None:
+            config[name] = str(file)
+    if kafka.security_protocol.startswith("SASL"):
+        config["sasl.mechanism"] = kafka.sasl_mechanism
+        config["sasl.username"], config["sasl.password"] = kafka.login()
+    return config

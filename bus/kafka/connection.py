@@ -1,0 +1,215 @@
+"""Reaching the engine: security, time limits, and errors that become ours."""
+
+import asyncio
+import contextlib
+import logging
+import ssl
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
+from typing import Any
+
+from aiokafka import TopicPartition
+from aiokafka import errors as foreign
+from aiokafka.helpers import create_ssl_context
+
+from bus.errors import (
+    BusError,
+    BusUnavailable,
+    Conflict,
+    EventTooLarge,
+    InvalidSettings,
+    NotAuthenticated,
+    NotAuthorised,
+    NotFound,
+    PositionLost,
+    StorageFull,
+)
+from bus.kafka.records import Place
+from bus.settings import KafkaSettings
+
+CLOSING = 5.0
+"""Seconds that closing waits for batches in flight; aiokafka alone would wait for ever."""
+
+REACH = 10.0
+"""Seconds that a reader tries to reach a partition's leader."""
+
+
+_OURS: dict[type[BaseException], type[BusError]] = {
+    foreign.SaslAuthenticationFailed: NotAuthenticated,
+    foreign.AuthenticationFailedError: NotAuthenticated,
+    foreign.AuthenticationMethodNotSupported: NotAuthenticated,
+    foreign.UnsupportedSaslMechanismError: NotAuthenticated,
+    foreign.IllegalSaslStateError: NotAuthenticated,
+    foreign.TopicAuthorizationFailedError: NotAuthorised,
+    foreign.GroupAuthorizationFailedError: NotAuthorised,
+    foreign.ClusterAuthorizationFailedError: NotAuthorised,
+    foreign.TransactionalIdAuthorizationFailed: NotAuthorised,
+    foreign.UnknownTopicOrPartitionError: NotFound,
+    foreign.InvalidTopicError: NotFound,
+    foreign.MessageSizeTooLargeError: EventTooLarge,
+    foreign.RecordListTooLargeError: EventTooLarge,
+    foreign.KafkaStorageError: StorageFull,
+    foreign.OffsetOutOfRangeError: PositionLost,
+    foreign.CommitFailedError: Conflict,
+    foreign.IllegalStateError: Conflict,
+    # The broker no longer knows this producer's numbering; a new producer starts afresh.
+    foreign.OutOfOrderSequenceNumber: BusUnavailable,
+    foreign.UnknownProducerId: BusUnavailable,
+    foreign.InvalidProducerEpoch: BusUnavailable,
+    foreign.InvalidProducerIdMapping: BusUnavailable,
+    foreign.ProducerFenced: BusUnavailable,
+    foreign.ProducerClosed: BusUnavailable,
+    foreign.KafkaTimeoutError: BusUnavailable,
+    foreign.KafkaUnavailableError: BusUnavailable,
+}
+
+
+def ours(error: BaseException, where: str) -> BusError:
+    """Return our error for one of aiokafka's."""
+    fallback = BusUnavailable if getattr(error, "retriable", False) else BusError
+    if isinstance(error, OSError | TimeoutError):
+        fallback = BusUnavailable
+    return _OURS.get(type(error), fallback)(sentence(error), where=where)
+
+
+def sentence(error: BaseException) -> str:
+    name = type(error).__name__
+    described = getattr(error, "description", "") or ", ".join(str(a) for a in error.args)
+    return f"the engine answered {name}" + (f" ({described})" if described else "")
+
+
+_listening: ContextVar["Causes | None"] = ContextVar("stadtbus_kafka_causes", default=None)
+
+
+class Causes(logging.Handler):
+    """What aiokafka only logs: why it could not connect, and why it sends a batch again.
+
+    Tasks inherit the context they are started in, so each client hears only what its own tasks
+    have to say.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.last: BaseException | None = None
+        self.by_place: dict[Place, BaseException] = {}
+
+    @contextlib.contextmanager
+    def listening(self) -> Any:
+        """Hear all tasks that are started inside this block."""
+        token = _listening.set(self)
+        try:
+            yield self
+        finally:
+            _listening.reset(token)
+
+    def attach(self) -> None:
+        """Begin to listen to aiokafka's log."""
+        logging.getLogger("aiokafka").addHandler(self)
+
+    def detach(self) -> None:
+        """Stop listening."""
+        logging.getLogger("aiokafka").removeHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep the errors that a line of the log carries."""
+        if _listening.get() is not self or not isinstance(record.args, tuple):
+            return
+        place: Place | None = None
+        for arg in record.args:
+            if isinstance(arg, TopicPartition):
+                place = (arg.topic, arg.partition)
+            error = arg() if isinstance(arg, type) and issubclass(arg, BaseException) else arg
+            if isinstance(error, BaseException):
+                self.last = error
+                if place is not None:
+                    self.by_place[place] = error
+
+
+def security(kafka: KafkaSettings) -> dict[str, Any]:
+    """Return aiokafka's arguments for reaching the engine.
+
+    Raises:
+        InvalidSettings: a file cannot be read, or a login has no user or password.
+    """
+    arguments: dict[str, Any] = {
+        "bootstrap_servers": kafka.bootstrap,
+        "security_protocol": kafka.security_protocol,
+    }
+    if kafka.security_protocol.endswith("SSL"):
+        arguments["ssl_context"] = _tls(kafka)
+    if kafka.security_protocol.startswith("SASL"):
+        arguments["sasl_mechanism"] = kafka.sasl_mechanism
+        arguments["sasl_plain_username"], arguments["sasl_plain_password"] = kafka.login()
+    return arguments
+
+
+def _tls(kafka: KafkaSettings) -> ssl.SSLContext:
+    try:
+        return create_ssl_context(  # type: ignore[no-any-return]
+            cafile=kafka.ca_file, certfile=kafka.certificate_file, keyfile=kafka.key_file
+        )
+    except (OSError, ValueError) as error:
+        raise InvalidSettings(
+            f"certificate or key cannot be used: {error}",
+            where="kafka.ca_file, kafka.certificate_file, kafka.key_file",
+        ) from error
+
+
+def unreachable(kafka: KafkaSettings, cause: BaseException | None) -> BusError:
+    """Return the error for a bootstrap that failed, with the cause that aiokafka only logs."""
+    if cause is not None and _OURS.get(type(cause)) is NotAuthenticated:
+        return NotAuthenticated(
+            sentence(cause),
+            where=kafka.bootstrap,
+            remedy="check kafka.username, kafka.password_file and kafka.sasl_mechanism",
+        )
+    reason = f": {cause}" if cause is not None and str(cause) else ""
+    return BusUnavailable(
+        f"no broker answers{reason}",
+        where=kafka.bootstrap,
+        remedy="check kafka.bootstrap, and that the broker runs",
+    )
+
+
+async def started(start: Callable[[], Awaitable[None]], kafka: KafkaSettings) -> None:
+    """Run a client's start and turn its failure into ours."""
+    causes = Causes()
+    causes.attach()
+    try:
+        with causes.listening():
+            async with asyncio.timeout(REACH):
+                await start()
+    except (foreign.KafkaError, OSError, TimeoutError) as error:
+        known = _OURS.get(type(error))
+        if known in (NotAuthorised, NotFound):
+            raise ours(error, kafka.bootstrap) from error
+        raise unreachable(kafka, causes.last) from error
+    finally:
+        causes.detach()
+
+
+class Topics:
+    """What readers and producers share: metadata from any broker, bounded in time."""
+
+    def __init__(self, kafka: KafkaSettings) -> None:
+        self._kafka = kafka
+        self._counts: dict[str, int] = {}
+
+    async def count(self, client: Any, topic: str) -> int:
+        """Return a topic's partitions, without ever making the topic by asking for it."""
+        if topic not in self._counts:
+            try:
+                cluster = await asyncio.wait_for(client.fetch_all_metadata(), REACH)
+            except (foreign.KafkaError, TimeoutError, OSError) as error:
+                raise unreachable(self._kafka, error) from error
+            if topic in cluster.unauthorized_topics:
+                raise NotAuthorised("this user may not see the topic", where=topic)
+            found = cluster.partitions_for_topic(topic)
+            if not found:
+                raise NotFound(
+                    "the topic does not exist",
+                    where=topic,
+                    remedy="topics come from contracts: see `stadtbus topic ls`",
+                )
+            self._counts[topic] = len(found)
+        return self._counts[topic]

@@ -1,0 +1,211 @@
+"""Reading as a member of a consumer group."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import errors as foreign
+from aiokafka.abc import ConsumerRebalanceListener
+from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
+
+from bus.errors import (
+    BusError,
+    BusUnavailable,
+    NotFound,
+    PositionLost,
+)
+from bus.kafka.connection import ours, security, started
+from bus.kafka.records import FETCH_BYTES, Fetched, Place, fetched
+from bus.settings import KafkaSettings
+
+_Hears = Callable[[Iterable[TopicPartition]], Awaitable[None]]
+_NOTHING = TopicPartition("", -1)
+
+
+class Watcher:
+    """What a group's member does when partitions come and go. Neither may wait for a lock."""
+
+    async def assigned(self, places: frozenset[Place]) -> Mapping[Place, int]:
+        """Return where to read each partition from."""
+        raise NotImplementedError
+
+    async def revoked(self, places: frozenset[Place]) -> None:
+        """Finish and commit what was taken from these partitions."""
+        raise NotImplementedError
+
+
+class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
+    """Hands aiokafka's calls on to the two methods of a group consumer."""
+
+    def __init__(self, revoked: _Hears, assigned: _Hears) -> None:
+        self._on_revoked, self._on_assigned = revoked, assigned
+
+    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        await self._on_revoked(revoked)
+
+    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        await self._on_assigned(assigned)
+
+
+class GroupConsumer:
+    """A member of a consumer group: no automatic commits, no automatic reset of positions."""
+
+    def __init__(
+        self,
+        kafka: KafkaSettings,
+        group: str,
+        topics: Sequence[str],
+        watcher: Watcher,
+        *,
+        client_id: str = "stadtbus",
+    ) -> None:
+        self._kafka, self._group, self._topics = kafka, group, tuple(topics)
+        self._watcher, self._client_id = watcher, client_id
+        self._consumer: AIOKafkaConsumer | None = None
+        self._readable: set[TopicPartition] = set()
+        self._trouble: BaseException | None = None
+
+    async def start(self) -> None:
+        """Connect and ask to join the group.
+
+        Raises:
+            BusUnavailable: no broker answers.
+            NotFound: a topic does not exist.
+        """
+        consumer = AIOKafkaConsumer(
+            client_id=self._client_id,
+            group_id=self._group,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            isolation_level="read_committed",
+            partition_assignment_strategy=(StickyPartitionAssignor,),
+            # A slow handler is no dead one: the poll loop goes on beside it, and a member whose
+            # process hangs altogether stops its heartbeats.
+            max_poll_interval_ms=86_400_000,
+            rebalance_timeout_ms=60_000,
+            max_partition_fetch_bytes=FETCH_BYTES,
+            retry_backoff_ms=50,
+            **security(self._kafka),
+        )
+        self._consumer = consumer
+        try:
+            await started(consumer.start, self._kafka)
+            missing = set(self._topics) - await consumer.topics()
+            if missing:
+                raise NotFound("the topic does not exist", where=", ".join(sorted(missing)))
+        except BaseException:
+            self._consumer = None
+            await consumer.stop()
+            raise
+        consumer.subscribe(self._topics, listener=_Listener(self._revoked, self._assigned))
+
+    async def stop(self) -> None:
+        """Leave the group."""
+        if self._consumer is not None:
+            consumer, self._consumer = self._consumer, None
+            await consumer.stop()
+
+    async def poll(self, max_wait: float) -> dict[Place, list[Fetched]]:
+        """Return what has been read ahead, or wait for it.
+
+        Raises:
+            PositionLost: a position lies outside what the topic still holds.
+            NotAuthorised: a topic or the group may not be read.
+            BusUnavailable: the engine cannot serve just now.
+        """
+        if self._trouble is not None:
+            trouble, self._trouble = self._trouble, None
+            raise trouble
+        try:
+            found = await asyncio.wait_for(
+                self._use().getmany(
+                    *(self._readable or {_NOTHING}), timeout_ms=int(max_wait * 1000)
+                ),
+                max_wait + 1,
+            )
+        except TimeoutError:
+            return {}
+        except foreign.NoOffsetForPartitionError:
+            return {}
+        except foreign.OffsetOutOfRangeError as error:
+            raise self._lost(error) from error
+        except foreign.KafkaError as error:
+            raise ours(error, self._kafka.bootstrap) from error
+        return {
+            (place.topic, place.partition): [fetched(record) for record in records]
+            for place, records in found.items()
+        }
+
+    async def commit(self, positions: Mapping[Place, int]) -> None:
+        """Store the group's positions: the offset of the next record to be handled.
+
+        Raises:
+            Conflict: the partition is no longer this member's.
+            BusUnavailable: the coordinator cannot be reached.
+        """
+        offsets = {TopicPartition(*place): offset for place, offset in positions.items()}
+        try:
+            await self._use().commit(offsets)
+        except foreign.KafkaError as error:
+            raise ours(error, f"group {self._group}") from error
+
+    async def committed(self, place: Place) -> int | None:
+        """Return the group's position in a partition; None if it never committed one."""
+        try:
+            offset = await self._use().committed(TopicPartition(*place))
+        except foreign.KafkaError as error:
+            raise ours(error, f"group {self._group}") from error
+        return None if offset is None else int(offset)
+
+    async def earliest(self, place: Place) -> int:
+        """Return the first offset that a partition still holds."""
+        partition = TopicPartition(*place)
+        try:
+            return int((await self._use().beginning_offsets([partition]))[partition])
+        except foreign.KafkaError as error:
+            raise ours(error, f"{place[0]}-{place[1]}") from error
+
+    def pause(self, places: Iterable[Place]) -> None:
+        """Stop reading these partitions; they stay this member's."""
+        consumer = self._use()
+        ours_still = consumer.assignment()
+        consumer.pause(*(p for p in map(_partition, places) if p in ours_still))
+
+    def resume(self, places: Iterable[Place]) -> None:
+        """Read these partitions again."""
+        consumer = self._use()
+        ours_still = consumer.assignment()
+        consumer.resume(*(p for p in map(_partition, places) if p in ours_still))
+
+    async def _revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        self._readable.clear()
+        await self._watcher.revoked(frozenset((p.topic, p.partition) for p in revoked))
+
+    async def _assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        places = frozenset((p.topic, p.partition) for p in assigned)
+        try:
+            for place, offset in (await self._watcher.assigned(places)).items():
+                partition = TopicPartition(*place)
+                self._use().seek(partition, offset)
+                self._readable.add(partition)
+        except BusError as error:
+            # aiokafka would only log it; the next poll raises it where it can be handled.
+            self._trouble = error
+
+    def _use(self) -> AIOKafkaConsumer:
+        if self._consumer is None:
+            raise BusUnavailable("the consumer is not started", where=self._kafka.bootstrap)
+        return self._consumer
+
+    def _lost(self, error: Exception) -> PositionLost:
+        positions = error.args[0] if error.args and isinstance(error.args[0], dict) else {}
+        where = ", ".join(f"{p.topic}-{p.partition} at {o}" for p, o in positions.items())
+        return PositionLost(
+            f"group {self._group} has a position that the topic no longer holds, or not yet",
+            where=where,
+            remedy="events were missed: decide where to go on, and set the group's position",
+        )
+
+
+def _partition(place: Place) -> TopicPartition:
+    return TopicPartition(*place)

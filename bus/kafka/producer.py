@@ -1,0 +1,269 @@
+"""Writing: acknowledged by all, idempotent, in order per partition, bounded in time."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+from aiokafka import AIOKafkaProducer
+from aiokafka import errors as foreign
+
+from bus.errors import (
+    BusError,
+    BusUnavailable,
+    EventTooLarge,
+    NotFound,
+    OutcomeUnknown,
+    StorageFull,
+)
+from bus.kafka.connection import CLOSING, Causes, Topics, ours, security, sentence, started
+from bus.kafka.records import LARGEST_BATCH, Place, Record
+from bus.settings import KafkaSettings
+
+log = logging.getLogger(__name__)
+
+RECORDS_PER_PRODUCER = 2**30
+"""aiokafka's sequence numbers wrap to a negative number, Kafka's to 0: stop well before."""
+
+
+class _Sent(NamedTuple):
+    records: Sequence[Record]
+    future: "asyncio.Future[Any]"
+
+
+class Producer:
+    """Writes batches: acks=all, idempotent, in order per partition, bounded in time.
+
+    One batch is in flight per partition; different partitions go side by side.
+    """
+
+    def __init__(self, kafka: KafkaSettings, *, client_id: str = "stadtbus") -> None:
+        self._kafka, self._client_id = kafka, client_id
+        self._metadata = Topics(kafka)
+        self._engine: AIOKafkaProducer | None = None
+        self._written = 0
+        self._causes = Causes()
+        self._starting = asyncio.Lock()
+        self._order: dict[Place, asyncio.Lock] = {}
+        self._unsettled: dict[Place, _Sent] = {}
+        self._retiring: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Connect.
+
+        Raises:
+            BusUnavailable: no broker answers.
+            NotAuthenticated: the engine does not accept the credentials.
+        """
+        self._causes.attach()
+        try:
+            await self._ready()
+        except BusError:
+            self._causes.detach()
+            raise
+
+    async def stop(self) -> None:
+        """Wait a little for what is in flight, then close."""
+        self._retire(self._engine)
+        if self._retiring:
+            await asyncio.wait(self._retiring)
+        self._causes.detach()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.stop()
+
+    async def partitions(self, topic: str) -> int:
+        """Return how many partitions a topic has.
+
+        Raises:
+            NotFound: the topic does not exist.
+            BusUnavailable: no broker answers.
+        """
+        engine = await self._ready()
+        return await self._metadata.count(engine.client, topic)
+
+    async def append(
+        self, topic: str, partition: int, records: Sequence[Record], *, timeout: float = 30.0
+    ) -> int:
+        """Write one batch and return the offset of its first record.
+
+        The offset is no identity: after a repeated send the engine may not know it any more, and
+        answers -1. Calling again with the very same records after `OutcomeUnknown` waits for the
+        batch that is still on its way instead of writing it twice.
+
+        Args:
+            topic: where to write; it has to exist.
+            partition: which partition of it.
+            records: one batch; at least one record, at most `LARGEST_BATCH` bytes.
+            timeout: seconds after which the outcome counts as unknown.
+
+        Raises:
+            OutcomeUnknown: no answer in time; the batch may still be written.
+            StorageFull: the engine has no space; as for OutcomeUnknown, it is tried again.
+            BusUnavailable: nothing of this batch was written, and it may be tried again.
+            EventTooLarge: the batch is above the limit.
+            NotFound, NotAuthorised: the topic is not there, or not for us.
+        """
+        place = (topic, partition)
+        lock = self._order.setdefault(place, asyncio.Lock())
+        deadline = asyncio.get_running_loop().time() + timeout
+        try:
+            async with asyncio.timeout_at(deadline):
+                await lock.acquire()
+        except TimeoutError:
+            raise self._not_sent(place) from None
+        try:
+            future = await self._submit(place, records, deadline)
+            return await self._settle(place, future, deadline)
+        finally:
+            lock.release()
+
+    async def _submit(
+        self, place: Place, records: Sequence[Record], deadline: float
+    ) -> "asyncio.Future[Any]":
+        """Hand a batch to aiokafka once all before it on this partition are settled."""
+        earlier = self._unsettled.get(place)
+        if earlier is not None:
+            if earlier.records is records:
+                return earlier.future
+            await self._until(earlier.future, deadline)
+            if not earlier.future.done():
+                raise self._not_sent(place)
+            del self._unsettled[place]
+        try:
+            async with asyncio.timeout_at(deadline):
+                future = await self._send(place, records)
+        except TimeoutError:
+            raise self._not_sent(place) from None
+        self._unsettled[place] = _Sent(records, future)
+        future.add_done_callback(_look)
+        return future
+
+    async def _send(self, place: Place, records: Sequence[Record]) -> "asyncio.Future[Any]":
+        topic, partition = place
+        engine = await self._ready()
+        count = await self._metadata.count(engine.client, topic)
+        if not 0 <= partition < count:
+            raise NotFound(f"partition {partition} of {count} does not exist", where=topic)
+        batch = engine.create_batch()
+        for record in records:
+            key, value, headers = record
+            if batch.append(timestamp=None, key=key, value=value, headers=headers) is None:
+                raise self._too_large(topic, len(records))
+        if batch.size() > LARGEST_BATCH:
+            raise self._too_large(topic, len(records))
+        batch.close()
+        self._written += len(records)
+        try:
+            future: asyncio.Future[Any] = await engine.send_batch(batch, topic, partition=partition)
+        except foreign.KafkaError as error:
+            self._retire(engine)
+            raise ours(error, topic) from error
+        if self._written >= RECORDS_PER_PRODUCER:
+            self._retire(engine)
+        return future
+
+    async def _settle(self, place: Place, future: "asyncio.Future[Any]", deadline: float) -> int:
+        engine = self._engine
+        await self._until(future, deadline)
+        if not future.done():
+            raise self._unknown(place)
+        del self._unsettled[place]
+        self._causes.by_place.pop(place, None)
+        error = future.exception()
+        if error is not None:
+            # aiokafka spends sequence numbers before the broker takes them: after a batch that
+            # failed it could never write to this partition again.
+            self._retire(engine)
+            raise ours(error, f"{place[0]}-{place[1]}") from error
+        return int(future.result().offset)
+
+    async def _until(self, future: "asyncio.Future[Any]", deadline: float) -> None:
+        """Wait without cancelling: a batch that was handed over cannot be taken back."""
+        left = deadline - asyncio.get_running_loop().time()
+        await asyncio.wait([future], timeout=max(left, 0))
+
+    async def _ready(self) -> AIOKafkaProducer:
+        """Return the aiokafka producer in use, made anew if the last one was given up."""
+        async with self._starting:
+            if self._engine is None:
+                engine = AIOKafkaProducer(
+                    client_id=self._client_id,
+                    acks="all",
+                    enable_idempotence=True,
+                    max_batch_size=LARGEST_BATCH,
+                    max_request_size=LARGEST_BATCH,
+                    retry_backoff_ms=50,
+                    **security(self._kafka),
+                )
+                try:
+                    with self._causes.listening():
+                        await started(engine.start, self._kafka)
+                except BaseException:
+                    await engine.stop()
+                    raise
+                self._engine, self._written = engine, 0
+            return self._engine
+
+    def _retire(self, engine: AIOKafkaProducer | None) -> None:
+        """Let a producer finish in the background; the next batch gets a new one."""
+        if engine is None or engine is not self._engine:
+            return
+        self._engine = None
+        task = asyncio.create_task(_close(engine))
+        self._retiring.add(task)
+        task.add_done_callback(self._retiring.discard)
+
+    def _unknown(self, place: Place) -> BusUnavailable:
+        cause = self._causes.by_place.get(place)
+        where = f"{place[0]}-{place[1]} at {self._kafka.bootstrap}"
+        if isinstance(cause, foreign.KafkaStorageError):
+            return StorageFull("the engine cannot store events now", where=where)
+        last = cause or self._causes.last
+        reason = f": {sentence(last)}" if last is not None else ""
+        return OutcomeUnknown(f"no acknowledgement came in time{reason}", where=where)
+
+    def _not_sent(self, place: Place) -> BusUnavailable:
+        unknown = self._unknown(place)
+        if isinstance(unknown, StorageFull):
+            return unknown
+        return BusUnavailable(
+            "an earlier batch is still without an answer, so nothing was sent after it",
+            where=unknown.where,
+        )
+
+    @staticmethod
+    def _too_large(topic: str, count: int) -> EventTooLarge:
+        what = "the event is" if count == 1 else f"a batch of {count} events is"
+        return EventTooLarge(f"{what} above {LARGEST_BATCH} bytes", where=topic)
+
+
+def _look(future: "asyncio.Future[Any]") -> None:
+    """Look at a future's error, so that one whose caller has left is not reported as unseen."""
+    if not future.cancelled():
+        future.exception()
+
+
+async def _close(engine: AIOKafkaProducer) -> None:
+    """Stop a producer within `CLOSING` seconds, even if the engine never answers again."""
+    try:
+        await asyncio.wait_for(engine.stop(), CLOSING)
+    except TimeoutError:
+        log.warning("closed a producer whose last batches were never acknowledged")
+        await engine.client.close()
+        # Its own stop waits without limit for batches that the engine no longer answers.
+        engine._message_accumulator.fail_all(foreign.ProducerClosed())  # noqa: SLF001
+        sending = engine._sender.sender_task  # noqa: SLF001
+        if sending is not None:
+            sending.cancel()
+            await asyncio.wait([sending], timeout=CLOSING)

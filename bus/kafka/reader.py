@@ -1,0 +1,167 @@
+"""Reading partitions from positions."""
+
+import asyncio
+from types import TracebackType
+from typing import Any, Self
+
+from aiokafka import TopicPartition
+from aiokafka import errors as foreign
+from aiokafka.client import AIOKafkaClient
+from aiokafka.consumer.fetcher import READ_COMMITTED, PartitionRecords
+from aiokafka.protocol.fetch import FetchRequest
+from aiokafka.protocol.offset import OffsetRequest
+from aiokafka.record.memory_records import MemoryRecords
+
+from bus.errors import (
+    BusUnavailable,
+)
+from bus.kafka.connection import REACH, Topics, ours, security, started
+from bus.kafka.records import FETCH_BYTES, Fetched, fetched
+from bus.settings import KafkaSettings
+
+EARLIEST, LATEST = -2, -1
+
+
+class LogReader:
+    """Reads partitions from positions, without a group and without reading ahead."""
+
+    def __init__(self, kafka: KafkaSettings, *, client_id: str = "stadtbus") -> None:
+        self._kafka, self._client_id = kafka, client_id
+        self._metadata = Topics(kafka)
+        self._client: AIOKafkaClient | None = None
+
+    async def start(self) -> None:
+        """Connect.
+
+        Raises:
+            BusUnavailable: no broker answers.
+            NotAuthenticated: the engine does not accept the credentials.
+        """
+        client = AIOKafkaClient(
+            client_id=self._client_id, retry_backoff_ms=50, **security(self._kafka)
+        )
+        try:
+            await started(client.bootstrap, self._kafka)
+        except BaseException:
+            await client.close()
+            raise
+        self._client = client
+
+    async def stop(self) -> None:
+        """Close the connections."""
+        if self._client is not None:
+            client, self._client = self._client, None
+            await client.close()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.stop()
+
+    async def bounds(self, topic: str) -> dict[int, tuple[int, int]]:
+        """Return the first and the end offset of every partition; the end is the next offset.
+
+        Raises:
+            NotFound: the topic does not exist.
+            BusUnavailable: its leaders cannot be reached.
+        """
+        count = await self._metadata.count(self._client, topic)
+        first = await asyncio.gather(*(self._offset(topic, p, EARLIEST) for p in range(count)))
+        end = await asyncio.gather(*(self._offset(topic, p, LATEST) for p in range(count)))
+        return {p: (first[p], end[p]) for p in range(count)}
+
+    async def offset_at(self, topic: str, partition: int, timestamp_ms: int) -> int | None:
+        """Return the offset of the first record at or after a time; None if there is none."""
+        offset = await self._offset(topic, partition, timestamp_ms)
+        return None if offset < 0 else offset
+
+    async def read(
+        self, topic: str, partition: int, offset: int, *, max_wait: float = 0.5
+    ) -> list[Fetched]:
+        """Return committed records from an offset on; none if none came in ``max_wait`` seconds.
+
+        Raises:
+            PositionLost: the offset is outside what the partition holds.
+            NotFound: the topic does not exist.
+            BusUnavailable: the leader cannot be reached.
+        """
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + max_wait
+        while True:
+            left = max(deadline - clock(), 0)
+            records, following = await self._fetch(topic, partition, offset, left)
+            if records or (following == offset and clock() >= deadline):
+                return records
+            offset = following
+
+    async def _fetch(
+        self, topic: str, partition: int, offset: int, max_wait: float
+    ) -> tuple[list[Fetched], int]:
+        """Return one answer's records, and the offset that follows it."""
+        request = FetchRequest(
+            int(max_wait * 1000),
+            1,
+            FETCH_BYTES,
+            READ_COMMITTED,
+            [(topic, [(partition, offset, FETCH_BYTES)])],
+        )
+        answer, version = await self._ask(topic, partition, request)
+        aborted = answer[4] if version >= 11 else answer[-2]
+        # Records that a transaction took back are left out: who reads sees what was committed.
+        parts = PartitionRecords(
+            TopicPartition(topic, partition),
+            MemoryRecords(answer[-1] or b""),
+            aborted,
+            offset,
+            None,
+            None,
+            True,
+            READ_COMMITTED,
+        )
+        try:
+            records = [fetched(record) for record in parts]
+        except foreign.CorruptRecordException as error:
+            raise ours(error, f"{topic}-{partition} at {offset}") from error
+        return records, parts.next_fetch_offset
+
+    async def _offset(self, topic: str, partition: int, timestamp_ms: int) -> int:
+        request = OffsetRequest(-1, READ_COMMITTED, [(topic, [(partition, timestamp_ms)])])
+        answer, _ = await self._ask(topic, partition, request)
+        return int(answer[3])
+
+    async def _ask(self, topic: str, partition: int, request: Any) -> tuple[Any, int]:
+        """Send a request to a partition's leader until it answers, and return its partition."""
+        client = self._client
+        if client is None:
+            raise BusUnavailable("the reader is not started", where=self._kafka.bootstrap)
+        await self._metadata.count(client, topic)
+        error: BaseException = foreign.LeaderNotAvailableError()
+        deadline = asyncio.get_running_loop().time() + REACH
+        while asyncio.get_running_loop().time() < deadline:
+            leader = client.cluster.leader_for_partition(TopicPartition(topic, partition))
+            if leader is None or leader == -1:
+                client.add_topic(topic)
+                await client.force_metadata_update()
+                leader = client.cluster.leader_for_partition(TopicPartition(topic, partition))
+            if leader is not None and leader != -1:
+                try:
+                    response = await client.send(leader, request)
+                    answer = response.topics[0][1][0]
+                    kind = foreign.for_code(answer[1])
+                    if kind is foreign.NoError:
+                        return answer, response.API_VERSION
+                    error = kind()
+                except foreign.KafkaError as failure:
+                    error = failure
+                if not getattr(error, "retriable", False):
+                    raise ours(error, f"{topic}-{partition}") from error
+                client.force_metadata_update()
+            await asyncio.sleep(0.05)
+        raise ours(error, f"{topic}-{partition} at {self._kafka.bootstrap}") from error

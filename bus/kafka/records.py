@@ -1,0 +1,46 @@
+"""What is written and read: plain tuples, and the limits of a batch."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+LARGEST_BATCH = 1_048_588
+"""Bytes of the largest record batch: Apache Kafka's default for ``max.message.bytes``."""
+
+
+FETCH_BYTES = 1_048_576
+"""Bytes asked for in one fetch; a larger batch comes alone."""
+
+Place = tuple[str, int]
+"""A topic and a partition."""
+
+
+class Record(NamedTuple):
+    """One record to be written; None as value is a tombstone."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]] = ()
+
+
+class Fetched(NamedTuple):
+    """One record as it was read; ``timestamp_ms`` is the broker's, in milliseconds."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]]
+
+
+def fetched(record: Any) -> Fetched:
+    return Fetched(
+        record.topic,
+        record.partition,
+        record.offset,
+        record.timestamp,
+        record.key,
+        record.value,
+        record.headers,
+    )
