@@ -39,15 +39,19 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """An address, by its id, before and after.
+    """What happened to one address.
 
-    There is nothing before if it is new, and nothing after if it is gone.
+    Attributes:
+        kind: what.
+        address: its id.
+        row: what it says now; what it said last, if it was withdrawn.
+        before: what it said before, None if it is new.
     """
 
     kind: Kind
     address: str
+    row: Row
     before: Row | None
-    after: Row | None
 
 
 Known = Mapping[str, Row]
@@ -72,13 +76,13 @@ def difference(
 
     def pair(kind: Kind, pairs: Iterable[Pair]) -> None:
         for key, row in tuple(pairs):
-            changes.append(Change(kind, key, gone.pop(key), new.pop(row.location)))
+            changes.append(Change(kind, key, new.pop(row.location), gone.pop(key)))
 
     pair(Kind.RENAMED, _renamed(known, rows, gone, new))
     pair(Kind.REASSIGNED, _one_to_one(_sans_postcode, gone, new.values()))
     pair(Kind.RENUMBERED, _one_to_one(_sans_number, gone, new.values()))
-    changes += (Change(Kind.WITHDRAWN, key, row, None) for key, row in gone.items())
-    changes += (Change(Kind.REGISTERED, identify(at), None, row) for at, row in new.items())
+    changes += (Change(Kind.WITHDRAWN, key, row, row) for key, row in gone.items())
+    changes += (Change(Kind.REGISTERED, identify(at), row, None) for at, row in new.items())
     return tuple(changes)
 
 
@@ -86,10 +90,10 @@ def apply(changes: Iterable[Change], known: Known) -> dict[str, Row]:
     """Return the addresses after some changes: the reverse of `difference`."""
     after = dict(known)
     for change in changes:
-        if change.after is None:
+        if change.kind is Kind.WITHDRAWN:
             del after[change.address]
         else:
-            after[change.address] = change.after
+            after[change.address] = change.row
     return after
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producers.address_register.difference import Change, apply, difference
+from producers.address_register.difference import Change, Kind, apply, difference
 from producers.address_register.snapshot import Location, Row
 
 AREA = "01100309"
@@ -38,7 +38,14 @@ def told(changes: Iterable[Change]) -> set[tuple[str, str, str]]:
     def text(address: Row | None) -> str:
         return " ".join(part for part in address.location[:3] if part) if address else ""
 
-    return {(change.kind.value, text(change.before), text(change.after)) for change in changes}
+    return {
+        (
+            change.kind,
+            text(change.before),
+            "" if change.kind is Kind.WITHDRAWN else text(change.row),
+        )
+        for change in changes
+    }
 
 
 RULES = [
