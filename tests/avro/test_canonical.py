@@ -47,8 +47,10 @@ def record(*types: Any, **more: Any) -> dict[str, Any]:
                         }
                     ]
                 ),
-                '{"type":"record","name":"R","fields":[{"name":"f","type":"null","doc":"d",'
-                '"default":null,"order":"ignore","aliases":["g"],"x":1}]}',
+                (
+                    '{"type":"record","name":"R","fields":[{"name":"f","type":"null","doc":"d",'
+                    '"default":null,"order":"ignore","aliases":["g"],"x":1}]}'
+                ),
             ),
             (
                 "the usual order and empty aliases go",
@@ -66,21 +68,27 @@ def record(*types: Any, **more: Any) -> dict[str, Any]:
             (
                 "names are as short as they may be",
                 record(ENUM | {"namespace": "de"}, "de.E", namespace="de"),
-                '{"type":"record","name":"R","namespace":"de","fields":[{"name":"f0","type":'
-                '{"type":"enum","name":"E","symbols":["A"]}},{"name":"f1","type":"E"}]}',
+                (
+                    '{"type":"record","name":"R","namespace":"de","fields":[{"name":"f0","type":'
+                    '{"type":"enum","name":"E","symbols":["A"]}},{"name":"f1","type":"E"}]}'
+                ),
             ),
             (
                 "names of another namespace stay long",
                 record(ENUM | {"namespace": "at"}, {"type": "at.E"}, namespace="de"),
-                '{"type":"record","name":"R","namespace":"de","fields":[{"name":"f0","type":'
-                '{"type":"enum","name":"E","namespace":"at","symbols":["A"]}},'
-                '{"name":"f1","type":"at.E"}]}',
+                (
+                    '{"type":"record","name":"R","namespace":"de","fields":[{"name":"f0","type":'
+                    '{"type":"enum","name":"E","namespace":"at","symbols":["A"]}},'
+                    '{"name":"f1","type":"at.E"}]}'
+                ),
             ),
             (
                 "leaving a namespace is said",
                 record(ENUM | {"namespace": ""}, namespace="de"),
-                '{"type":"record","name":"R","namespace":"de","fields":[{"name":"f0","type":'
-                '{"type":"enum","name":"E","namespace":"","symbols":["A"]}}]}',
+                (
+                    '{"type":"record","name":"R","namespace":"de","fields":[{"name":"f0","type":'
+                    '{"type":"enum","name":"E","namespace":"","symbols":["A"]}}]}'
+                ),
             ),
             (
                 "arrays, maps, unions and fixed",
@@ -90,9 +98,11 @@ def record(*types: Any, **more: Any) -> dict[str, Any]:
                     {"size": 2, "name": "F", "type": "fixed"},
                     {"default": "A", **ENUM},
                 ],
-                '[{"type":"array","items":"int"},{"type":"map","values":"int","x":1},'
-                '{"type":"fixed","name":"F","size":2},'
-                '{"type":"enum","name":"E","symbols":["A"],"default":"A"}]',
+                (
+                    '[{"type":"array","items":"int"},{"type":"map","values":"int","x":1},'
+                    '{"type":"fixed","name":"F","size":2},'
+                    '{"type":"enum","name":"E","symbols":["A"],"default":"A"}]'
+                ),
             ),
         ]
     ],

@@ -1,9 +1,12 @@
 """The compatibility rules: Avro's own verdicts, our levels, and every sentence of a refusal."""
 
+import io
 import json
 from pathlib import Path
 from typing import Any
 
+import fastavro
+import fastavro.utils
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -136,8 +139,10 @@ WIDENS = " (Avro widens int to long, but never narrows long to int)"
                 record(field("at", ["string", {"type": "array", "items": "int"}])),
                 record(field("at", ["string", {"type": "array", "items": "boolean"}])),
                 [
-                    "`at<array>[]` was int, is now boolean: a new reader cannot read old events "
-                    "and an old reader cannot read new events"
+                    (
+                        "`at<array>[]` was int, is now boolean: a new reader cannot read old "
+                        "events and an old reader cannot read new events"
+                    )
                 ],
             ),
             (
@@ -145,8 +150,10 @@ WIDENS = " (Avro widens int to long, but never narrows long to int)"
                 record(field("count", "string")),
                 record(field("count", "int")),
                 [
-                    "`count` was string, is now int: a new reader cannot read old events and "
-                    "an old reader cannot read new events"
+                    (
+                        "`count` was string, is now int: a new reader cannot read old events and "
+                        "an old reader cannot read new events"
+                    )
                 ],
             ),
             (
@@ -196,8 +203,10 @@ WIDENS = " (Avro widens int to long, but never narrows long to int)"
                 record(field("cause", enum("MOVE"))),
                 record(field("cause", enum("MOVE", "BIRTH"))),
                 [
-                    '`cause` gained the symbol "BIRTH", but had no enum default that an old '
-                    "reader could use"
+                    (
+                        '`cause` gained the symbol "BIRTH", but had no enum default that an old '
+                        "reader could use"
+                    )
                 ],
             ),
             (
@@ -205,8 +214,10 @@ WIDENS = " (Avro widens int to long, but never narrows long to int)"
                 record(field("cause", enum("MOVE", "BIRTH", "DEATH"))),
                 record(field("cause", enum("MOVE"))),
                 [
-                    '`cause` lost the symbols "BIRTH" and "DEATH", but has no enum default that a '
-                    "new reader could use"
+                    (
+                        '`cause` lost the symbols "BIRTH" and "DEATH", but has no enum default '
+                        "that a new reader could use"
+                    )
                 ],
             ),
             (
@@ -214,8 +225,10 @@ WIDENS = " (Avro widens int to long, but never narrows long to int)"
                 record(field("cause", enum("MOVE"), default="MOVE")),
                 record(field("cause", enum("MOVE", "BIRTH"), default="MOVE")),
                 [
-                    '`cause` gained the symbol "BIRTH", but had no enum default that an old '
-                    "reader could use"
+                    (
+                        '`cause` gained the symbol "BIRTH", but had no enum default that an old '
+                        "reader could use"
+                    )
                 ],
             ),
             (
@@ -229,8 +242,10 @@ WIDENS = " (Avro widens int to long, but never narrows long to int)"
                 record(field("id", {"type": "fixed", "name": "Id", "size": 8})),
                 record(field("id", {"type": "fixed", "name": "Id", "size": 16})),
                 [
-                    "`id` was 8 bytes long, is now 16 bytes long: a new reader cannot read old "
-                    "events and an old reader cannot read new events"
+                    (
+                        "`id` was 8 bytes long, is now 16 bytes long: a new reader cannot read old "
+                        "events and an old reader cannot read new events"
+                    )
                 ],
             ),
             (
@@ -238,8 +253,10 @@ WIDENS = " (Avro widens int to long, but never narrows long to int)"
                 record(A, name="Old"),
                 record(A, name="New"),
                 [
-                    "the schema was named Old, is now named New without an alias: a new reader "
-                    "cannot read old events and an old reader cannot read new events"
+                    (
+                        "the schema was named Old, is now named New without an alias: a new reader "
+                        "cannot read old events and an old reader cannot read new events"
+                    )
                 ],
             ),
             (
@@ -259,8 +276,10 @@ WIDENS = " (Avro widens int to long, but never narrows long to int)"
                 record(A, field("b", "int")),
                 record(field("b", "int", aliases=["a"]), field("c", "int", default=0)),
                 [
-                    "`b` may stand for more than one field by its aliases, `b` and `a`: a new "
-                    "reader cannot read old events",
+                    (
+                        "`b` may stand for more than one field by its aliases, `b` and `a`: a new "
+                        "reader cannot read old events"
+                    ),
                     "`a` was removed, but has no default that an old reader could use",
                 ],
             ),
@@ -276,8 +295,10 @@ WIDENS = " (Avro widens int to long, but never narrows long to int)"
                 record(A),
                 enum("A"),
                 [
-                    "the schema was record R, is now enum Cause: a new reader cannot read old "
-                    "events and an old reader cannot read new events"
+                    (
+                        "the schema was record R, is now enum Cause: a new reader cannot read old "
+                        "events and an old reader cannot read new events"
+                    )
                 ],
             ),
             (
@@ -338,3 +359,25 @@ def test_types_that_contain_themselves_are_compared_to_the_end() -> None:
     node = record(field("next", ["null", "R"]), field("v", "int"))
     other = record(field("next", ["null", "R"]), field("v", "string"))
     assert len(list(problems("BACKWARD", other, [node]))) == 1
+
+
+def decodable(case: dict[str, Any]) -> bool:
+    """Leave out what has no data (no branch, no end), and bytes that may be no text."""
+    texts = case["reader"] + case["writer"]
+    return bool(case["compatible"]) and not (
+        "[]" in (case["reader"], case["writer"])
+        or '"List"' in texts
+        or "Node" in texts
+        or ('"bytes"' in case["writer"] and '"string"' in case["reader"])
+    )
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if decodable(c)], ids=lambda case: case["case"])
+def test_fastavro_reads_what_is_called_compatible(case: dict[str, Any]) -> None:
+    reader, writer = (fastavro.parse_schema(json.loads(case[k])) for k in ("reader", "writer"))
+    for datum in fastavro.utils.generate_many(writer, 5):
+        encoded = io.BytesIO()
+        fastavro.schemaless_writer(encoded, writer, datum)
+        encoded.seek(0)
+        fastavro.schemaless_reader(encoded, writer, reader)
+        assert encoded.read() == b""
