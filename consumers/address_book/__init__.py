@@ -1,0 +1,1 @@
+"""Keeps a SQL mirror of the addresses that are in force."""

@@ -1,0 +1,1 @@
+"""Keeps daily totals of counting stations."""

@@ -1,0 +1,90 @@
+"""Publishes what a source still has, in order and at a pace, until it is empty or told to stop."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import count
+from typing import Protocol
+
+from bus.publisher import Draft, Receipt
+
+from bus.cli.edge import say
+from bus.errors import BusError
+from producers.pacing import Pace, wait_until
+from producers.progress import Progress
+
+FIRST_WAIT = 0.2
+LONGEST_WAIT = 5.0
+
+
+class Source(Protocol):
+    """Where events come from, and where it is kept that they are out."""
+
+    def take(self, most: int) -> Sequence[Draft]:
+        """Return the next events, each under an id of its own; none at the end."""
+
+    def settle(self) -> None:
+        """Keep that the bus has acknowledged what was taken last."""
+
+
+class Bulk(Protocol):
+    """The part of a publisher that is needed here."""
+
+    async def publish_many(self, topic: str, events: Sequence[Draft]) -> list[Receipt]:
+        """Publish events and return their receipts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stream:
+    """A source on its way to a topic.
+
+    Args:
+        topic: where the events go.
+        source: where they come from.
+        pace: how fast.
+        limit: events in all; every one there is if None.
+        patience: seconds that an unreachable bus is waited for.
+    """
+
+    topic: str
+    source: Source
+    pace: Pace
+    limit: int | None
+    patience: float
+
+    async def run(self, bulk: Bulk, stop: asyncio.Event, progress: Progress) -> None:
+        """Publish until the source is empty, the limit is reached, or `stop` is set.
+
+        What is under way when `stop` is set is still acknowledged and settled.
+
+        Raises:
+            BusError: the bus refused an event, or stayed away for longer than its patience.
+        """
+        start = asyncio.get_running_loop().time()
+        for batch in count():
+            await wait_until(stop, start + self.pace.due(batch))
+            room = self.pace.size
+            if self.limit is not None:
+                room = min(room, self.limit - progress.published)
+            if stop.is_set() or room <= 0 or not (drafts := self.source.take(room)):
+                return
+            progress.sent(len(drafts))
+            receipts = await self._insist(bulk, drafts, stop)
+            self.source.settle()
+            progress.receipts(self.topic, [receipt.id for receipt in receipts])
+
+    async def _insist(
+        self, bulk: Bulk, drafts: Sequence[Draft], stop: asyncio.Event
+    ) -> list[Receipt]:
+        """Publish again, under the same ids, while the bus is away for a while."""
+        clock = asyncio.get_running_loop().time
+        end, wait = clock() + self.patience, FIRST_WAIT
+        while True:
+            try:
+                return await bulk.publish_many(self.topic, drafts)
+            except BusError as error:
+                if not error.retriable or stop.is_set() or clock() + wait > end:
+                    raise
+                say(f"the bus is away ({error.what}); trying again in {wait:.1f} s")
+            await wait_until(stop, clock() + wait)
+            wait = min(2 * wait, LONGEST_WAIT)
