@@ -1,0 +1,6 @@
+"""The journal: compare-and-swap on a topic, one chain of entries in one order for all nodes."""
+
+from bus.journal.chain import Chain, Entry
+from bus.journal.journal import TOPIC, Journal
+
+__all__ = ["TOPIC", "Chain", "Entry", "Journal"]
