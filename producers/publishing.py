@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Protocol
 
-from bus.publisher import Draft, Receipt
+from bus.publisher import Receipt
 
 from bus.cli.edge import say
 from bus.errors import BusError
+from bus.event import Draft
 from producers.pacing import Pace, wait_until
 from producers.progress import Progress
 

@@ -1,4 +1,4 @@
-"""Refuses snapshots that would withdraw what is hardly gone: a file that was cut is no demolition."""
+"""Refuses snapshots that withdraw what is hardly gone: a file that was cut is no demolition."""
 
 from collections.abc import Collection
 from pathlib import Path

@@ -13,6 +13,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from bus.event import new_id
 from producers.address_register.difference import Change, Kind
 from producers.address_register.snapshot import Location, Row, Snapshot
 from producers.memory import Memory
@@ -89,7 +90,7 @@ class State(Memory):
             db.executemany("UPDATE address SET area = ? WHERE id = ?", self._moved(snapshot))
             db.executemany(
                 "INSERT INTO pending (event, day, data) VALUES (?, ?, ?)",
-                ((_new_id(), day, json.dumps(data, ensure_ascii=False)) for data in events),
+                ((new_id(), day, json.dumps(data, ensure_ascii=False)) for data in events),
             )
             db.execute("INSERT OR IGNORE INTO snapshot (day) VALUES (?)", (day,))
 
@@ -124,12 +125,6 @@ class State(Memory):
 def _record(change: Change, day: str) -> tuple[str | None, ...]:
     withdrawn = day if change.kind is Kind.WITHDRAWN else None
     return (change.address, *change.row.location, change.row.area, withdrawn)
-
-
-def _new_id() -> str:
-    from uuid_utils import uuid7
-
-    return str(uuid7())
 
 
 def new_address_id() -> str:

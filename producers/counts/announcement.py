@@ -1,0 +1,74 @@
+"""Readings as events of the contract `sensor.reading.v1`."""
+
+import hashlib
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from bus.event import Draft
+from producers.counts.station import Reading
+
+TOPIC = "sensor.reading.v1"
+INTERVAL = timedelta(minutes=15)
+UNIT = "{count}"
+"""A number of things; UCUM, section 12: what stands in braces is dimensionless."""
+
+BICYCLES = "https://stadtbus.example/observed-property/bicycle-count"
+CARS = "https://stadtbus.example/observed-property/car-count"
+
+
+def draft(municipality: str, source: str, reading: Reading) -> Draft:
+    """Return the event of a reading.
+
+    Args:
+        municipality: the ARS of the municipality that the station stands in.
+        source: the system that publishes; part of the event's id.
+        reading: what was counted.
+    """
+    return Draft(
+        id=identity(source, reading),
+        time=reading.at,
+        data=_data(municipality, reading),
+    )
+
+
+def identity(source: str, reading: Reading) -> str:
+    """Return an event id that is the same whenever the same reading is published again.
+
+    A UUID of version 7 (RFC 9562, section 5.7) whose time is that of the reading and whose other
+    bits are a hash of what it says: a corrected count is another event.
+    """
+    text = "|".join(
+        str(part)
+        for part in (source, reading.station, reading.channel.id, reading.at.isoformat(),
+                     reading.counted, reading.status)
+    )  # fmt: skip
+    milliseconds = int(reading.at.timestamp() * 1000)
+    rest = int.from_bytes(hashlib.sha256(text.encode()).digest()[:10])
+    version_and_variant = (7 << 76) | (0b10 << 62)
+    free = ((1 << 76) - 1) & ~(0b11 << 62)
+    return str(UUID(int=milliseconds << 80 | version_and_variant | rest & free))
+
+
+def _data(municipality: str, reading: Reading) -> dict[str, Any]:
+    return {
+        "municipality": municipality,
+        "thing": reading.station,
+        "datastream": reading.channel.id,
+        "observed_property": CARS if reading.channel.cars else BICYCLES,
+        "phenomenon_time": reading.at,
+        "interval_seconds": int(INTERVAL.total_seconds()),
+        "result": None if reading.counted is None else float(reading.counted),
+        "unit": UNIT,
+        "quality": _quality(reading),
+    }
+
+
+def _quality(reading: Reading) -> str:
+    """Return what the counter's status says about a reading.
+
+    The counters know ``0`` for a raw count; a cell that is empty is a gap, whatever its status.
+    """
+    if reading.counted is None:
+        return "MISSING"
+    return "GOOD" if reading.status == "0" else "UNKNOWN"
