@@ -1,0 +1,1 @@
+"""The contracts that are shipped: one folder each, ``<domain>/<event>/v<major>``."""
