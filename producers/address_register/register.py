@@ -22,7 +22,9 @@ from producers.pacing import Pace
 from producers.progress import Progress
 from producers.publishing import Stream
 
-SHIPPED = "addresses-2023-06-30.csv"
+SHIPPED = "berlin.csv"
+SHIPPED_DAY = date(2023, 6, 30)
+"""The source says June 2023 and names no day; by its end all of it was in force."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +51,8 @@ async def publish(job: Job, settings: Settings, stop: asyncio.Event, progress: P
         BusError: the state or the bus cannot be used.
     """
     with State(job.state) as state:
-        with _file(job) as path:
-            changed = take_over(state, path, job)
+        with _snapshot(job) as (path, day):
+            changed = take_over(state, read(path, day), path, job)
         async with Publisher(job.system, settings) as publisher:
             progress.ready(f"{changed:,} changes since the last snapshot; publishing on {TOPIC}")
             stream = Stream(
@@ -64,14 +66,12 @@ async def publish(job: Job, settings: Settings, stop: asyncio.Event, progress: P
     progress.done()
 
 
-def take_over(state: State, path: Path, job: Job) -> int:
+def take_over(state: State, snapshot: Snapshot, path: Path, job: Job) -> int:
     """Compare a snapshot with the register as it was, keep what changed, and return how many.
 
     Raises:
-        InvalidInput: the file cannot be used, is older than the last one, or would withdraw too
-            many addresses.
+        InvalidInput: it is older than the last one, or would withdraw too many addresses.
     """
-    snapshot = read(path, job.day or day_of(path))
     _check_order(state, path, snapshot)
     known, former = state.known(), state.former()
     changes = difference(
@@ -108,12 +108,13 @@ class _Outbox:
 
 
 @contextmanager
-def _file(job: Job) -> Iterator[Path]:
+def _snapshot(job: Job) -> Iterator[tuple[Path, date]]:
+    """Give the snapshot's file and its day for a while."""
     if job.file:
-        yield job.file
+        yield job.file, job.day or day_of(job.file)
         return
     with as_file(files("producers.address_register").joinpath("data", SHIPPED)) as path:
-        yield path
+        yield path, job.day or SHIPPED_DAY
 
 
 def _check_order(state: State, path: Path, snapshot: Snapshot) -> None:
