@@ -261,7 +261,7 @@ class _Places:
     example: str
 
 
-_SHAPES: dict[str, tuple[type, str]] = {
+_SHAPES: dict[str, tuple[type[Any], str]] = {
     "topic": (str, "text"),
     "title": (dict, "texts by language, de and en"),
     "description": (dict, "texts by language, de and en"),
@@ -300,7 +300,7 @@ def _arguments(value: Any, where: str) -> dict[str, Any]:
             continue
         if not isinstance(given, kind) or isinstance(given, bool):
             raise InvalidContract(f"is not {wanted}", where=f"{where}: {name}")
-        arguments[name] = tuple(given) if kind is list else given
+        arguments[name] = tuple(given) if isinstance(given, list) else given
     return arguments
 
 
