@@ -5,10 +5,14 @@ from datetime import UTC, date, datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from producers.address_register.difference import Change
+from producers.address_register.difference import Change, Kind
 
 TOPIC = "address.building-changed.v1"
 ZONE = ZoneInfo("Europe/Berlin")
+
+CAUSES = {Kind.RENAMED: "STREET_RENAMED", Kind.RENUMBERED: "RENUMBERING"}
+"""What happened tells why in these cases; a building that is gone may have been torn down, or its
+address corrected, and an area gets another postcode for many reasons."""
 
 
 def announcement(change: Change, municipality: str) -> dict[str, Any]:
@@ -22,20 +26,20 @@ def announcement(change: Change, municipality: str) -> dict[str, Any]:
     return {
         "address_id": change.address,
         "municipality": municipality,
-        "kind": change.kind.value,
+        "change": change.kind.value,
         "street": at.street,
-        "number": at.number or None,
+        "number": at.number,
         "suffix": at.suffix or None,
         "postcode": at.postcode,
         "place": at.place,
-        "cause": "UNKNOWN",
+        "cause": CAUSES.get(change.kind, "UNKNOWN"),
         "corrects": None,
     }
 
 
 def dated(data: Mapping[str, Any], day: date) -> dict[str, Any]:
     """Return an event's data with its day: inferred, as a snapshot tells no day of its own."""
-    return {**data, "valid_from": day, "valid_from_basis": "INFERRED"}
+    return {**data, "valid_from": day, "basis": "INFERRED"}
 
 
 def moment(day: date) -> datetime:

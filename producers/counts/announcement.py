@@ -10,11 +10,9 @@ from producers.counts.station import Reading
 
 TOPIC = "sensor.reading.v1"
 INTERVAL = timedelta(minutes=15)
-UNIT = "{count}"
-"""A number of things; UCUM, section 12: what stands in braces is dimensionless."""
-
-BICYCLES = "https://stadtbus.example/observed-property/bicycle-count"
-CARS = "https://stadtbus.example/observed-property/car-count"
+UNIT = "1"
+RAW = "0"
+"""The counters' status of a count as it was counted; the only one that the city's files have."""
 
 
 def draft(municipality: str, source: str, reading: Reading) -> Draft:
@@ -54,21 +52,23 @@ def _data(municipality: str, reading: Reading) -> dict[str, Any]:
     return {
         "municipality": municipality,
         "thing": reading.station,
-        "datastream": reading.channel.id,
-        "observed_property": CARS if reading.channel.cars else BICYCLES,
+        "datastream": f"{reading.station}:{reading.channel.id}",
+        "observed_property": "car-count" if reading.channel.cars else "bicycle-count",
         "phenomenon_time": reading.at,
         "interval_seconds": int(INTERVAL.total_seconds()),
         "result": None if reading.counted is None else float(reading.counted),
         "unit": UNIT,
-        "quality": _quality(reading),
+        "quality": quality(reading),
+        "quality_flag": reading.status or None,
     }
 
 
-def _quality(reading: Reading) -> str:
-    """Return what the counter's status says about a reading.
+def quality(reading: Reading) -> str:
+    """Return how far a reading can be trusted.
 
-    The counters know ``0`` for a raw count; a cell that is empty is a gap, whatever its status.
+    A cell without a count is a gap, whatever its status; a status that is not known here is
+    passed on as it came and judged by nobody.
     """
     if reading.counted is None:
         return "MISSING"
-    return "GOOD" if reading.status == "0" else "UNKNOWN"
+    return "VALID" if reading.status == RAW else "UNKNOWN"
