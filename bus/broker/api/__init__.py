@@ -1,0 +1,1 @@
+"""One module per group of APIs; each handler turns a request into the fields of its answer."""

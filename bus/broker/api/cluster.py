@@ -1,0 +1,145 @@
+"""ApiVersions, Metadata, DescribeCluster, FindCoordinator, DescribeLogDirs: who is there, and what."""
+
+import asyncio
+import shutil
+from typing import Any
+from uuid import UUID
+
+from kio.schema.errors import ErrorCode
+
+from bus.broker.engine import LEADER_EPOCH, NODE_ID, Engine
+from bus.broker.topics import Topic, name_problem
+from bus.broker.wire import Fields, Request
+
+_BROKER_ENDPOINT = 1
+_GROUP, _TRANSACTION = 0, 1
+
+
+async def metadata(engine: Engine, request: Request) -> Fields:
+    """Describe the broker and topics; none is ever made by asking for it."""
+    asked = request.body.topics
+    if asked is None or (request.version == 0 and not asked):
+        topics = [_topic(topic) for topic in engine.topics]
+    else:
+        topics = [_asked_topic(engine, one) for one in asked]
+    return {
+        "brokers": [_node(engine)],
+        "cluster_id": engine.cluster,
+        "controller_id": NODE_ID,
+        "topics": topics,
+    }
+
+
+def _node(engine: Engine) -> Fields:
+    address = engine.address
+    return {
+        "node_id": NODE_ID,
+        "broker_id": NODE_ID,
+        "host": address.host,
+        "port": address.port,
+        "rack": None,
+    }
+
+
+def _asked_topic(engine: Engine, asked: Any) -> Fields:
+    if asked.name is not None:
+        topic = engine.topics.get(asked.name)
+        error = ErrorCode.unknown_topic_or_partition
+        if topic is None and name_problem(asked.name):
+            error = ErrorCode.invalid_topic_exception
+        return _topic(topic) if topic else _no_topic(error, asked.name, None)
+    topic = engine.topics.by_id(asked.topic_id)
+    return _topic(topic) if topic else _no_topic(ErrorCode.unknown_topic_id, None, asked.topic_id)
+
+
+def _no_topic(error: ErrorCode, name: str | None, id_: UUID | None) -> Fields:
+    return {"error_code": error, "name": name, "topic_id": id_, "partitions": ()}
+
+
+def _topic(topic: Topic) -> Fields:
+    partitions = [
+        {
+            "error_code": ErrorCode.none,
+            "partition_index": index,
+            "leader_id": NODE_ID,
+            "leader_epoch": LEADER_EPOCH,
+            "replica_nodes": (NODE_ID,),
+            "isr_nodes": (NODE_ID,),
+        }
+        for index in range(len(topic.partitions))
+    ]
+    return {
+        "error_code": ErrorCode.none,
+        "name": topic.name,
+        "topic_id": topic.id,
+        "partitions": partitions,
+    }
+
+
+async def describe_cluster(engine: Engine, request: Request) -> Fields:
+    """Describe the one node."""
+    if getattr(request.body, "endpoint_type", _BROKER_ENDPOINT) != _BROKER_ENDPOINT:
+        return {
+            "error_code": ErrorCode.unsupported_endpoint_type,
+            "error_message": "there are only brokers here",
+            "cluster_id": "",
+            "brokers": (),
+        }
+    return {
+        "error_code": ErrorCode.none,
+        "error_message": None,
+        "cluster_id": engine.cluster,
+        "controller_id": NODE_ID,
+        "brokers": [_node(engine)],
+    }
+
+
+async def find_coordinator(engine: Engine, request: Request) -> Fields:
+    """Name this node as every group's coordinator; there are no transactions to coordinate."""
+    body = request.body
+    kind = getattr(body, "key_type", _GROUP)
+    error, message = ErrorCode.none, None
+    if kind == _TRANSACTION:
+        error, message = ErrorCode.transactional_id_authorization_failed, "no transactions here"
+    elif kind != _GROUP:
+        error, message = ErrorCode.invalid_request, "unknown kind of coordinator"
+    node = _node(engine) if error is ErrorCode.none else {"node_id": -1, "host": "", "port": -1}
+    answer = {"error_code": error, "error_message": message, **node}
+    keys = getattr(body, "coordinator_keys", ())
+    return answer | {"coordinators": [answer | {"key": key} for key in keys]}
+
+
+async def describe_log_dirs(engine: Engine, request: Request) -> Fields:
+    """Say how much room partitions take."""
+    asked = request.body.topics
+    if asked is None:
+        names = {topic.name: range(len(topic.partitions)) for topic in engine.topics}
+    else:
+        names = {one.topic: one.partitions for one in asked}
+    topics = []
+    for name, indexes in names.items():
+        parts = []
+        for index in indexes:
+            partition = engine.topics.partition(name, index)
+            if partition is not None:
+                number = partition.number
+                size = await engine.query(partition, lambda reader, n=number: reader.size(n))
+                parts.append(
+                    {
+                        "partition_index": index,
+                        "partition_size": size,
+                        "offset_lag": 0,
+                        "is_future_key": False,
+                    }
+                )
+        if parts:
+            topics.append({"name": name, "partitions": parts})
+    disk = await asyncio.to_thread(shutil.disk_usage, engine.path.parent)
+    directory = {
+        "error_code": ErrorCode.none,
+        "log_dir": str(engine.path.parent),
+        "topics": topics,
+        "total_bytes": disk.total,
+        "usable_bytes": disk.free,
+    }
+    return {"error_code": ErrorCode.none, "results": [directory]}

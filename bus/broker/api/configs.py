@@ -1,0 +1,166 @@
+"""DescribeConfigs, AlterConfigs, IncrementalAlterConfigs."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from kio.schema.errors import ErrorCode
+
+from bus.broker.configs import TOPIC_CONFIGS, ConfigType, Source, problem
+from bus.broker.engine import NODE_ID, Engine
+from bus.broker.topics import Topic
+from bus.broker.wire import Fields, Request
+from bus.broker.writer import StorageFailed
+
+TOPIC, BROKER = 2, 4
+SET, DELETE, APPEND, SUBTRACT = range(4)
+
+
+async def describe_configs(engine: Engine, request: Request) -> Fields:
+    """List the configs of topics and of the broker, with where each comes from."""
+    results = []
+    for resource in request.body.resources:
+        error, reason, configs = _described(engine, resource.resource_type, resource.resource_name)
+        keys = resource.configuration_keys
+        results.append(
+            {
+                "error_code": error,
+                "error_message": reason,
+                "resource_type": resource.resource_type,
+                "resource_name": resource.resource_name,
+                "configs": [c for c in configs if keys is None or c["name"] in keys],
+            }
+        )
+    return {"results": results}
+
+
+def _described(
+    engine: Engine, kind: int, name: str
+) -> tuple[ErrorCode, str | None, list[dict[str, Any]]]:
+    if kind == TOPIC:
+        topic = engine.topics.get(name)
+        if topic is None:
+            return ErrorCode.unknown_topic_or_partition, None, []
+        return ErrorCode.none, None, _topic_configs(topic, engine.settings.max_batch_bytes)
+    if kind == BROKER and name in {"", str(NODE_ID)}:
+        return ErrorCode.none, None, _broker_configs(engine)
+    return ErrorCode.invalid_request, "there are topics, and one broker", []
+
+
+def _topic_configs(topic: Topic, limit: int) -> list[dict[str, Any]]:
+    configs = []
+    for name, config in TOPIC_CONFIGS.items():
+        source = Source.TOPIC if name in topic.configs else Source.DEFAULT
+        value = topic.configs.get(name, config.default)
+        if name == "max.message.bytes" and source is Source.DEFAULT and value != str(limit):
+            value, source = str(limit), Source.STATIC_BROKER
+        configs.append(_config(name, value, source, config.kind, read_only=False))
+    return configs
+
+
+def _broker_configs(engine: Engine) -> list[dict[str, Any]]:
+    settings = engine.settings
+    fixed = {
+        "advertised.listeners": (f"PLAINTEXT://{engine.address}", ConfigType.STRING),
+        "auto.create.topics.enable": ("false", ConfigType.BOOLEAN),
+        "broker.id": (str(NODE_ID), ConfigType.INT),
+        "default.replication.factor": ("1", ConfigType.INT),
+        "log.dirs": (str(engine.path.parent), ConfigType.STRING),
+        "max.connections": (str(settings.max_connections), ConfigType.INT),
+        "message.max.bytes": (str(settings.max_batch_bytes), ConfigType.INT),
+        "node.id": (str(NODE_ID), ConfigType.INT),
+        "num.partitions": ("1", ConfigType.INT),
+        "socket.request.max.bytes": (str(settings.max_frame_bytes), ConfigType.INT),
+    }
+    return [
+        _config(name, value, Source.STATIC_BROKER, kind, read_only=True)
+        for name, (value, kind) in fixed.items()
+    ]
+
+
+def _config(
+    name: str, value: str, source: Source, kind: ConfigType, *, read_only: bool
+) -> dict[str, Any]:
+    return {
+        "name": name,
+        "value": value,
+        "read_only": read_only,
+        "config_source": source,
+        "is_sensitive": False,
+        "synonyms": [{"name": name, "value": value, "source": source}],
+        "config_type": kind,
+        "documentation": None,
+    }
+
+
+async def alter_configs(engine: Engine, request: Request) -> Fields:
+    """Replace all configs of topics: what is not named falls back to its default."""
+    responses = []
+    for resource in request.body.resources:
+        wanted = {config.name: config.value for config in resource.configs}
+        responses.append(await _altered(engine, resource, wanted, request.body.validate_only))
+    return {"responses": responses}
+
+
+async def incremental_alter_configs(engine: Engine, request: Request) -> Fields:
+    """Change single configs of topics."""
+    responses = []
+    for resource in request.body.resources:
+        topic = engine.topics.get(resource.resource_name)
+        wanted: dict[str, str | None] = dict(topic.configs) if topic else {}
+        for config in resource.configs:
+            _apply(wanted, config.name, config.config_operation, config.value)
+        responses.append(await _altered(engine, resource, wanted, request.body.validate_only))
+    return {"responses": responses}
+
+
+def _apply(configs: dict[str, str | None], name: str, operation: int, value: str | None) -> None:
+    if operation == DELETE:
+        configs.pop(name, None)
+        return
+    known = TOPIC_CONFIGS.get(name)
+    if operation == SET or known is None or known.kind is not ConfigType.LIST:
+        # Appending to what is no list is refused: an empty value fails the check that follows.
+        configs[name] = value if operation == SET else None
+        return
+    before = list(filter(None, (configs.get(name) or known.default).split(",")))
+    given = list(filter(None, (value or "").split(",")))
+    if operation == APPEND:
+        after = before + [item for item in given if item not in before]
+    else:
+        after = [item for item in before if item not in given]
+    configs[name] = ",".join(after)
+
+
+async def _altered(
+    engine: Engine, resource: Any, wanted: Mapping[str, str | None], validate_only: bool
+) -> Fields:
+    error, reason = ErrorCode.none, ""
+    topic = engine.topics.get(resource.resource_name)
+    if resource.resource_type != TOPIC:
+        error, reason = ErrorCode.invalid_request, "only topics have configs that can be changed"
+    elif topic is None:
+        error, reason = ErrorCode.unknown_topic_or_partition, "there is no such topic"
+    else:
+        reasons = [found for item in wanted.items() if (found := problem(*item))]
+        if reasons:
+            error, reason = ErrorCode.invalid_config, reasons[0]
+        elif not validate_only:
+            error, reason = await _store(engine, topic, wanted)
+    return {
+        "error_code": error,
+        "error_message": reason or None,
+        "resource_type": resource.resource_type,
+        "resource_name": resource.resource_name,
+    }
+
+
+async def _store(
+    engine: Engine, topic: Topic, wanted: Mapping[str, str | None]
+) -> tuple[ErrorCode, str]:
+    configs = {name: value for name, value in wanted.items() if value is not None}
+    try:
+        await engine.change(lambda store: store.set_configs(topic.number, configs))
+    except StorageFailed as failure:
+        return ErrorCode.kafka_storage_error, str(failure)
+    topic.configure(configs)
+    return ErrorCode.none, ""

@@ -1,0 +1,135 @@
+"""Fetch: committed batches as they lie there, with long polling."""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from kio.schema.errors import ErrorCode
+
+from bus.broker.engine import LEADER_EPOCH, Engine
+from bus.broker.partition import NOTHING, Partition, Read, Waiter
+from bus.broker.storage import Damaged
+from bus.broker.wire import Fields, Request
+
+_FINAL_EPOCH = -1
+
+
+@dataclass(slots=True)
+class _Wanted:
+    """What is wanted of one partition, and what there is."""
+
+    topic: str
+    index: int
+    offset: int
+    limit: int
+    partition: Partition | None
+    error: ErrorCode
+    read: Read = NOTHING
+
+
+async def fetch(engine: Engine, request: Request) -> Fields:
+    """Answer once there are enough bytes, the wait is over, or something is wrong."""
+    body = request.body
+    if getattr(body, "session_id", 0) != 0 and body.session_epoch != _FINAL_EPOCH:
+        return {"error_code": ErrorCode.fetch_session_id_not_found, "responses": ()}
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + body.max_wait.total_seconds()
+    limit = min(body.max_bytes, engine.settings.fetch_max_bytes)
+    enough = min(body.min_bytes, limit)
+    while True:
+        wanted = [
+            _wanted(engine, topic.topic, part) for topic in body.topics for part in topic.partitions
+        ]
+        size = await _read(engine, wanted, limit)
+        missing, wait = enough - size, deadline - loop.time()
+        failed = any(one.error is not ErrorCode.none for one in wanted)
+        if missing <= 0 or wait <= 0 or failed or not wanted:
+            break
+        started = loop.time()
+        await _wait(wanted, missing, wait)
+        request.waited += loop.time() - started
+    _count(engine, wanted)
+    return _answer(wanted, committed=body.isolation_level == 1)
+
+
+def _wanted(engine: Engine, topic: str, part: Any) -> _Wanted:
+    partition = engine.topics.partition(topic, part.partition)
+    epoch = getattr(part, "current_leader_epoch", -1)
+    error = ErrorCode.none
+    if partition is None:
+        error = ErrorCode.unknown_topic_or_partition
+    elif epoch > LEADER_EPOCH:
+        error = ErrorCode.unknown_leader_epoch
+    elif not partition.start <= part.fetch_offset <= partition.end:
+        error = ErrorCode.offset_out_of_range
+    return _Wanted(
+        topic, part.partition, part.fetch_offset, part.partition_max_bytes, partition, error
+    )
+
+
+async def _read(engine: Engine, wanted: list[_Wanted], limit: int) -> int:
+    size = 0
+    for one in wanted:
+        if one.partition is None or one.error is not ErrorCode.none:
+            continue
+        try:
+            one.read = await engine.read(
+                one.partition, one.offset, min(one.limit, limit - size), at_least_one=size == 0
+            )
+        except Damaged:
+            one.error = ErrorCode.corrupt_message
+        size += len(one.read.batches)
+    return size
+
+
+async def _wait(wanted: list[_Wanted], missing: int, seconds: float) -> None:
+    waiter = Waiter(missing)
+    partitions = [one.partition for one in wanted if one.partition is not None]
+    for partition in partitions:
+        partition.waiters.add(waiter)
+    try:
+        async with asyncio.timeout(seconds):
+            await waiter.ready.wait()
+    except TimeoutError:
+        return
+    finally:
+        for partition in partitions:
+            partition.waiters.discard(waiter)
+
+
+def _count(engine: Engine, wanted: list[_Wanted]) -> None:
+    for one in wanted:
+        if one.read.batches:
+            engine.telemetry.fetched_records.labels(one.topic).inc(one.read.records)
+            engine.telemetry.fetched_bytes.labels(one.topic).inc(len(one.read.batches))
+
+
+def _answer(wanted: list[_Wanted], *, committed: bool) -> Fields:
+    topics: dict[str, list[Fields]] = {}
+    for one in wanted:
+        topics.setdefault(one.topic, []).append(_part(one, committed=committed))
+    return {
+        "error_code": ErrorCode.none,
+        "responses": [{"topic": name, "partitions": parts} for name, parts in topics.items()],
+    }
+
+
+def _part(one: _Wanted, *, committed: bool) -> Fields:
+    known = one.partition if one.error is ErrorCode.none else None
+    return {
+        "partition_index": one.index,
+        "error_code": one.error,
+        "high_watermark": known.end if known else -1,
+        "last_stable_offset": known.end if known else -1,
+        "log_start_offset": known.start if known else -1,
+        "aborted_transactions": () if committed else None,
+        "records": one.read.batches,
+    }
+
+
+def errors(fields: Fields) -> Iterator[ErrorCode]:
+    """Yield the error of each partition of an answer."""
+    for topic in fields["responses"]:
+        for part in topic["partitions"]:
+            yield part["error_code"]

@@ -1,0 +1,98 @@
+"""ListOffsets and OffsetForLeaderEpoch: which offsets there are, and which belong to a time."""
+
+from typing import Any
+
+from kio.schema.errors import ErrorCode
+
+from bus.broker.batch import spans
+from bus.broker.engine import LEADER_EPOCH, Engine
+from bus.broker.partition import Partition
+from bus.broker.records import first_since
+from bus.broker.storage import Damaged
+from bus.broker.wire import Fields, Request
+
+LATEST, EARLIEST, MAX_TIMESTAMP, EARLIEST_LOCAL = -1, -2, -3, -4
+_SPECIAL = {LATEST, EARLIEST, MAX_TIMESTAMP, EARLIEST_LOCAL}
+_NONE = (-1, -1)  # offset and timestamp where there is no such record
+
+
+async def list_offsets(engine: Engine, request: Request) -> Fields:
+    """Find the earliest and latest offsets, and the first record at or after a time."""
+    topics = []
+    for topic in request.body.topics:
+        parts = [await _listed(engine, topic.name, part) for part in topic.partitions]
+        topics.append({"name": topic.name, "partitions": parts})
+    return {"topics": topics}
+
+
+async def _listed(engine: Engine, topic: str, part: Any) -> Fields:
+    partition = engine.topics.partition(topic, part.partition_index)
+    error, found = ErrorCode.none, _NONE
+    if partition is None:
+        error = ErrorCode.unknown_topic_or_partition
+    elif getattr(part, "current_leader_epoch", -1) > LEADER_EPOCH:
+        error = ErrorCode.unknown_leader_epoch
+    elif part.timestamp < 0 and part.timestamp not in _SPECIAL:
+        error = ErrorCode.unsupported_version
+    else:
+        try:
+            found = await _found(engine, partition, part.timestamp)
+        except Damaged:
+            error = ErrorCode.corrupt_message
+    offset, timestamp = found
+    return {
+        "partition_index": part.partition_index,
+        "error_code": error,
+        "timestamp": timestamp,
+        "offset": offset,
+        "leader_epoch": LEADER_EPOCH if offset >= 0 else -1,
+    }
+
+
+async def _found(engine: Engine, partition: Partition, timestamp: int) -> tuple[int, int]:
+    if timestamp == LATEST:
+        return partition.end, -1
+    if timestamp in {EARLIEST, EARLIEST_LOCAL}:
+        return partition.start, -1
+    number, start, end = partition.number, partition.start, partition.end
+    if timestamp == MAX_TIMESTAMP:
+        newest = await engine.query(partition, lambda r: r.newest(number, start, end))
+        if newest is None:
+            return _NONE
+        base, timestamp = newest
+    else:
+        first = await engine.query(
+            partition, lambda r: r.first_since(number, start, end, timestamp)
+        )
+        if first is None:
+            return _NONE
+        base = first
+    rows = await engine.query(partition, lambda r: r.rows(number, base, end, 1))
+    batches = rows[0].batches
+    for span in spans(batches):
+        if span.header.max_timestamp >= timestamp:
+            found = first_since(batches[span.start : span.end], timestamp, start)
+            if found is not None:
+                return found
+    return _NONE
+
+
+async def offset_for_leader_epoch(engine: Engine, request: Request) -> Fields:
+    """Say where a leader epoch ends; there has only ever been one."""
+    topics = []
+    for topic in request.body.topics:
+        parts = [_epoch_end(engine, topic.topic, part) for part in topic.partitions]
+        topics.append({"topic": topic.topic, "partitions": parts})
+    return {"topics": topics}
+
+
+def _epoch_end(engine: Engine, topic: str, part: Any) -> Fields:
+    partition = engine.topics.partition(topic, part.partition)
+    answer = {"partition": part.partition, "error_code": ErrorCode.none}
+    if partition is None:
+        return answer | {"error_code": ErrorCode.unknown_topic_or_partition}
+    if part.current_leader_epoch > LEADER_EPOCH:
+        return answer | {"error_code": ErrorCode.unknown_leader_epoch}
+    if part.leader_epoch == LEADER_EPOCH:
+        return answer | {"leader_epoch": LEADER_EPOCH, "end_offset": partition.end}
+    return answer

@@ -1,0 +1,141 @@
+"""OffsetCommit, OffsetFetch, OffsetDelete: groups' positions, durable before they are answered."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from kio.schema.errors import ErrorCode
+
+from bus.broker.engine import Engine
+from bus.broker.storage import Position, now_ms
+from bus.broker.wire import Fields, Request
+from bus.broker.writer import StorageFailed
+
+LONGEST_NOTE = 4096  # Kafka's offset.metadata.max.bytes
+_ALL_SINCE = 2  # OffsetFetch version from which null topics mean all of them
+_MANY_GROUPS_SINCE = 8
+
+
+async def offset_commit(engine: Engine, request: Request) -> Fields:
+    """Store a group's positions."""
+    body = request.body
+    refused = engine.groups.may_commit(
+        body.group_id,
+        body.member_id,
+        getattr(body, "group_instance_id", None),
+        getattr(body, "generation_id_or_member_epoch", getattr(body, "generation_id", -1)),
+        engine.groups.clock(),
+    )
+    if not body.group_id:
+        refused = ErrorCode.invalid_group_id
+    errors: dict[tuple[str, int], ErrorCode] = {}
+    accepted: dict[tuple[str, int], Position] = {}
+    for topic in body.topics:
+        for part in topic.partitions:
+            key = (str(topic.name), int(part.partition_index))
+            errors[key] = _commit_error(engine, key, part, refused)
+            if errors[key] is ErrorCode.none:
+                accepted[key] = Position(
+                    part.committed_offset,
+                    getattr(part, "committed_leader_epoch", -1),
+                    part.committed_metadata or "",
+                )
+    if accepted:
+        errors |= await _commit(engine, body.group_id, accepted)
+    return _per_partition(body.topics, errors)
+
+
+def _commit_error(engine: Engine, key: tuple[str, int], part: Any, refused: ErrorCode) -> ErrorCode:
+    if engine.topics.partition(*key) is None:
+        return ErrorCode.unknown_topic_or_partition
+    if len((part.committed_metadata or "").encode()) > LONGEST_NOTE:
+        return ErrorCode.offset_metadata_too_large
+    return refused
+
+
+async def _commit(
+    engine: Engine, group: str, accepted: Mapping[tuple[str, int], Position]
+) -> Mapping[tuple[str, int], ErrorCode]:
+    try:
+        await engine.change(lambda store: store.write_positions(group, accepted, now_ms()))
+    except StorageFailed:
+        return dict.fromkeys(accepted, ErrorCode.coordinator_not_available)
+    engine.positions.setdefault(group, {}).update(accepted)
+    engine.groups.know([group])
+    return {}
+
+
+def _per_partition(topics: Iterable[Any], errors: Mapping[tuple[str, int], ErrorCode]) -> Fields:
+    return {
+        "error_code": ErrorCode.none,
+        "topics": [
+            {
+                "name": topic.name,
+                "partitions": [
+                    {
+                        "partition_index": part.partition_index,
+                        "error_code": errors[topic.name, part.partition_index],
+                    }
+                    for part in topic.partitions
+                ],
+            }
+            for topic in topics
+        ],
+    }
+
+
+async def offset_fetch(engine: Engine, request: Request) -> Fields:
+    """Tell groups' positions."""
+    if request.version >= _MANY_GROUPS_SINCE:
+        groups = [_fetched(engine, one.group_id, one.topics) for one in request.body.groups]
+        return {"groups": groups}
+    return _fetched(engine, request.body.group_id, request.body.topics)
+
+
+def _fetched(engine: Engine, group: str, topics: Any) -> Fields:
+    known = engine.positions.get(group, {})
+    if topics is None:
+        wanted: dict[str, list[int]] = {}
+        for topic, index in known:
+            wanted.setdefault(topic, []).append(index)
+    else:
+        wanted = {topic.name: list(topic.partition_indexes) for topic in topics}
+    found = [
+        {"name": topic, "partitions": [_position(known.get((topic, i)), i) for i in indexes]}
+        for topic, indexes in wanted.items()
+    ]
+    return {"group_id": group, "error_code": ErrorCode.none, "topics": found}
+
+
+def _position(position: Position | None, index: int) -> Fields:
+    offset, epoch, note = position or Position(-1, -1, "")
+    return {
+        "partition_index": index,
+        "committed_offset": offset,
+        "committed_leader_epoch": epoch,
+        "metadata": note,
+        "error_code": ErrorCode.none,
+    }
+
+
+async def offset_delete(engine: Engine, request: Request) -> Fields:
+    """Forget some of a group's positions; not while the group has members."""
+    body = request.body
+    error = engine.groups.may_delete(body.group_id)
+    if error is not ErrorCode.none:
+        return {"error_code": error, "topics": ()}
+    keys = [
+        (topic.name, part.partition_index) for topic in body.topics for part in topic.partitions
+    ]
+    errors = {
+        key: ErrorCode.none
+        if engine.topics.partition(*key)
+        else ErrorCode.unknown_topic_or_partition
+        for key in keys
+    }
+    try:
+        await engine.change(lambda store: store.drop_positions(body.group_id, keys))
+    except StorageFailed:
+        return {"error_code": ErrorCode.coordinator_not_available, "topics": ()}
+    for key in keys:
+        engine.positions.get(body.group_id, {}).pop(key, None)
+    return _per_partition(body.topics, errors)

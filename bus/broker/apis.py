@@ -1,0 +1,82 @@
+"""The APIs that are served, in which versions, and by whom.
+
+What is not here is not advertised. Clients' needs are the measure: Fetch stops before topic ids,
+Produce before the transactions' second version.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+from kio.schema.errors import ErrorCode
+
+from bus.broker.api import cluster, configs, fetch, groups, offsets, positions, producers, topics
+from bus.broker.engine import Engine
+from bus.broker.keys import ApiKey
+from bus.broker.wire import Fields, Request
+
+Handle = Callable[[Engine, Request], Awaitable[Fields]]
+
+
+class Api(NamedTuple):
+    """One API: its versions, and its handler where it is answered one at a time."""
+
+    lowest: int
+    highest: int
+    handle: Handle
+
+
+async def api_versions(_: Engine, request: Request) -> Fields:
+    """Say what is served."""
+    return versions_answer(ErrorCode.none)
+
+
+async def _nothing(_: Engine, request: Request) -> Fields:
+    """Stand in for Produce, which is answered in batches: see `api.produce`."""
+    raise NotImplementedError(request.key)
+
+
+APIS: dict[ApiKey, Api] = {
+    ApiKey.PRODUCE: Api(3, 11, _nothing),
+    ApiKey.FETCH: Api(4, 12, fetch.fetch),
+    ApiKey.LIST_OFFSETS: Api(1, 8, offsets.list_offsets),
+    ApiKey.METADATA: Api(0, 12, cluster.metadata),
+    ApiKey.OFFSET_COMMIT: Api(2, 9, positions.offset_commit),
+    ApiKey.OFFSET_FETCH: Api(1, 9, positions.offset_fetch),
+    ApiKey.FIND_COORDINATOR: Api(0, 6, cluster.find_coordinator),
+    ApiKey.JOIN_GROUP: Api(0, 9, groups.join_group),
+    ApiKey.HEARTBEAT: Api(0, 4, groups.heartbeat),
+    ApiKey.LEAVE_GROUP: Api(0, 5, groups.leave_group),
+    ApiKey.SYNC_GROUP: Api(0, 5, groups.sync_group),
+    ApiKey.DESCRIBE_GROUPS: Api(0, 5, groups.describe_groups),
+    ApiKey.LIST_GROUPS: Api(0, 5, groups.list_groups),
+    ApiKey.API_VERSIONS: Api(0, 4, api_versions),
+    ApiKey.CREATE_TOPICS: Api(2, 7, topics.create_topics),
+    ApiKey.DELETE_TOPICS: Api(1, 6, topics.delete_topics),
+    ApiKey.INIT_PRODUCER_ID: Api(0, 5, producers.init_producer_id),
+    ApiKey.OFFSET_FOR_LEADER_EPOCH: Api(2, 4, offsets.offset_for_leader_epoch),
+    ApiKey.DESCRIBE_CONFIGS: Api(1, 4, configs.describe_configs),
+    ApiKey.ALTER_CONFIGS: Api(0, 2, configs.alter_configs),
+    ApiKey.DESCRIBE_LOG_DIRS: Api(1, 4, cluster.describe_log_dirs),
+    ApiKey.CREATE_PARTITIONS: Api(0, 3, topics.create_partitions),
+    ApiKey.DELETE_GROUPS: Api(0, 2, groups.delete_groups),
+    ApiKey.INCREMENTAL_ALTER_CONFIGS: Api(0, 1, configs.incremental_alter_configs),
+    ApiKey.OFFSET_DELETE: Api(0, 0, positions.offset_delete),
+    ApiKey.DESCRIBE_CLUSTER: Api(0, 1, cluster.describe_cluster),
+}
+
+# librdkafka before 2.1 takes a minimum above 0 for a broker without record batches and silently
+# stops compressing (KAFKA-18659); the versions 0 to 2 are not served all the same.
+_ADVERTISED_LOWEST = {ApiKey.PRODUCE: 0}
+
+
+def versions_answer(error: ErrorCode) -> Fields:
+    """Return the table of APIs as ApiVersions answers it."""
+    served = [
+        {
+            "api_key": key,
+            "min_version": _ADVERTISED_LOWEST.get(key, api.lowest),
+            "max_version": api.highest,
+        }
+        for key, api in APIS.items()
+    ]
+    return {"error_code": error, "api_keys": served}

@@ -1,0 +1,180 @@
+"""One client's connection: frames in, answers out in the order of the requests.
+
+Produce requests overlap, so that those that a client pipelines share a commit; every other API
+waits until what came before it is answered, as in Kafka.
+"""
+
+import asyncio
+import logging
+import struct
+import time
+from collections import deque
+from dataclasses import dataclass
+from functools import partial
+
+from kio.schema.errors import ErrorCode
+
+from bus.broker.api.produce import has_errors, produce
+from bus.broker.apis import APIS, versions_answer
+from bus.broker.engine import Engine
+from bus.broker.faults import AnyFault, Delay, Fault
+from bus.broker.keys import ApiKey
+from bus.broker.wire import PREFIX, Fields, MalformedRequest, Request, read_request, write_answer
+
+MOST_OPEN = 1000  # Produce requests of one connection under way
+MOST_OPEN_BYTES = 64 * 2**20
+_TURN = 32  # requests handled before others get their turn
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Slot:
+    """The place of one answer among those of a connection."""
+
+    size: int
+    started: float
+    answer: bytes | None = None
+    done: bool = False
+
+
+class _Hangup(Exception):
+    """The connection has to be closed; the message says why."""
+
+
+class Connection:
+    """Serves one client.
+
+    Args:
+        engine: what the requests work on.
+        reader: where frames come from.
+        writer: where answers go.
+    """
+
+    def __init__(
+        self, engine: Engine, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        self._engine, self._reader, self._writer = engine, reader, writer
+        peer = writer.get_extra_info("peername")
+        self._host = str(peer[0]) if peer else ""
+        self._open: deque[_Slot] = deque()
+        self._open_bytes = 0
+        self._progress = asyncio.Event()
+
+    async def serve(self) -> None:
+        """Answer requests until the client goes or has to go."""
+        turn = 0
+        try:
+            while True:
+                await self._serve_one()
+                turn += 1
+                if turn % _TURN == 0:
+                    await asyncio.sleep(0)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return
+        except _Hangup as reason:
+            log.info("closing a connection from %s: %s", self._host, reason)
+        except MalformedRequest as error:
+            log.warning("closing a connection from %s: %s", self._host, error)
+        except Exception:
+            # The edge that has to survive anything: one request must not end the others' service.
+            log.exception("closing a connection from %s: unexpected", self._host)
+        finally:
+            self._writer.transport.abort() if self._open else self._writer.close()
+
+    async def settled(self) -> None:
+        """Wait until everything that was taken is answered."""
+        await self._until(0)
+
+    async def _serve_one(self) -> None:
+        (size,) = struct.unpack(">i", await self._reader.readexactly(4))
+        if not PREFIX.size <= size <= self._engine.settings.max_frame_bytes:
+            raise _Hangup(f"a frame of {size} bytes")
+        frame = await self._reader.readexactly(size)
+        number, version, correlation = PREFIX.unpack_from(frame)
+        started = time.perf_counter()
+        try:
+            key = ApiKey(number)
+        except ValueError:
+            raise _Hangup(f"API {number} is not served") from None
+        api = APIS[key]
+        if not api.lowest <= version <= api.highest:
+            await self._refuse_version(key, version, correlation)
+            return
+        request = read_request(frame, key, version, correlation)
+        request.client_host = self._host
+        await self._answer(request, size, started)
+
+    async def _refuse_version(self, key: ApiKey, version: int, correlation: int) -> None:
+        if key is not ApiKey.API_VERSIONS:
+            raise _Hangup(f"version {version} of {key.name} is not served")
+        # KIP-511: in version 0, which every client can read, with the table to choose from.
+        await self._until(0)
+        refusal = versions_answer(ErrorCode.unsupported_version)
+        await self._send(write_answer(key, 0, correlation, refusal))
+
+    async def _answer(self, request: Request, size: int, started: float) -> None:
+        fault = self._engine.faults.take(request.key)
+        if fault is Fault.DROP_CONNECTION_BEFORE:
+            raise _Hangup("arranged")
+        if isinstance(fault, Delay):
+            await fault.until.wait()
+        if request.key is ApiKey.PRODUCE:
+            await self._produce(request, fault, size, started)
+            return
+        await self._until(0)
+        fields = await APIS[request.key].handle(self._engine, request)
+        self._count(request, started, fields.get("error_code", ErrorCode.none) != ErrorCode.none)
+        if fault is Fault.DROP_CONNECTION_AFTER_COMMIT:
+            raise _Hangup("arranged")
+        await self._send(write_answer(request.key, request.version, request.correlation, fields))
+
+    async def _produce(
+        self, request: Request, fault: AnyFault | None, size: int, started: float
+    ) -> None:
+        slot = _Slot(size, started)
+        self._open.append(slot)
+        self._open_bytes += size
+        produce(self._engine, request, fault, partial(self._produced, request, fault, slot))
+        await self._until(MOST_OPEN - 1, MOST_OPEN_BYTES)
+        await self._writer.drain()
+
+    def _produced(
+        self, request: Request, fault: AnyFault | None, slot: _Slot, fields: Fields
+    ) -> None:
+        failed = has_errors(fields)
+        self._count(request, slot.started, failed)
+        slot.done = True
+        if fault is Fault.DROP_CONNECTION_AFTER_COMMIT:
+            self._writer.transport.abort()
+        elif request.body.acks != 0:
+            slot.answer = write_answer(request.key, request.version, request.correlation, fields)
+        elif failed:
+            # Who asked for no answer learns of a failure by losing the connection, as from Kafka.
+            self._writer.transport.abort()
+        self._flush()
+
+    def _flush(self) -> None:
+        while self._open and self._open[0].done:
+            slot = self._open.popleft()
+            self._open_bytes -= slot.size
+            if slot.answer is not None and not self._writer.is_closing():
+                self._writer.write(slot.answer)
+        self._progress.set()
+
+    async def _until(self, most: int, most_bytes: int = 0) -> None:
+        """Wait until so few Produce requests (and bytes of them) are under way."""
+        while len(self._open) > most or self._open_bytes > most_bytes > 0:
+            self._progress.clear()
+            await self._progress.wait()
+
+    async def _send(self, answer: bytes) -> None:
+        self._writer.write(answer)
+        await self._writer.drain()
+
+    def _count(self, request: Request, started: float, failed: bool) -> None:
+        name = request.key.name.lower()
+        telemetry = self._engine.telemetry
+        telemetry.requests.labels(name, "error" if failed else "ok").inc()
+        spent = time.perf_counter() - started - request.waited
+        telemetry.request_duration.labels(name).observe(max(0.0, spent))

@@ -1,0 +1,187 @@
+"""What all requests work on: topics, groups, positions, the writer and the reader."""
+
+import asyncio
+import base64
+import logging
+import shutil
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from bus.broker.faults import Faults
+from bus.broker.groups.shell import Groups
+from bus.broker.partition import NOTHING, Partition, Read, TailCache, gather
+from bus.broker.stage import Append
+from bus.broker.storage import Damaged, Position, Reader, Store, now_ms
+from bus.broker.topics import Topic, Topics
+from bus.broker.writer import Change, Round, Writer
+from bus.settings import Address, BrokerSettings
+from bus.telemetry import Telemetry
+
+NODE_ID = 1
+LEADER_EPOCH = 0
+_PRODUCER_IDS = 1000  # reserved with one commit
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Engine:
+    """The state of a running broker, behind its connections.
+
+    Attributes:
+        address: where clients are told to connect to.
+        cluster: the cluster's id, as Kafka writes it.
+        failed: called once if the storage fails for another reason than want of space.
+    """
+
+    settings: BrokerSettings
+    telemetry: Telemetry
+    faults: Faults
+    address: Address
+    path: Path
+    failed: Callable[[Exception], None]
+    cluster: str = ""
+    topics: Topics = field(default_factory=Topics)
+    groups: Groups = field(default_factory=Groups)
+    positions: dict[str, dict[tuple[str, int], Position]] = field(default_factory=dict)
+    _producer_ids: deque[int] = field(default_factory=deque)
+    _writer: Writer = field(init=False)
+    _store: Store = field(init=False)
+    _reader: Reader = field(init=False)
+    _cache: TailCache = field(init=False)
+    _reading: ThreadPoolExecutor = field(init=False)
+
+    def start(self) -> None:
+        """Load what is stored and start the threads.
+
+        Raises:
+            sqlite3.Error: the database cannot be read.
+        """
+        self._store = Store(self.path)
+        self._reader = Reader(self.path)
+        self._reading = ThreadPoolExecutor(1, "broker-reader")
+        self._cache = TailCache(self.settings.tail_cache_bytes)
+        self._load()
+        self.groups.start()
+
+    def _load(self) -> None:
+        cluster = self._store.cluster()
+        self.cluster = base64.urlsafe_b64encode(cluster.bytes).decode().rstrip("=")
+        ends = {}
+        for stored in self._store.topics():
+            topic = Topic(stored, self.settings.max_batch_bytes)
+            self.topics.add(topic)
+            ends |= {partition.number: partition.end for partition in topic.partitions}
+        for group, topic_name, index, position in self._store.positions():
+            self.positions.setdefault(group, {})[topic_name, index] = position
+        self.groups.know(self.positions)
+        self._writer = Writer(
+            self._store,
+            ends=ends,
+            producers=self._store.producers(now_ms()),
+            min_free_bytes=self.settings.min_free_bytes,
+            finish=self._finish,
+        )
+        self._writer.start()
+
+    async def stop(self) -> None:
+        """Write what was taken, and close the database."""
+        self.groups.stop()
+        await self._writer.stop()
+        self._reading.shutdown()
+        self._reader.close()
+        self._store.close()
+
+    def append(self, append: Append) -> None:
+        """Queue a batch for the next commit."""
+        self._writer.submit(append)
+
+    async def change(self, run: Callable[[Store], T]) -> T:
+        """Run a write and wait until it is durable.
+
+        Raises:
+            StorageFailed: it is not stored.
+        """
+        return await self._writer.change(run)
+
+    async def new_producer_id(self) -> int:
+        """Return a producer id that was never given before.
+
+        Raises:
+            StorageFailed: no further ids could be reserved.
+        """
+        if not self._producer_ids:
+            first = await self.change(lambda store: store.reserve_producers(_PRODUCER_IDS))
+            self._producer_ids.extend(range(first, first + _PRODUCER_IDS))
+        return self._producer_ids.popleft()
+
+    def _finish(self, done: Round) -> None:
+        for row in done.rows:
+            partition = self.topics.numbered(row.partition)
+            if partition is not None:
+                self._cache.add(partition, row)
+        for job, outcome in zip(done.jobs, done.outcomes, strict=True):
+            if isinstance(job, Append):
+                job.done(outcome)
+            elif not job.settled.done():
+                _settle(job, done)
+        if done.failure is None:
+            self.telemetry.commit_duration.observe(done.seconds)
+        elif not done.failure.full:
+            self.failed(done.failure)
+
+    async def read(
+        self, partition: Partition, offset: int, limit: int, *, at_least_one: bool
+    ) -> Read:
+        """Return committed batches, from memory or from the database.
+
+        Raises:
+            Damaged: what is stored is not what was written; the partition is out of service.
+        """
+        if partition.damage:
+            raise Damaged(partition.damage)
+        end = partition.end
+        if offset >= end:
+            return NOTHING
+        if offset >= partition.cached_from:
+            return partition.read(offset, limit, at_least_one=at_least_one)
+        rows = await self.query(
+            partition, lambda reader: reader.rows(partition.number, offset, end, limit)
+        )
+        stored = ((row.base, row.next, row.batches) for row in rows)
+        return gather(stored, offset, limit, at_least_one=at_least_one)
+
+    async def query(self, partition: Partition, run: Callable[[Reader], T]) -> T:
+        """Ask the database about a partition, in the reader thread.
+
+        Raises:
+            Damaged: what is stored is not what was written; the partition is out of service.
+        """
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._reading, run, self._reader)
+        except Damaged as error:
+            if self.topics.numbered(partition.number) is partition:
+                log.error("partition %s is out of service: %s", partition.number, error)
+                partition.damage = str(error)
+                partition.forget()
+            raise
+
+    def measure(self) -> None:
+        """Bring the metrics of storage up to date."""
+        files: Sequence[Path] = (self.path, self.path.with_name(self.path.name + "-wal"))
+        size = sum(file.stat().st_size for file in files if file.exists())
+        self.telemetry.storage_size.set(size)
+        self.telemetry.storage_free.set(shutil.disk_usage(self.path.parent).free)
+
+
+def _settle(change: Change[T], done: Round) -> None:
+    if done.failure is not None:
+        change.settled.set_exception(done.failure)
+    else:
+        change.settled.set_result(change.result)  # type: ignore[arg-type]  # set by the round

@@ -1,0 +1,95 @@
+"""All consumer groups: which exist, and what is answered for those that do not. Pure."""
+
+from collections.abc import Iterable, Iterator
+
+from kio.schema.errors import ErrorCode
+
+from bus.broker.groups.group import Group, State
+from bus.broker.groups.messages import Join, JoinAnswer, ReplyJoin, ReplySync, Sync, SyncAnswer
+
+# Kafka's group.min.session.timeout.ms and group.max.session.timeout.ms, in seconds.
+SHORTEST_SESSION = 6.0
+LONGEST_SESSION = 1800.0
+
+
+class Coordinator:
+    """All groups by name."""
+
+    def __init__(self) -> None:
+        self._groups: dict[str, Group] = {}
+
+    def __iter__(self) -> Iterator[Group]:
+        return iter(self._groups.values())
+
+    def get(self, name: str) -> Group | None:
+        """Return the group of this name."""
+        return self._groups.get(name)
+
+    def know(self, names: Iterable[str]) -> None:
+        """Take note of groups that have positions and no members."""
+        for name in names:
+            self._groups.setdefault(name, Group(name))
+
+    def join(self, name: str, join: Join, now: float, reply: ReplyJoin) -> None:
+        """See `Group.join`."""
+        if not name:
+            error = ErrorCode.invalid_group_id
+        elif not SHORTEST_SESSION <= join.session <= LONGEST_SESSION:
+            error = ErrorCode.invalid_session_timeout
+        elif name not in self._groups and join.member_id:
+            error = ErrorCode.unknown_member_id
+        else:
+            self._groups.setdefault(name, Group(name)).join(join, now, reply)
+            return
+        reply(JoinAnswer(error=error, member_id=join.member_id))
+
+    def sync(self, name: str, sync: Sync, now: float, reply: ReplySync) -> None:
+        """See `Group.sync`."""
+        group = self._groups.get(name)
+        if group is None:
+            error = ErrorCode.unknown_member_id if name else ErrorCode.invalid_group_id
+            reply(SyncAnswer(error=error))
+        else:
+            group.sync(sync, now, reply)
+
+    def heartbeat(
+        self, name: str, member_id: str, instance: str | None, generation: int, now: float
+    ) -> ErrorCode:
+        """See `Group.heartbeat`."""
+        group = self._groups.get(name)
+        if group is None:
+            return ErrorCode.unknown_member_id if name else ErrorCode.invalid_group_id
+        return group.heartbeat(member_id, instance, generation, now)
+
+    def leave(self, name: str, member_id: str, instance: str | None, now: float) -> ErrorCode:
+        """See `Group.leave`."""
+        group = self._groups.get(name)
+        return group.leave(member_id, instance, now) if group else ErrorCode.unknown_member_id
+
+    def may_commit(
+        self, name: str, member_id: str, instance: str | None, generation: int, now: float
+    ) -> ErrorCode:
+        """See `Group.may_commit`; a group that does not exist yet may be committed to by nobody's
+        member only.
+        """
+        group = self._groups.get(name)
+        if group is not None:
+            return group.may_commit(member_id, instance, generation, now)
+        return ErrorCode.none if generation < 0 else ErrorCode.illegal_generation
+
+    def may_delete(self, name: str) -> ErrorCode:
+        """Say whether a group can be deleted."""
+        group = self._groups.get(name)
+        if group is None:
+            return ErrorCode.group_id_not_found
+        return ErrorCode.none if group.state is State.EMPTY else ErrorCode.non_empty_group
+
+    def delete(self, name: str) -> None:
+        """Forget a group without members."""
+        self._groups.pop(name, None)
+
+    def expire(self, now: float) -> None:
+        """See `Group.expire`."""
+        for group in self._groups.values():
+            if group.members or group.invited:
+                group.expire(now)

@@ -1,0 +1,152 @@
+"""One partition as the event loop sees it: what is committed, its newest batches, who waits."""
+
+import asyncio
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from bus.broker.batch import cut
+from bus.broker.stage import Row
+
+_ROW_OVERHEAD = 300  # bytes of Python objects around a cached row, so that tiny rows count too
+
+
+class Read(NamedTuple):
+    """Whole batches of a partition.
+
+    Attributes:
+        records: how many records from the wanted offset on.
+    """
+
+    batches: bytes
+    records: int
+
+
+NOTHING = Read(b"", 0)
+
+
+class Waiter:
+    """A fetch that waits for so many more bytes in any of its partitions."""
+
+    def __init__(self, wanted: int) -> None:
+        self.wanted = wanted
+        self.ready = asyncio.Event()
+
+    def arrived(self, size: int) -> None:
+        """Count bytes that were committed."""
+        self.wanted -= size
+        if self.wanted <= 0:
+            self.ready.set()
+
+
+class Partition:
+    """What is committed of a partition, and its newest rows in memory.
+
+    Attributes:
+        number: its number in the database, never given again.
+        start: the first offset that is kept.
+        end: the offset after the last committed record: the high watermark.
+        damage: why it is out of service; empty if it is not.
+    """
+
+    def __init__(self, number: int, start: int, end: int) -> None:
+        self.number, self.start, self.end = number, start, end
+        self.damage = ""
+        self.waiters: set[Waiter] = set()
+        self._bases: list[int] = []
+        self._rows: list[bytes] = []
+        self._ends: list[int] = []
+        self._head = 0  # rows before it were evicted
+
+    @property
+    def cached_from(self) -> int:
+        """The first offset in memory; the end if there is none."""
+        return self._bases[self._head] if self._head < len(self._bases) else self.end
+
+    def extend(self, row: Row) -> None:
+        """Take a committed row and wake who waits for it."""
+        self._bases.append(row.base)
+        self._rows.append(row.batches)
+        self._ends.append(row.next)
+        self.end = row.next
+        for waiter in self.waiters:
+            waiter.arrived(row.size)
+
+    def evict(self) -> int:
+        """Drop the oldest row from memory and return its bytes."""
+        size = len(self._rows[self._head])
+        self._rows[self._head] = b""
+        self._head += 1
+        if self._head > 1000 and self._head * 2 > len(self._rows):
+            del self._bases[: self._head], self._rows[: self._head], self._ends[: self._head]
+            self._head = 0
+        return size
+
+    def forget(self) -> None:
+        """Wake everybody, because the partition is gone or damaged."""
+        for waiter in self.waiters:
+            waiter.ready.set()
+
+    def read(self, offset: int, limit: int, *, at_least_one: bool) -> Read:
+        """Return batches from memory, from the one with the offset on.
+
+        Args:
+            offset: from `cached_from` to before `end`.
+            limit: bytes.
+            at_least_one: whether the first batch comes even if it is above the limit.
+        """
+        index = bisect_right(self._bases, offset, self._head) - 1
+        rows = (
+            (self._bases[i], self._ends[i], self._rows[i]) for i in range(index, len(self._rows))
+        )
+        return gather(rows, offset, limit, at_least_one=at_least_one)
+
+
+def gather(
+    rows: Iterable[tuple[int, int, bytes]], offset: int, limit: int, *, at_least_one: bool
+) -> Read:
+    """Return whole batches, from the one with the offset on, within a limit of bytes.
+
+    Args:
+        rows: first offset, next offset and batches of adjacent rows; the first has the offset.
+        offset: where to begin.
+        limit: bytes.
+        at_least_one: whether the first batch comes even if it is above the limit.
+    """
+    pieces: list[bytes | memoryview] = []
+    size, reached = 0, offset
+    for base, end, row in rows:
+        piece: bytes | memoryview = row
+        upto = end
+        if base < offset or size + len(row) > limit:
+            first, last, upto = cut(row, offset, limit - size)
+            piece = memoryview(row)[first:last]
+            if size + len(piece) > limit and (pieces or not at_least_one):
+                break
+        pieces.append(piece)
+        size, reached = size + len(piece), upto
+        # A part of a row must be the last piece, or its rest would be skipped.
+        if upto < end or size >= limit:
+            break
+    return Read(b"".join(pieces), reached - offset) if size else NOTHING
+
+
+class TailCache:
+    """Keeps the newest rows of all partitions within a number of bytes.
+
+    Args:
+        limit: bytes.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit, self._size = limit, 0
+        self._order: deque[Partition] = deque()
+
+    def add(self, partition: Partition, row: Row) -> None:
+        """Publish a committed row; the oldest ones make room."""
+        partition.extend(row)
+        self._order.append(partition)
+        self._size += row.size + _ROW_OVERHEAD
+        while self._size > self._limit:
+            self._size -= self._order.popleft().evict() + _ROW_OVERHEAD

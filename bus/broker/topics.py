@@ -1,0 +1,121 @@
+"""The topics in force, by name and by id."""
+
+import re
+from collections.abc import Iterator, Mapping
+from uuid import UUID
+
+from kio.schema.errors import ErrorCode
+
+from bus.broker.partition import Partition
+from bus.broker.storage import StoredPartition, StoredTopic
+
+_LEGAL = re.compile(r"[a-zA-Z0-9._-]{1,249}")
+
+
+def name_problem(name: str) -> str:
+    """Return why a topic cannot have this name; empty if it can. Kafka's rules (Topic.java)."""
+    if name in {".", ".."} or not _LEGAL.fullmatch(name):
+        return (
+            "topic names have 1 to 249 ASCII letters, digits, dots, underscores and hyphens, and "
+            "are not . or .."
+        )
+    return ""
+
+
+class Topic:
+    """A topic: its partitions by index and the configs that were set.
+
+    Attributes:
+        stamped: whether its records carry the time when they were appended.
+        limit: the largest batch, in bytes.
+    """
+
+    def __init__(self, stored: StoredTopic, default_limit: int) -> None:
+        self.number, self.name, self.id = stored.number, stored.name, stored.id
+        self.partitions: list[Partition] = []
+        self.records = 0
+        self._default_limit = default_limit
+        self.configure(stored.configs)
+        self.extend(stored.partitions)
+
+    def configure(self, configs: Mapping[str, str]) -> None:
+        """Take other configs."""
+        self.configs = dict(configs)
+        self.stamped = configs.get("message.timestamp.type") == "LogAppendTime"
+        self.limit = int(configs.get("max.message.bytes", self._default_limit))
+
+    def extend(self, stored: list[StoredPartition] | tuple[StoredPartition, ...]) -> None:
+        """Take further partitions."""
+        for number, start, end in stored:
+            partition = Partition(number, start, end)
+            if end < start:
+                partition.end = start
+                partition.damage = "the last row fails its checksum"
+            self.partitions.append(partition)
+
+
+class Topics:
+    """All topics."""
+
+    def __init__(self) -> None:
+        self._by_name: dict[str, Topic] = {}
+        self._by_id: dict[UUID, Topic] = {}
+        self._by_number: dict[int, Partition] = {}
+        self.version = 0  # grows with every change, for what is cached
+
+    def __iter__(self) -> Iterator[Topic]:
+        return iter(self._by_name.values())
+
+    def __len__(self) -> int:
+        return len(self._by_name)
+
+    def get(self, name: str) -> Topic | None:
+        """Return the topic of this name."""
+        return self._by_name.get(name)
+
+    def by_id(self, id_: UUID | None) -> Topic | None:
+        """Return the topic of this id."""
+        return self._by_id.get(id_) if id_ is not None else None
+
+    def add(self, topic: Topic) -> None:
+        """Put a topic in force, or take note that it changed."""
+        self._by_name[topic.name] = topic
+        self._by_id[topic.id] = topic
+        self._by_number |= {partition.number: partition for partition in topic.partitions}
+        self.version += 1
+
+    def remove(self, topic: Topic) -> None:
+        """Take a topic out of force."""
+        del self._by_name[topic.name], self._by_id[topic.id]
+        for partition in topic.partitions:
+            del self._by_number[partition.number]
+            partition.forget()
+        self.version += 1
+
+    def numbered(self, number: int) -> Partition | None:
+        """Return the partition of this number."""
+        return self._by_number.get(number)
+
+    def partition(self, name: str, index: int) -> Partition | None:
+        """Return a topic's partition."""
+        topic = self._by_name.get(name)
+        if topic is None or not 0 <= index < len(topic.partitions):
+            return None
+        return topic.partitions[index]
+
+    def partition_count(self) -> int:
+        """Return the number of partitions of all topics."""
+        return len(self._by_number)
+
+    def creation_problem(self, name: str) -> tuple[ErrorCode, str]:
+        """Return why no topic of this name can be made; (none, "") if one can."""
+        if reason := name_problem(name):
+            return ErrorCode.invalid_topic_exception, reason
+        if name in self._by_name:
+            return ErrorCode.topic_already_exists, f"Topic '{name}' already exists."
+        # Kafka's metrics do not tell . from _, so it refuses names that differ in nothing else.
+        plain = name.replace(".", "_")
+        for other in self._by_name:
+            if other.replace(".", "_") == plain:
+                return ErrorCode.invalid_topic_exception, f"it collides with topic '{other}'"
+        return ErrorCode.none, ""

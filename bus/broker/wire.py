@@ -1,0 +1,121 @@
+"""Requests and answers as bytes: kio's messages behind one dictionary for all versions.
+
+kio has a class for each version of each message. Handlers do not deal with them: they read requests
+by attribute and answer with one dictionary that holds the fields of every version; what the asked
+version does not have is left out here.
+"""
+
+import dataclasses
+import io
+import struct
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cache
+from types import UnionType
+from typing import Any, get_args, get_origin
+
+from kio.index import load_request_schema, load_response_schema
+from kio.serial import entity_reader, entity_writer
+from kio.serial.errors import SerialError
+
+from bus.broker.keys import ApiKey
+
+PREFIX = struct.Struct(">hhi")  # API key, API version, correlation id
+_SIZE = struct.Struct(">i")
+_ANSWER = struct.Struct(">ii")  # size of what follows, correlation id
+
+Fields = Mapping[str, Any]
+Build = Callable[[Any], Any]
+
+
+class MalformedRequest(Exception):
+    """A frame that is no request of the API and version that it says it is."""
+
+
+@dataclass(slots=True)
+class Request:
+    """One request: who asks, what, and how long it has only waited (seconds)."""
+
+    key: ApiKey
+    version: int
+    correlation: int
+    client_id: str
+    body: Any
+    client_host: str = ""
+    waited: float = 0.0
+
+
+def read_request(frame: bytes, key: ApiKey, version: int, correlation: int) -> Request:
+    """Read a whole request.
+
+    Raises:
+        MalformedRequest: it ends early, goes on after its end, or its lengths make no sense.
+    """
+    read_header, read_body = _readers(key, version)
+    try:
+        header, start = read_header(frame, 0)
+        body, size = read_body(frame, start)
+    except (SerialError, ValueError, IndexError, OverflowError, struct.error) as error:
+        raise MalformedRequest(f"{key.name} version {version}: {error}") from error
+    if start + size != len(frame):
+        raise MalformedRequest(f"{key.name} version {version}: {len(frame)} bytes do not fit")
+    return Request(key, version, correlation, header.client_id or "", body)
+
+
+def write_answer(key: ApiKey, version: int, correlation: int, fields: Fields) -> bytes:
+    """Return the framed answer."""
+    build, write, tagged_header = _writers(key, version)
+    buffer = io.BytesIO()
+    buffer.write(b"\0\0\0\0\0\0\0\0\0" if tagged_header else b"\0\0\0\0\0\0\0\0")
+    write(buffer, build(fields))
+    with buffer.getbuffer() as view:
+        _ANSWER.pack_into(view, 0, len(view) - _SIZE.size, correlation)
+    return buffer.getvalue()
+
+
+@cache
+def _readers(key: ApiKey, version: int) -> tuple[Any, Any]:
+    schema: Any = load_request_schema(key, version)
+    return entity_reader(schema.__header_schema__), entity_reader(schema)
+
+
+@cache
+def _writers(key: ApiKey, version: int) -> tuple[Build, Any, bool]:
+    schema: Any = load_response_schema(key, version)
+    return _builder(schema), entity_writer(schema), schema.__header_schema__.__version__ > 0
+
+
+@cache
+def _builder(schema: Any) -> Build:
+    """Return a function that makes a message of this class of a dictionary with at least its fields."""
+    makers = [(field.name, _maker(field), _default(field)) for field in dataclasses.fields(schema)]
+
+    def build(values: Any) -> Any:
+        made = {}
+        for name, make, default in makers:
+            value = values.get(name, default)
+            if value is not dataclasses.MISSING:
+                made[name] = value if make is None or value is None else make(value)
+        return schema(**made)
+
+    return build
+
+
+def _maker(field: Any) -> Build | None:
+    """Return what turns a plain value into the field's own kind; None if it is that already."""
+    union = get_args(field.type) if isinstance(field.type, UnionType) else ()
+    for kind in (field.type, *union):
+        if dataclasses.is_dataclass(kind):
+            return _builder(kind)
+        if get_origin(kind) is tuple and dataclasses.is_dataclass(get_args(kind)[0]):
+            build = _builder(get_args(kind)[0])
+            return lambda values: tuple(map(build, values))
+    if field.metadata.get("kafka_type", "").startswith("timedelta"):
+        return lambda milliseconds: timedelta(milliseconds=milliseconds)
+    return None
+
+
+def _default(field: Any) -> Any:
+    # No quotas: nobody is ever throttled, so no handler needs to say so.
+    return 0 if field.name == "throttle_time" else dataclasses.MISSING

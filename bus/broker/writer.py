@@ -1,0 +1,216 @@
+"""The one thread that writes: everything that arrived while the last commit was syncing, at once.
+
+Appends are judged and placed here, on what is committed plus what is earlier in the same round, so
+a round that fails leaves nothing to undo. Rows and answers are handed over only after the commit.
+"""
+
+import asyncio
+import logging
+import queue
+import shutil
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from kio.schema.errors import ErrorCode
+
+from bus.broker.sequences import Producer, expecting
+from bus.broker.stage import Append, Outcome, ProducerKey, Row, Stage
+from bus.broker.storage import Store, now_ms
+
+ROUND_BYTES = 8 * 2**20
+ROUND_JOBS = 10_000
+PURGE_BYTES = 2**18
+PURGE_EVERY = 0.05  # seconds, so that deleting keeps up while there is produce
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+class StorageFailed(Exception):
+    """A commit that did not succeed.
+
+    Attributes:
+        full: whether it was for want of space, so that a later one may succeed.
+    """
+
+    def __init__(self, reason: str, *, full: bool) -> None:
+        self.full = full
+        super().__init__(reason)
+
+
+@dataclass(slots=True)
+class Change(Generic[T]):
+    """Any other write: run inside the round's transaction, settled after its commit."""
+
+    run: Callable[[Store], T]
+    settled: asyncio.Future[T]
+    result: T | None = None
+
+
+Job = Append | Change[Any]
+
+
+@dataclass(slots=True)
+class Round:
+    """A finished round: what was asked, and what came of it."""
+
+    jobs: Sequence[Job]
+    outcomes: Sequence[Outcome]
+    rows: Sequence[Row] = ()
+    seconds: float = 0.0
+    failure: StorageFailed | None = None
+
+
+class Writer:
+    """The writer thread.
+
+    Args:
+        store: the database.
+        ends: the next offset by partition number, as stored.
+        producers: the producers' states, as stored.
+        min_free_bytes: space on the disk below which nothing is appended.
+        finish: called on the event loop with each round.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        ends: Mapping[int, int],
+        producers: Mapping[ProducerKey, Producer],
+        min_free_bytes: int,
+        finish: Callable[[Round], None],
+    ) -> None:
+        self._store, self._finish, self._min_free = store, finish, min_free_bytes
+        self._ends, self._producers = dict(ends), dict(producers)
+        self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.Thread(target=self._run, name="broker-writer", daemon=True)
+        self._stopping = False
+        self._purging = True
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    async def stop(self) -> None:
+        """Write what was submitted and end the thread."""
+        self._queue.put(None)
+        await asyncio.to_thread(self._thread.join)
+
+    def submit(self, job: Job) -> None:
+        """Queue a job for the next round."""
+        self._queue.put(job)
+
+    async def change(self, run: Callable[[Store], T]) -> T:
+        """Run a write in the next round's transaction and wait for its commit.
+
+        Raises:
+            StorageFailed: it is not stored.
+        """
+        settled: asyncio.Future[T] = self._loop.create_future()
+        self.submit(Change(run, settled))
+        return await settled
+
+    def _run(self) -> None:
+        purged = time.monotonic()
+        while not self._stopping:
+            jobs = self._take()
+            if jobs:
+                finished = self._round(jobs)
+                self._loop.call_soon_threadsafe(self._finish, finished)
+                if finished.failure and not finished.failure.full:
+                    return
+            if self._purging and time.monotonic() - purged >= PURGE_EVERY:
+                self._purge()
+                purged = time.monotonic()
+
+    def _take(self) -> list[Job]:
+        jobs: list[Job] = []
+        size = 0
+        try:
+            job = self._queue.get(timeout=PURGE_EVERY if self._purging else None)
+            while True:
+                if job is None:
+                    self._stopping = True
+                    break
+                jobs.append(job)
+                if isinstance(job, Append):
+                    size += len(job.records)
+                if size >= ROUND_BYTES or len(jobs) >= ROUND_JOBS:
+                    break
+                job = self._queue.get_nowait()
+        except queue.Empty:
+            pass
+        return jobs
+
+    def _round(self, jobs: Sequence[Job]) -> Round:
+        started = time.perf_counter()
+        stage = Stage(self._ends, self._producers, now_ms())
+        try:
+            space = self._has_space()
+            self._store.begin()
+            outcomes = [self._do(job, stage, space=space) for job in jobs]
+            stage.close()
+            self._store.write_rows(stage.rows)
+            self._store.write_producers(stage.producers, stage.now)
+            self._store.commit()
+        except (sqlite3.Error, OSError) as error:
+            return self._failed(jobs, error)
+        self._ends |= stage.ends
+        self._producers |= stage.producers
+        self._purging = self._purging or any(isinstance(job, Change) for job in jobs)
+        return Round(jobs, outcomes, stage.rows, time.perf_counter() - started)
+
+    def _do(self, job: Job, stage: Stage, *, space: bool) -> Outcome:
+        if isinstance(job, Change):
+            job.result = job.run(self._store)
+            return Outcome(ErrorCode.none)
+        if job.fault is not None:
+            raise job.fault
+        if not space:
+            self._expect_again(job)
+            return Outcome(ErrorCode.kafka_storage_error)
+        return stage.append(job)
+
+    def _has_space(self) -> bool:
+        return shutil.disk_usage(self._store.path.parent).free >= self._min_free
+
+    def _failed(self, jobs: Sequence[Job], error: Exception) -> Round:
+        full = (
+            isinstance(error, sqlite3.Error)
+            and getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+        )
+        try:
+            self._store.rollback()
+        except sqlite3.Error:
+            full = False
+        log.error("commit failed: %s", error)
+        for job in jobs:
+            if isinstance(job, Append):
+                self._expect_again(job)
+        refused = Outcome(ErrorCode.kafka_storage_error)
+        failure = StorageFailed(str(error), full=full)
+        return Round(jobs, [refused] * len(jobs), failure=failure)
+
+    def _expect_again(self, append: Append) -> None:
+        header = append.header
+        if header.producer_id >= 0:
+            self._producers.setdefault(
+                (append.partition, header.producer_id),
+                expecting(header.producer_epoch, header.base_sequence),
+            )
+
+    def _purge(self) -> None:
+        try:
+            self._store.begin()
+            self._purging = self._store.purge(PURGE_BYTES)
+            self._store.commit()
+        except sqlite3.Error as error:
+            log.error("deleting failed: %s", error)
+            self._store.rollback()
+            self._purging = False
