@@ -60,13 +60,17 @@ def parse(source: Any) -> Schema:
     return schema
 
 
-def load(text: str) -> Any:
+def load(text: str, *, max_bytes: int = MAX_TEXT_BYTES) -> Any:
     """Read JSON that keeps to the limits for schema texts, without recursing into what does not.
+
+    Args:
+        text: JSON.
+        max_bytes: how long it may be in UTF-8.
 
     Raises:
         InvalidSchema: the text is too long, too deeply nested, or no JSON.
     """
-    _check_size(text)
+    _check_size(text, max_bytes)
     if _depth(text) > MAX_JSON_DEPTH:
         raise InvalidSchema(f"the JSON is nested more than {MAX_JSON_DEPTH} levels deep")
     try:
@@ -266,13 +270,13 @@ def _depth(text: str) -> int:
     return deepest
 
 
-def _check_size(text: str) -> None:
+def _check_size(text: str, max_bytes: int = MAX_TEXT_BYTES) -> None:
     try:
         size = len(text.encode())
     except UnicodeEncodeError as error:
         raise InvalidSchema("the text has half a surrogate pair in it") from error
-    if size > MAX_TEXT_BYTES:
-        raise InvalidSchema(f"the text has {size} bytes, {MAX_TEXT_BYTES} are allowed")
+    if size > max_bytes:
+        raise InvalidSchema(f"the text has {size} bytes, {max_bytes} are allowed")
 
 
 def _check_value(value: Any) -> None:

@@ -190,7 +190,7 @@ class Journal:
         trouble: Exception | None = None
         try:
             # A third, so that a write without an answer leaves time to find out.
-            await self._producer.append(TOPIC, 0, [Record(None, value)], timeout=left / 3)
+            await self._producer.append(TOPIC, 0, [Record(None, value, [])], timeout=left / 3)
         except BusUnavailable as error:
             trouble = error
         try:

@@ -1,0 +1,111 @@
+"""The registry as a role of a node: connected, in force, listening."""
+
+import logging
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Self
+
+from bus.admin import Admin
+from bus.contracts import Contract, load_all
+from bus.errors import InvalidContract
+from bus.http import HttpListener
+from bus.journal import Journal
+from bus.kafka import LogReader, Producer
+from bus.registry.api import Api
+from bus.registry.edge import Edge
+from bus.registry.refusals import Refusal
+from bus.registry.state import State
+from bus.registry.store import Store
+from bus.settings import Address, Settings
+from bus.telemetry import Telemetry
+
+log = logging.getLogger(__name__)
+
+CLIENT_ID = "stadtbus-registry"
+
+
+class Registry:
+    """The schema registry.
+
+    Any number of registries may run on one bus, and all of them write.
+
+    Args:
+        settings: where to listen, how to reach the bus, and which contracts to put in force.
+        telemetry: counts requests and refused schemas.
+    """
+
+    def __init__(self, settings: Settings, telemetry: Telemetry) -> None:
+        self._settings, self._telemetry = settings, telemetry
+        self._running = AsyncExitStack()
+
+    @property
+    def address(self) -> Address:
+        """Where it really listens; known once started."""
+        return self._listener.address
+
+    @property
+    def state(self) -> State:
+        """What it knows; for tests and for those in the same process."""
+        return self._store.state
+
+    async def start(self) -> None:
+        """Read the journal, put the contracts in force, and answer requests.
+
+        Raises:
+            BusUnavailable: the bus cannot be reached.
+            AddressInUse, InvalidSettings: the address cannot be listened on.
+            InvalidContract: a contract breaks a rule, or a promise made before.
+        """
+        try:
+            await self._start()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def _start(self) -> None:
+        kafka, enter = self._settings.kafka, self._running.enter_async_context
+        contracts = load_all(self._settings.contracts)
+        admin = await enter(Admin(kafka))
+        producer = await enter(Producer(kafka, client_id=CLIENT_ID))
+        reader = await enter(LogReader(kafka, client_id=CLIENT_ID))
+        state = State()
+        journal = Journal(producer, reader, admin, state.apply)
+        await journal.open()
+        self._store = Store(journal, state)
+        api = Api(self._store, admin, self._telemetry)
+        for contract in contracts:
+            await self._put_in_force(api, contract)
+        self._listener = HttpListener(
+            Edge(api.application(), state, self._telemetry),
+            self._settings.registry.listen,
+            setting="registry.listen",
+        )
+        await self._listener.start()
+        self._running.push_async_callback(self._listener.stop)
+
+    async def _put_in_force(self, api: Api, contract: Contract) -> None:
+        before = self.state.contract(contract.topic)
+        if before is not None and len(before["versions"]) > len(contract.versions):
+            # A node of an older version must not stop, nor take back what a newer one has said.
+            log.info("%s: a later version of the contract is in force", contract.topic)
+            return
+        try:
+            await api.put_in_force(contract)
+        except Refusal as refusal:
+            raise InvalidContract(refusal.message, where=contract.topic) from refusal
+
+    async def stop(self) -> None:
+        """Let requests under way finish, then close the connections."""
+        await self._running.aclose()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.stop()
