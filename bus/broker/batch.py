@@ -41,7 +41,7 @@ class Header(NamedTuple):
     producer_id: int
     producer_epoch: int
     base_sequence: int
-    count: int
+    record_count: int
 
 
 class BadBatch(Exception):
@@ -88,7 +88,7 @@ def check(records: bytes | None, *, version: int, limit: int) -> Header:
 def _check_fields(header: Header, version: int) -> None:
     if header.base_offset != 0:
         raise BadBatch(ErrorCode.invalid_record, "the base offset of a new batch must be 0")
-    if header.count < 1 or header.last_delta != header.count - 1:
+    if header.record_count < 1 or header.last_delta != header.record_count - 1:
         raise BadBatch(ErrorCode.invalid_record, "the count and the last offset do not agree")
     if header.attributes & CONTROL:
         raise BadBatch(ErrorCode.invalid_record, "clients may not write control batches")

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 from bus.broker.connection import Connection
 from bus.broker.directory import Directory
@@ -110,7 +111,7 @@ class Broker:
         await self._engine.stop()
         self._directory.release()
 
-    async def __aenter__(self) -> "Broker":
+    async def __aenter__(self) -> Self:
         await self.start()
         return self
 

@@ -5,6 +5,7 @@ import os
 import struct
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 from bus.broker import storage
 from bus.errors import StorageInUse, StorageUnusable
@@ -63,7 +64,7 @@ class Directory:
             os.close(self._lock)
             self._lock = None
 
-    def __enter__(self) -> "Directory":
+    def __enter__(self) -> Self:
         self.take()
         return self
 

@@ -72,7 +72,7 @@ class Engine:
     def _load(self) -> None:
         cluster = self._store.cluster()
         self.cluster = base64.urlsafe_b64encode(cluster.bytes).decode().rstrip("=")
-        ends = {}
+        ends: dict[int, int] = {}
         for stored in self._store.topics():
             topic = Topic(stored, self.settings.max_batch_bytes)
             self.topics.add(topic)

@@ -58,7 +58,7 @@ def times(batch: bytes, header: Header) -> Iterator[tuple[int, int]]:
     """
     records = unpacked(batch[HEADER.size :], header.attributes & CODEC)
     at = 0
-    for _ in range(header.count):
+    for _ in range(header.record_count):
         length, at = _varint(records, at)
         time, inner = _varint(records, at + 1)
         delta, _ = _varint(records, inner)

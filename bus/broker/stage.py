@@ -89,7 +89,7 @@ class Stage:
                 self.producers.get(key) or self.committed_producers.get(key),
                 epoch=header.producer_epoch,
                 first=header.base_sequence,
-                count=header.count,
+                count=header.record_count,
                 offset=offset,
             )
             if isinstance(verdict, Written):
@@ -106,7 +106,7 @@ class Stage:
         time = self.now if append.stamped else None
         pieces = placed(append.records, header, offset, time)
         newest = header.max_timestamp if time is None else time
-        self.ends[number] = offset + header.count
+        self.ends[number] = offset + header.record_count
         row = self._open.get(number)
         if row is None or row.size + size > ROW_BYTES:
             row = Row(number, offset, offset, newest, [], 0, 0)
@@ -114,9 +114,9 @@ class Stage:
             self.rows.append(row)
         row.pieces += pieces
         row.size += size
-        row.next = offset + header.count
+        row.next = offset + header.record_count
         row.newest = max(row.newest, newest)
-        row.records += header.count
+        row.records += header.record_count
 
     def close(self) -> None:
         """Join each row's batches."""

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
 from crc32c import crc32c
@@ -156,7 +156,7 @@ class Store:
         self._db.execute("update meta set value = ? where name = 'next_producer'", (first + count,))
         return first
 
-    def _value(self, name: str) -> object:
+    def _value(self, name: str) -> Any:
         return self._db.execute("select value from meta where name = ?", (name,)).fetchone()[0]
 
     def write_rows(self, rows: Iterable[Row]) -> None:

@@ -1,7 +1,7 @@
 """The topics in force, by name and by id."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from uuid import UUID
 
 from kio.schema.errors import ErrorCode
@@ -44,7 +44,7 @@ class Topic:
         self.stamped = configs.get("message.timestamp.type") == "LogAppendTime"
         self.limit = int(configs.get("max.message.bytes", self._default_limit))
 
-    def extend(self, stored: list[StoredPartition] | tuple[StoredPartition, ...]) -> None:
+    def extend(self, stored: Iterable[StoredPartition]) -> None:
         """Take further partitions."""
         for number, start, end in stored:
             partition = Partition(number, start, end)

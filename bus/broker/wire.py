@@ -88,7 +88,7 @@ def _writers(key: ApiKey, version: int) -> tuple[Build, Any, bool]:
 
 @cache
 def _builder(schema: Any) -> Build:
-    """Return a function that makes a message of this class of a dictionary with at least its fields."""
+    """Return what makes a message of this class of a dictionary with at least its fields."""
     makers = [(field.name, _maker(field), _default(field)) for field in dataclasses.fields(schema)]
 
     def build(values: Any) -> Any:
@@ -106,7 +106,7 @@ def _maker(field: Any) -> Build | None:
     """Return what turns a plain value into the field's own kind; None if it is that already."""
     union = get_args(field.type) if isinstance(field.type, UnionType) else ()
     for kind in (field.type, *union):
-        if dataclasses.is_dataclass(kind):
+        if isinstance(kind, type) and dataclasses.is_dataclass(kind):
             return _builder(kind)
         if get_origin(kind) is tuple and dataclasses.is_dataclass(get_args(kind)[0]):
             build = _builder(get_args(kind)[0])

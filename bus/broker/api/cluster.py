@@ -1,7 +1,8 @@
-"""ApiVersions, Metadata, DescribeCluster, FindCoordinator, DescribeLogDirs: who is there, and what."""
+"""Metadata, DescribeCluster, FindCoordinator, DescribeLogDirs: who is there, and what."""
 
 import asyncio
 import shutil
+from operator import methodcaller
 from typing import Any
 from uuid import UUID
 
@@ -122,8 +123,7 @@ async def describe_log_dirs(engine: Engine, request: Request) -> Fields:
         for index in indexes:
             partition = engine.topics.partition(name, index)
             if partition is not None:
-                number = partition.number
-                size = await engine.query(partition, lambda reader, n=number: reader.size(n))
+                size = await engine.query(partition, methodcaller("size", partition.number))
                 parts.append(
                     {
                         "partition_index": index,

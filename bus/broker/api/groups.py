@@ -157,13 +157,20 @@ async def delete_groups(engine: Engine, request: Request) -> Fields:
     """Delete groups without members, and their positions."""
     results = []
     for name in request.body.groups_names:
-        error = engine.groups.may_delete(name)
-        if error is ErrorCode.none:
-            try:
-                await engine.change(lambda store, n=name: store.drop_positions(n, None))
-                engine.groups.delete(name)
-                engine.positions.pop(name, None)
-            except StorageFailed:
-                error = ErrorCode.coordinator_not_available
-        results.append({"group_id": name, "error_code": error})
+        results.append({"group_id": name, "error_code": await _delete(engine, name)})
     return {"results": results}
+
+
+async def _delete(engine: Engine, name: str) -> ErrorCode:
+    error = engine.groups.may_delete(name)
+    if error is not ErrorCode.none:
+        return error
+    try:
+        await engine.change(lambda store: store.drop_positions(name, None))
+    except StorageFailed:
+        return ErrorCode.coordinator_not_available
+    engine.positions.pop(name, None)
+    # Somebody may have joined while the commit was under way.
+    if engine.groups.may_delete(name) is ErrorCode.none:
+        engine.groups.delete(name)
+    return ErrorCode.none

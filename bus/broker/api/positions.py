@@ -133,9 +133,9 @@ async def offset_delete(engine: Engine, request: Request) -> Fields:
         for key in keys
     }
     try:
-        await engine.change(lambda store: store.drop_positions(body.group_id, keys))
+        await engine.change(lambda store: store.drop_positions(body.group_id, errors))
     except StorageFailed:
         return {"error_code": ErrorCode.coordinator_not_available, "topics": ()}
-    for key in keys:
+    for key in errors:
         engine.positions.get(body.group_id, {}).pop(key, None)
     return _per_partition(body.topics, errors)

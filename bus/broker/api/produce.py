@@ -1,4 +1,4 @@
-"""Produce: batches are checked here, placed and stored by the writer, and answered after its commit."""
+"""Produce: batches are checked here, stored by the writer and answered after its commit."""
 
 import sqlite3
 from collections.abc import Callable, Mapping
@@ -43,7 +43,7 @@ def produce(
             partition = topic.partitions[part.index]
             answer["log_start_offset"] = partition.start
             pending.open += 1
-            settle = pending.settle(engine, topic, header.count, len(part.records), answer)
+            settle = pending.settle(engine, topic, header.record_count, len(part.records), answer)
             engine.append(
                 Append(
                     partition.number, part.records, header, topic.stamped, settle, _broken(fault)
