@@ -185,7 +185,11 @@ class Producer:
             # aiokafka spends sequence numbers before the broker takes them: after a batch that
             # failed it could never write to this partition again.
             self._retire(engine)
-            raise ours(error, f"{place[0]}-{place[1]}") from error
+            mine = ours(error, f"{place[0]}-{place[1]}")
+            if isinstance(mine, BusUnavailable):
+                # An attempt before the last one may have been written.
+                mine = OutcomeUnknown(mine.what, where=mine.where)
+            raise mine from error
         return int(future.result().offset)
 
     async def _until(self, future: "asyncio.Future[Any]", deadline: float) -> None:

@@ -1,0 +1,147 @@
+"""One contract as a publisher sees it: data in, records without their counter out. Pure."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from struct import Struct
+from typing import Any, NamedTuple
+
+from bus.avro.codec import Codec
+from bus.contracts import Contract
+from bus.errors import EventTooLarge, InvalidEvent, NotFound
+from bus.event import (
+    SOURCE,
+    Draft,
+    check_draft,
+    key_of,
+    new_id,
+    partition_of,
+    unchanging,
+    write_time,
+)
+
+LARGEST_EVENT = 1_000_000
+"""Bytes of key, data and headers of one event; what is left of a batch is its frame."""
+
+_FRAME = Struct(">bI")
+
+
+class Receipt(NamedTuple):
+    """What a publisher gets for an event that the engine has durably.
+
+    Args:
+        id: the event's id.
+        topic: where it was written.
+        partition: which partition of it.
+        offset: its number there; None if the engine had it already when it was sent again.
+    """
+
+    id: str
+    topic: str
+    partition: int
+    offset: int | None
+
+
+class Outgoing(NamedTuple):
+    """An event that waits to be sent; its counter is added when its turn comes."""
+
+    id: str
+    key: bytes
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]]
+    size: int
+
+
+class Stream:
+    """Turns drafts of one contract into records.
+
+    Args:
+        contract: as the registry has it, with its schemas' ids.
+        system: who publishes.
+        version: the schema's version to write with; the newest if None.
+
+    Raises:
+        NotFound: the contract has no such version.
+    """
+
+    def __init__(self, contract: Contract, system: str, version: int | None = None) -> None:
+        count = len(contract.schema_ids)
+        if not 1 <= (version or count) <= count:
+            raise NotFound(
+                f"there is no version {version or 1}; {count} are in force", where=contract.topic
+            )
+        index = (version or count) - 1
+        self.contract = contract
+        self.unchanging = unchanging(SOURCE + system, contract.topic)
+        self._codec = Codec(contract.versions[index])
+        self._frame = _FRAME.pack(0, contract.schema_ids[index])
+        self._overhead = 200 + sum(len(name) + len(value) for name, value in self.unchanging)
+
+    def event(self, draft: Draft, now: str) -> tuple[int, Outgoing]:
+        """Return an event and its partition.
+
+        Args:
+            draft: what the caller gave.
+            now: the time of an event that has none of its own.
+
+        Raises:
+            InvalidEvent: the data or the envelope does not keep to the contract.
+            EventTooLarge: it is above `LARGEST_EVENT`.
+        """
+        check_draft(draft)
+        data = draft.data
+        value = self._frame + self._codec.encode(data)
+        key = self.contract.key_of(data)
+        subject = draft.subject
+        if subject is None and self.contract.subject is not None:
+            about = data.get(self.contract.subject)
+            subject = str(about) if about not in (None, "") else None
+        time = now if draft.time is None else write_time(draft.time)
+        return self._outgoing(draft, key, value, time, subject)
+
+    def tombstone(self, key: Sequence[Any], draft: Draft, now: str) -> tuple[int, Outgoing]:
+        """Return the end of a key's last state and its partition.
+
+        Raises:
+            InvalidEvent: these are not the contract's key fields, or one is empty.
+        """
+        wanted = self.contract.key
+        if len(key) != len(wanted):
+            raise InvalidEvent(
+                f"has {len(key)} parts, wanted {len(wanted)}: {', '.join(wanted)}", where="key"
+            )
+        check_draft(draft)
+        time = now if draft.time is None else write_time(draft.time)
+        return self._outgoing(draft, key_of(key), None, time, draft.subject)
+
+    def _outgoing(
+        self, draft: Draft, key: str, value: bytes | None, time: str, subject: str | None
+    ) -> tuple[int, Outgoing]:
+        id_ = draft.id or new_id()
+        headers = [("ce_id", id_.encode()), ("ce_time", time.encode())]
+        if subject is not None:
+            headers.append(("ce_subject", subject.encode()))
+        if draft.traceparent is not None:
+            headers.append(("traceparent", draft.traceparent.encode()))
+        if draft.headers:
+            headers.extend((name, text.encode()) for name, text in draft.headers.items())
+        data = key.encode()
+        size = self._overhead + len(data) + len(value or b"")
+        size += len(subject or "") * 4 + sum(len(n) + len(v) for n, v in headers[2:])
+        if size > LARGEST_EVENT:
+            raise EventTooLarge(
+                f"the event has {size} bytes, {LARGEST_EVENT} are allowed",
+                where=self.contract.topic,
+                remedy="publish a reference to what is large, not the thing itself",
+            )
+        partition = partition_of(key, self.contract.partitions)
+        return partition, Outgoing(id_, data, value, headers, size)
+
+
+def drafted(event: Draft | Mapping[str, Any]) -> Draft:
+    """Return an event as a draft; a plain mapping is its data."""
+    return event if isinstance(event, Draft) else Draft(data=event)
+
+
+def now_text() -> str:
+    """Return this moment as an event's time is written."""
+    return write_time(datetime.now(UTC))
