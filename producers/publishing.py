@@ -1,21 +1,37 @@
 """Publishes what a source still has, in order and at a pace, until it is empty or told to stop."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import count
 from typing import Protocol
 
-from bus.publisher import Receipt
-
 from bus.cli.edge import say
 from bus.errors import BusError
 from bus.event import Draft
+from bus.publisher import Publisher, Receipt
+from bus.settings import Settings
 from producers.pacing import Pace, wait_until
 from producers.progress import Progress
 
+DEADLINE = 3.0
+"""Seconds that one call tries; a program that is asked to stop waits no longer than this."""
+
 FIRST_WAIT = 0.2
 LONGEST_WAIT = 5.0
+
+
+@asynccontextmanager
+async def connected(system: str, settings: Settings, topic: str) -> AsyncIterator[Publisher]:
+    """Give a publisher that has reached both the engine and the contract of a topic.
+
+    Raises:
+        BusError: one of them cannot be reached, or there is no such contract.
+    """
+    async with Publisher(system, settings, deadline=DEADLINE) as publisher:
+        await publisher.publish_many(topic, ())
+        yield publisher
 
 
 class Source(Protocol):

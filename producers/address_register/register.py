@@ -8,8 +8,6 @@ from datetime import date
 from importlib.resources import as_file, files
 from pathlib import Path
 
-from bus.publisher import Publisher
-
 from bus.errors import InvalidInput
 from bus.event import Draft
 from bus.settings import Settings
@@ -20,7 +18,7 @@ from producers.address_register.snapshot import Snapshot, day_of, read
 from producers.address_register.state import Pending, State, new_address_id
 from producers.pacing import Pace
 from producers.progress import Progress
-from producers.publishing import Stream
+from producers.publishing import Stream, connected
 
 SHIPPED = "berlin.csv"
 SHIPPED_DAY = date(2023, 6, 30)
@@ -53,7 +51,7 @@ async def publish(job: Job, settings: Settings, stop: asyncio.Event, progress: P
     with State(job.state) as state:
         with _snapshot(job) as (path, day):
             changed = take_over(state, read(path, day), path, job)
-        async with Publisher(job.system, settings) as publisher:
+        async with connected(job.system, settings, TOPIC) as publisher:
             progress.ready(f"{changed:,} changes since the last snapshot; publishing on {TOPIC}")
             stream = Stream(
                 topic=TOPIC,

@@ -9,8 +9,6 @@ from itertools import islice
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from bus.publisher import Publisher
-
 from bus.cli.edge import explain, say
 from bus.errors import InvalidInput
 from bus.event import Draft
@@ -20,7 +18,7 @@ from producers.counts.feed import Cell, feed
 from producers.counts.position import Positions
 from producers.pacing import Pace
 from producers.progress import Progress
-from producers.publishing import Stream
+from producers.publishing import Stream, connected
 
 ZONE = ZoneInfo("Europe/Berlin")
 SKIPPED_RECORDS = 7
@@ -52,7 +50,7 @@ async def publish(
     refused = _Refused()
     with Positions(job.state) as positions, _files(job) as paths:
         source = _Readings(job, positions, feed(paths, positions, ZONE, refused.note))
-        async with Publisher(job.system, settings) as publisher:
+        async with connected(job.system, settings, TOPIC) as publisher:
             progress.ready(f"{len(paths)} stations; publishing on {TOPIC}")
             stream = Stream(
                 topic=TOPIC,
