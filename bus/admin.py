@@ -140,6 +140,11 @@ class Admin:
         metadata = await self._call(lambda c: c.list_topics(timeout=TIMEOUT), self._kafka.bootstrap)
         return {name: len(topic.partitions) for name, topic in metadata.topics.items()}
 
+    async def cluster_id(self) -> str:
+        """Return the id that the engine gives itself."""
+        found = await self._call(lambda c: c.list_topics(timeout=TIMEOUT), self._kafka.bootstrap)
+        return str(found.cluster_id)
+
     async def configs(self, topic: str) -> dict[str, str]:
         """Return a topic's configuration.
 

@@ -1,20 +1,25 @@
-"""Writes the reference pages that are made from the code: settings and metrics.
+"""Writes the reference pages that are made from the code: settings, metrics, commands.
 
-    python -m ops.reference          # write docs/settings.md and docs/metrics.md
+    python -m ops.reference
 
-A test holds both up to date.
+A test holds them up to date.
 """
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
+import typer
 from prometheus_client import Metric
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
+from typer.testing import CliRunner
 
+from bus.cli.app import app
 from bus.settings import Section, Settings, variable
 from bus.telemetry import Telemetry
+
+WIDTH: dict[str, Any] = {"terminal_width": 96, "max_content_width": 96}
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -53,6 +58,27 @@ for a group that has never committed.
 
 | metric | type | labels | what it counts |
 | --- | --- | --- | --- |
+"""
+
+
+CLI_HEAD = """# Commands
+
+`stadtbus NOUN VERB`. Data goes to standard output, talk to standard error. `-o json` gives one JSON
+document with `"v": 1`, which later versions only add fields to; `tail` gives a line of JSON for
+each event when it is piped. A closed pipe is no error.
+
+| exit code | meaning |
+| --- | --- |
+| 0 | done |
+| 1 | an internal error |
+| 2 | a wrong flag, setting or input |
+| 3 | answered "no": incompatible, lag over the limit, a fault found by `doctor` |
+| 4 | the bus or the registry cannot be reached, or did not answer in time |
+| 5 | not authenticated, or not authorised |
+| 6 | there is no such topic, subject, contract or group |
+| 7 | finished, with records that were skipped |
+| 130 | Ctrl-C |
+
 """
 
 
@@ -96,7 +122,22 @@ def _exposed(metric: Metric) -> str:
     return f"{metric.name}_total" if metric.type == "counter" else metric.name
 
 
-PAGES = {"settings.md": settings_page, "metrics.md": metrics_page}
+def cli_page() -> str:
+    """Return docs/cli.md."""
+    return CLI_HEAD + "\n".join(_commands(typer.main.get_command(app), ()))
+
+
+def _commands(command: Any, path: tuple[str, ...]) -> Iterator[str]:
+    inner = getattr(command, "commands", None)
+    if inner is None:
+        help_ = CliRunner().invoke(app, [*path, "--help"], prog_name="stadtbus", **WIDTH)
+        yield f"## `stadtbus {' '.join(path)}`\n\n```text\n{help_.stdout.strip()}\n```\n"
+        return
+    for name, sub in inner.items():
+        yield from _commands(sub, (*path, name))
+
+
+PAGES = {"settings.md": settings_page, "metrics.md": metrics_page, "cli.md": cli_page}
 
 
 def main() -> None:

@@ -16,6 +16,7 @@ app = typer.Typer(
     name="stadtbus",
     help="The event bus that lets cities talk to each other.",
     no_args_is_help=True,
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )

@@ -36,6 +36,13 @@ async def _with_signals(main: Program) -> int | None:
     return await main(stop)
 
 
+async def stopped_within(stop: asyncio.Event, seconds: float) -> bool:
+    """Wait until somebody asks the program to stop, or so long; return whether somebody did."""
+    with suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), seconds)
+    return stop.is_set()
+
+
 class leaving_in_order:  # noqa: N801  # reads as what the block does
     """Turn errors that a user can cause into a sentence on stderr and an exit code."""
 

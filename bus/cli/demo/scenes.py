@@ -1,0 +1,151 @@
+"""What the demo shows to the person at the terminal."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from bus.admin import Admin
+from bus.cli.decoding import Decoder
+from bus.cli.demo.mistakes import Mistake
+from bus.cli.edge import say
+from bus.errors import BusError, UndecodableEvent
+from bus.kafka import LogReader
+from bus.node import Ready
+from bus.schemas import SchemaClient
+from bus.settings import variable
+from bus.subscriber.lag import lags
+
+EVERY = 5
+"""Seconds between two sentences about how far subscribers are."""
+
+
+class Scenes:
+    """Tells the demo's story on standard error; silent where a program is listening.
+
+    Args:
+        quiet: say nothing.
+    """
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self._seconds = 0
+        self._seen: dict[str, int] = {}
+
+    def introduce(
+        self, ready: Ready, data: Path, rate: float, moved: Mapping[str, int], seconds: float
+    ) -> None:
+        """Say what runs where."""
+        for role, port in moved.items():
+            self._say(f"! the usual port of {role} is taken, so it listens on {port}")
+        self._say(f"✔ Broker     {ready.broker:22} Kafka protocol, data in {data}")
+        self._say(f"✔ Registry   {ready.registry}  two contracts, FULL_TRANSITIVE")
+        self._say(f"✔ Metrics    {ready.ops}/metrics")
+        self._say(f"✔ Publishing Berlin: addresses · Münster: bicycle counts · {rate:g} events/s")
+        self._say("✔ Receiving  geodaten: address book · statistik: count report (slowed down)")
+        if moved:
+            self._say("Try, in another terminal, with these settings:")
+            self._say(f"      export {variable('kafka.bootstrap')}={ready.broker}")
+            self._say(f"      export {variable('registry.url')}={ready.registry}")
+        else:
+            self._say("Try, in another terminal:")
+        self._say("      .venv/bin/stadtbus tail sensor.reading.v1")
+        self._say("      .venv/bin/stadtbus group lag")
+        self._say("      .venv/bin/stadtbus dead ls")
+        self._say(
+            f"Ready in {seconds:.1f} s. Demo only: no login, this machine only. Ctrl-C stops, "
+            "--reset begins anew.\n"
+        )
+
+    def breaking_schema(self, refusal: str | None) -> None:
+        """Say what became of the breaking schema."""
+        if refusal is None:
+            self._say("✘ a schema that breaks readers was taken: this is a fault")
+        else:
+            self._say(f"✘ schema refused: {refusal}")
+
+    def malformed(self, mistakes: tuple[Mistake, ...]) -> None:
+        """Say which malformed events are on their way."""
+        for mistake in mistakes:
+            self._say(f"! malformed event on {mistake.topic}: {mistake.what}")
+        self._say("  Each is set aside by its subscriber; the next event goes on.\n")
+
+    async def second(
+        self,
+        admin: Admin,
+        reader: LogReader,
+        schemas: SchemaClient,
+        subscriptions: Mapping[str, str],
+    ) -> None:
+        """Show the newest event of each topic and, now and then, how far subscribers are."""
+        if self._quiet:
+            return
+        self._seconds += 1
+        try:
+            for topic in subscriptions.values():
+                await self._newest(reader, Decoder(schemas), topic)
+            if self._seconds % EVERY == 0:
+                await self._progress(admin, reader, subscriptions)
+        except BusError as error:
+            self._say(f"! {error}")
+
+    def close(self, summary: Mapping[str, Any]) -> None:
+        """Say how it ended."""
+        delivered = ", ".join(
+            f"{count} to {group}" for group, count in summary["delivered"].items()
+        )
+        self._say(
+            f"\n{summary['published']} published, {summary['acknowledged']} acknowledged, "
+            f"{delivered}; {summary['refused']} refused on purpose, "
+            f"{summary['dead_letters']} set aside"
+        )
+        match summary["lost"]:
+            case None:
+                self._say("Stopped before every subscriber had read to the end.")
+            case 0:
+                self._say("✔ Nothing was lost.")
+            case lost:
+                self._say(f"✘ {lost} acknowledged events did not reach a subscriber.")
+
+    async def _newest(self, reader: LogReader, decoder: Decoder, topic: str) -> None:
+        bounds = await reader.bounds(topic)
+        total = sum(end for _, end in bounds.values())
+        if total == self._seen.get(topic, 0):
+            return
+        self._seen[topic] = total
+        partition, (_, end) = max(bounds.items(), key=lambda item: item[1][1])
+        for record in await reader.read(topic, partition, end - 1, max_wait=0.2):
+            try:
+                event = await decoder.decode(record)
+            except UndecodableEvent:
+                continue
+            self._say(f"  {event['timestamp'][11:19]}  {sentence(topic, event['value'])}")
+            return
+
+    async def _progress(
+        self, admin: Admin, reader: LogReader, subscriptions: Mapping[str, str]
+    ) -> None:
+        for lag in await lags(admin, reader, list(subscriptions)):
+            name = lag.group.rpartition(".")[2]
+            if not lag.records:
+                self._say(f"✔ {name} has read everything")
+            elif lag.seconds is not None:
+                mark = "!" if lag.seconds > EVERY else "✔"
+                self._say(f"{mark} {name} is {lag.records} events behind, {lag.seconds:.1f} s")
+
+    def _say(self, text: str) -> None:
+        if not self._quiet:
+            say(text)
+
+
+def sentence(topic: str, value: Mapping[str, Any]) -> str:
+    """Return an event of one of the demo's topics as a person would tell it."""
+    if topic.startswith("address."):
+        number = f"{value['number'] or ''}{value['suffix'] or ''}"
+        place = f"{value['street']} {number}".strip()
+        return f"Berlin   {place}, {value['postcode']} {value['place']}: {value['change'].lower()}"
+    time = datetime.fromisoformat(value["phenomenon_time"])
+    result = "no count" if value["result"] is None else f"{value['result']:.0f}"
+    return (
+        f"Münster  {value['thing']}, {time:%d %b %H:%M} UTC: {result} {value['observed_property']}"
+    )

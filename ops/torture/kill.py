@@ -1,0 +1,108 @@
+"""Kill the node in the middle of the stream, again and again; nothing acknowledged may be lost."""
+
+import asyncio
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from bus.cli.demo.stage import ADDRESS_BOOK, Stage
+from bus.settings import load
+from ops.node import NodeProcess
+
+RATE = 400.0
+"""Events a second: enough that a kill meets batches on their way."""
+
+ACKNOWLEDGED_BETWEEN = 20
+"""Events that are acknowledged after a start, at the least, before the node is killed again."""
+
+LONGEST_DELAY = 0.3
+"""Seconds, at the most, from then until the kill."""
+
+STALLED = 60.0
+"""Seconds without any progress after which a campaign has failed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a campaign found.
+
+    Args:
+        kills: how often the node was killed.
+        acknowledged: events that publishers got a receipt for.
+        lost: deliveries that are missing in the end.
+        applied: changes that the address book counts as applied.
+        expected: changes that it has to count: each acknowledged address event once.
+    """
+
+    kills: int
+    acknowledged: int
+    lost: int
+    applied: int
+    expected: int
+
+
+async def kill_campaign(
+    data: Path, *, kills: int, seed: int, applied: Callable[[Path], int]
+) -> Outcome:
+    """Run producers and consumers against a node that is killed at random moments.
+
+    Args:
+        data: a new folder.
+        kills: how often.
+        seed: settles the moments.
+        applied: counts what the address book's database says was applied.
+
+    Raises:
+        TimeoutError: nothing was acknowledged or delivered for a minute.
+        BusError: a program ended by itself.
+    """
+    choose = random.Random(seed)
+    data.mkdir(parents=True, exist_ok=True)
+    node = NodeProcess(data / "node")
+    node.start()
+    try:
+        settings = load(
+            {
+                "kafka.bootstrap": node.ready["broker"],
+                "registry.url": node.ready["registry"],
+            }
+        )
+        stage = Stage(settings, data, rate=RATE, seed=seed)
+        try:
+            await stage.start()
+            for _ in range(kills):
+                before = stage.ledger.acknowledged
+                await _until(
+                    stage, lambda b=before: stage.ledger.acknowledged >= b + ACKNOWLEDGED_BETWEEN
+                )
+                await asyncio.sleep(choose.uniform(0, LONGEST_DELAY))
+                await asyncio.to_thread(node.kill)
+                await asyncio.to_thread(node.start)
+            await stage.close_cities()
+            await _until(stage, lambda: not stage.ledger.missing)
+        finally:
+            await stage.close()
+    finally:
+        node.stop()
+    return Outcome(
+        kills=kills,
+        acknowledged=stage.ledger.acknowledged,
+        lost=stage.ledger.missing,
+        applied=applied(data / "address-book.db"),
+        expected=stage.ledger.delivered[ADDRESS_BOOK],
+    )
+
+
+async def _until(stage: Stage, condition: Callable[[], bool]) -> None:
+    clock = asyncio.get_running_loop().time
+    progress, since = (-1, -1), clock()
+    while not condition():
+        for failure in stage.failures():
+            raise failure
+        now = (stage.ledger.acknowledged, stage.ledger.missing)
+        if now != progress:
+            progress, since = now, clock()
+        if clock() - since > STALLED:
+            raise TimeoutError(f"no progress for {STALLED:g} s: {now} acknowledged, missing")
+        await asyncio.sleep(0.02)
