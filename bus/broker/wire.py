@@ -83,11 +83,11 @@ def _readers(key: ApiKey, version: int) -> tuple[Any, Any]:
 @cache
 def _writers(key: ApiKey, version: int) -> tuple[Build, Any, bool]:
     schema: Any = load_response_schema(key, version)
-    return _builder(schema), entity_writer(schema), schema.__header_schema__.__version__ > 0
+    return builder(schema), entity_writer(schema), schema.__header_schema__.__version__ > 0
 
 
 @cache
-def _builder(schema: Any) -> Build:
+def builder(schema: Any) -> Build:
     """Return what makes a message of this class of a dictionary with at least its fields."""
     makers = [(field.name, _maker(field), _default(field)) for field in dataclasses.fields(schema)]
 
@@ -107,9 +107,9 @@ def _maker(field: Any) -> Build | None:
     union = get_args(field.type) if isinstance(field.type, UnionType) else ()
     for kind in (field.type, *union):
         if isinstance(kind, type) and dataclasses.is_dataclass(kind):
-            return _builder(kind)
+            return builder(kind)
         if get_origin(kind) is tuple and dataclasses.is_dataclass(get_args(kind)[0]):
-            build = _builder(get_args(kind)[0])
+            build = builder(get_args(kind)[0])
             return lambda values: tuple(map(build, values))
     if field.metadata.get("kafka_type", "").startswith("timedelta"):
         return lambda milliseconds: timedelta(milliseconds=milliseconds)

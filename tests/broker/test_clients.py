@@ -2,8 +2,7 @@
 
 import asyncio
 
-import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient
@@ -20,7 +19,9 @@ async def test_smoke(kafka: KafkaSettings) -> None:
     async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, enable_idempotence=True) as p:
         for i in range(100):
             await p.send_and_wait("t", b"%d" % i)
-    async with AIOKafkaConsumer("t", bootstrap_servers=kafka.bootstrap, group_id="g", auto_offset_reset="earliest") as c:
+    async with AIOKafkaConsumer(
+        "t", bootstrap_servers=kafka.bootstrap, group_id="g", auto_offset_reset="earliest"
+    ) as c:
         seen = set()
         while len(seen) < 100:
             for rs in (await c.getmany(timeout_ms=1000)).values():
@@ -32,7 +33,9 @@ def confluent(bootstrap: str) -> int:
     for f in admin.create_topics([ConfluentTopic("u", 3, 1)]).values():
         f.result()
     for codec in ("none", "gzip", "snappy", "lz4", "zstd"):
-        p = Producer({"bootstrap.servers": bootstrap, "compression.type": codec, "enable.idempotence": True})
+        p = Producer(
+            {"bootstrap.servers": bootstrap, "compression.type": codec, "enable.idempotence": True}
+        )
         for i in range(100):
             p.produce("u", b"x" * 100 + b"%d" % i)
         assert p.flush(10) == 0

@@ -1,0 +1,192 @@
+"""Requests written by hand, for what no client would ever send."""
+
+import asyncio
+import io
+import struct
+from typing import Any, Self
+
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from kio.index import load_request_schema, load_response_schema
+from kio.serial import entity_reader, entity_writer
+
+from bus.broker import ApiKey, Broker
+from bus.broker.wire import builder
+
+CODECS = {"none": 0, "gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4}
+
+
+def batch(
+    *values: bytes,
+    codec: int = 0,
+    producer: tuple[int, int, int] = (-1, -1, -1),
+    times: tuple[int, ...] = (),
+) -> bytes:
+    """Return a record batch; producer is id, epoch and first sequence number."""
+    producer_id, epoch, sequence = producer
+    made = DefaultRecordBatchBuilder(2, codec, 0, producer_id, epoch, sequence, 2**24)
+    for offset, value in enumerate(values):
+        made.append(
+            offset=offset,
+            timestamp=times[offset] if times else 1_700_000_000_000 + offset,
+            key=None,
+            value=value,
+            headers=[],
+        )
+    return bytes(made.build())
+
+
+def frame(
+    key: int, version: int, body: bytes, correlation: int = 7, *, tags: bool = False
+) -> bytes:
+    """Return a framed request with the client id "raw"."""
+    header = struct.pack(">hhih", key, version, correlation, 3) + b"raw" + (b"\0" if tags else b"")
+    return struct.pack(">i", len(header) + len(body)) + header + body
+
+
+def request(key: ApiKey, version: int, fields: dict[str, Any]) -> bytes:
+    """Return a framed request of these fields."""
+    schema: Any = load_request_schema(key, version)
+    body = io.BytesIO()
+    entity_writer(schema)(body, builder(schema)(fields))
+    return frame(key, version, body.getvalue(), tags=schema.__header_schema__.__version__ > 1)
+
+
+class Raw:
+    """A connection that sends what it is told."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+
+    @classmethod
+    async def to(cls, broker: Broker) -> Self:
+        """Connect to a broker."""
+        address = broker.address
+        return cls(*await asyncio.open_connection(address.host, address.port, limit=2**24))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.writer.close()
+
+    async def answer(self) -> bytes:
+        """Return the next answer without its size; empty if the connection was closed."""
+        try:
+            (size,) = struct.unpack(">i", await self.reader.readexactly(4))
+            return await self.reader.readexactly(size)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return b""
+
+    def send(self, key: ApiKey, version: int, /, **fields: Any) -> None:
+        """Send a request and do not wait."""
+        self.writer.write(request(key, version, fields))
+
+    async def ask(self, key: ApiKey, version: int, /, **fields: Any) -> Any:
+        """Send a request and return what it is answered."""
+        self.send(key, version, **fields)
+        return self.read(key, version, await self.answer())
+
+    @staticmethod
+    def read(key: ApiKey, version: int, answer: bytes) -> Any:
+        """Read an answer, all of it."""
+        assert answer, "the connection was closed"
+        schema: Any = load_response_schema(key, version)
+        start = 5 if schema.__header_schema__.__version__ > 0 else 4
+        body, size = entity_reader(schema)(answer, start)
+        assert start + size == len(answer)
+        return body
+
+    async def create(self, name: str, partitions: int = 1, **configs: str) -> Any:
+        """Make a topic."""
+        answer = await self.ask(
+            ApiKey.CREATE_TOPICS,
+            5,
+            topics=[topic(name, partitions, configs)],
+            timeout=1000,
+            validate_only=False,
+        )
+        return answer.topics[0]
+
+    async def produce(
+        self,
+        name: str,
+        records: bytes | None,
+        *,
+        partition: int = 0,
+        version: int = 9,
+        acks: int = -1,
+    ) -> Any:
+        """Write a batch and return its part of the answer."""
+        answer = await self.ask(
+            ApiKey.PRODUCE, version, **produce_fields(name, records, partition, acks)
+        )
+        return answer.responses[0].partition_responses[0]
+
+    async def fetch(self, name: str, offset: int, **more: Any) -> Any:
+        """Read a partition and return its part of the answer."""
+        answer = await self.ask(ApiKey.FETCH, 11, **fetch_fields(name, offset, **more))
+        return answer.responses[0].partitions[0]
+
+
+def topic(name: str, partitions: int = 1, configs: dict[str, str] | None = None) -> dict[str, Any]:
+    """Return a topic as CreateTopics wants it; underscores in config names stand for dots."""
+    given = (configs or {}).items()
+    return {
+        "name": name,
+        "num_partitions": partitions,
+        "replication_factor": 1,
+        "assignments": [],
+        "configs": [{"name": key.replace("_", "."), "value": value} for key, value in given],
+    }
+
+
+def produce_fields(
+    name: str, records: bytes | None, partition: int = 0, acks: int = -1
+) -> dict[str, Any]:
+    """Return a Produce request of one batch."""
+    return {
+        "transactional_id": None,
+        "acks": acks,
+        "timeout": 1000,
+        "topic_data": [
+            {"name": name, "partition_data": [{"index": partition, "records": records}]}
+        ],
+    }
+
+
+def fetch_fields(
+    name: str,
+    offset: int,
+    *,
+    partition: int = 0,
+    max_wait: int = 0,
+    min_bytes: int = 1,
+    max_bytes: int = 2**20,
+    epoch: int = -1,
+    session: int = 0,
+) -> dict[str, Any]:
+    """Return a Fetch request for one partition."""
+    return {
+        "max_wait": max_wait,
+        "min_bytes": min_bytes,
+        "max_bytes": max_bytes,
+        "isolation_level": 0,
+        "session_id": session,
+        "session_epoch": 1 if session else -1,
+        "topics": [
+            {
+                "topic": name,
+                "partitions": [
+                    {
+                        "partition": partition,
+                        "current_leader_epoch": epoch,
+                        "fetch_offset": offset,
+                        "log_start_offset": -1,
+                        "partition_max_bytes": max_bytes,
+                    }
+                ],
+            }
+        ],
+        "forgotten_topics_data": [],
+        "rack_id": "",
+    }
