@@ -36,9 +36,21 @@ class Producer:
     """Writes batches: acks=all, idempotent, in order per partition, bounded in time.
 
     One batch is in flight per partition; different partitions go side by side.
+
+    Args:
+        kafka: how to reach the engine.
+        client_id: what the engine calls this client in its logs.
+        largest_batch: bytes of the largest batch that the topics take (``max.message.bytes``).
     """
 
-    def __init__(self, kafka: KafkaSettings, *, client_id: str = "stadtbus") -> None:
+    def __init__(
+        self,
+        kafka: KafkaSettings,
+        *,
+        client_id: str = "stadtbus",
+        largest_batch: int = LARGEST_BATCH,
+    ) -> None:
+        self._largest = largest_batch
         self._kafka, self._client_id = kafka, client_id
         self._metadata = Topics(kafka)
         self._engine: AIOKafkaProducer | None = None
@@ -104,7 +116,7 @@ class Producer:
         Args:
             topic: where to write; it has to exist.
             partition: which partition of it.
-            records: one batch; at least one record, at most `LARGEST_BATCH` bytes.
+            records: one batch; at least one record, at most ``largest_batch`` bytes.
             timeout: seconds after which the outcome counts as unknown.
 
         Raises:
@@ -160,7 +172,7 @@ class Producer:
             key, value, headers = record
             if batch.append(timestamp=None, key=key, value=value, headers=headers) is None:
                 raise self._too_large(topic, len(records))
-        if batch.size() > LARGEST_BATCH:
+        if batch.size() > self._largest:
             raise self._too_large(topic, len(records))
         batch.close()
         self._written += len(records)
@@ -205,8 +217,8 @@ class Producer:
                     client_id=self._client_id,
                     acks="all",
                     enable_idempotence=True,
-                    max_batch_size=LARGEST_BATCH,
-                    max_request_size=LARGEST_BATCH,
+                    max_batch_size=self._largest,
+                    max_request_size=self._largest,
                     retry_backoff_ms=50,
                     **security(self._kafka),
                 )
@@ -246,10 +258,9 @@ class Producer:
             where=unknown.where,
         )
 
-    @staticmethod
-    def _too_large(topic: str, count: int) -> EventTooLarge:
+    def _too_large(self, topic: str, count: int) -> EventTooLarge:
         what = "the event is" if count == 1 else f"a batch of {count} events is"
-        return EventTooLarge(f"{what} above {LARGEST_BATCH} bytes", where=topic)
+        return EventTooLarge(f"{what} above {self._largest} bytes", where=topic)
 
 
 def _look(future: "asyncio.Future[Any]") -> None:

@@ -1,0 +1,112 @@
+"""Records to events: bytes are checked and decoded; what is wrong has a reason."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from bus.avro.codec import Codec, projection
+from bus.contracts import Contract
+from bus.errors import InvalidSchema, NotFound, UndecodableEvent
+from bus.event import Event, Position, read_envelope, read_key, unframe
+from bus.kafka import Fetched
+from bus.schemas import SchemaClient
+
+UNKNOWN_SCHEMA = "unknown-schema"
+"""The reason word for a schema id that is none of the topic's."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+Decode = Callable[[bytes], Any]
+
+
+class UnlearntSchema(Exception):
+    """A schema id that was not met before; `Decoder.learn` asks the registry."""
+
+    def __init__(self, schema_id: int) -> None:
+        self.schema_id = schema_id
+        super().__init__(f"schema {schema_id}")
+
+
+class Decoder:
+    """Decodes the records of one contract.
+
+    Args:
+        contract: as the registry has it, with its schemas' ids.
+        registry: is asked about schemas that the contract did not have yet.
+        version: the version to read every event as; as it was written if None.
+
+    Raises:
+        NotFound: the contract has no such version.
+    """
+
+    def __init__(
+        self, contract: Contract, registry: SchemaClient, version: int | None = None
+    ) -> None:
+        if version is not None and not 1 <= version <= len(contract.versions):
+            raise NotFound(
+                f"there is no version {version}; {len(contract.versions)} are in force",
+                where=contract.topic,
+            )
+        self.topic = contract.topic
+        self._registry = registry
+        self._wanted = None if version is None else contract.versions[version - 1]
+        self._by_id: dict[int, Decode] = {
+            schema_id: self._decode(schema)
+            for schema_id, schema in zip(contract.schema_ids, contract.versions, strict=False)
+        }
+
+    def event(self, record: Fetched) -> Event:
+        """Return the event that a record carries.
+
+        Raises:
+            UndecodableEvent: the record does not keep to the wire contract.
+            UnlearntSchema: its schema is not known here yet.
+        """
+        key = read_key(record.key)
+        envelope = read_envelope(self.topic, record.headers)
+        data = None
+        if record.value is not None:
+            schema_id, body = unframe(record.value)
+            decode = self._by_id.get(schema_id)
+            if decode is None:
+                raise UnlearntSchema(schema_id)
+            data = decode(body)
+        id_, source, time, subject, traceparent, sequence = envelope
+        return Event(
+            topic=self.topic,
+            key=key,
+            data=data,
+            id=id_,
+            source=source,
+            time=time,
+            subject=subject,
+            traceparent=traceparent,
+            sequence=sequence,
+            position=Position(
+                topic=record.topic,
+                partition=record.partition,
+                offset=record.offset,
+                timestamp=_EPOCH + timedelta(milliseconds=record.timestamp_ms),
+            ),
+        )
+
+    async def learn(self, schema_id: int) -> None:
+        """Ask the registry for a schema.
+
+        Raises:
+            UndecodableEvent: the registry has no such schema for this topic.
+            BusUnavailable: the registry cannot be reached; ask again.
+        """
+        try:
+            schema = await self._registry.schema_on(self.topic, schema_id)
+            self._by_id[schema_id] = self._decode(schema)
+        except (NotFound, InvalidSchema) as error:
+            raise UndecodableEvent(
+                f"schema {schema_id} is none of the contract's: {error}", reason=UNKNOWN_SCHEMA
+            ) from error
+
+    def _decode(self, schema: Any) -> Decode:
+        codec = Codec(schema)
+        if self._wanted is None or self._wanted == schema:
+            return codec.decode
+        return projection(codec, self._wanted)

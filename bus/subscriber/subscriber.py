@@ -1,0 +1,309 @@
+"""The subscriber: what an agency's system uses to receive events."""
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from sqlalchemy import Connection
+
+from bus.errors import BusError, BusUnavailable, Conflict, InvalidSettings
+from bus.event import Event, member_of
+from bus.kafka import GroupConsumer, Place, Watcher
+from bus.schemas import SchemaClient
+from bus.settings import Settings, load
+from bus.subscriber.dead import DeadLetters
+from bus.subscriber.decoding import Decoder
+from bus.subscriber.inbox import Inbox
+from bus.subscriber.retry import RetryPolicy
+from bus.subscriber.sources import source_of
+from bus.subscriber.worker import CHUNK, Apply, Worker
+
+log = logging.getLogger(__name__)
+
+COMMIT_INTERVAL = 1.0
+"""Seconds between two commits of positions; what came after the last one is handled again."""
+
+POLL = 0.2
+"""Seconds that the engine is waited for at a time."""
+
+BACKLOG = 4 * CHUNK
+"""Records of a partition that wait in memory before it is paused."""
+
+GRACE = 20.0
+"""Seconds that a handler has to finish when its partition is given away."""
+
+Handle = Callable[[Event], Awaitable[None]] | Callable[[Event, Connection], None]
+HandleMany = (
+    Callable[[Sequence[Event]], Awaitable[None]] | Callable[[Sequence[Event], Connection], None]
+)
+
+
+class Subscriber:
+    """Receives events of contracts as a member of a group.
+
+    Each partition is handled in order and by itself; a partition whose handler fails does not hold
+    up others. A group that is new begins with the oldest event that there is.
+
+    Args:
+        group: who subscribes and for what: begins with the member's id and a dot, such as
+            ``de.agency.statistik.count-report``.
+        topics: the contracts' topics.
+        settings: where engine and registry are; as `bus.settings.load` finds them if None.
+        inbox: the subscriber's own database, where each event takes effect once.
+        retry: how patient to be with the handler.
+        versions: the schema's version to read as, by topic; as it was written where none is given.
+
+    Raises:
+        InvalidSettings: the group's name does not begin with a member's id, or there is no topic.
+    """
+
+    def __init__(
+        self,
+        group: str,
+        topics: Sequence[str],
+        settings: Settings | None = None,
+        *,
+        inbox: Inbox | None = None,
+        retry: RetryPolicy | None = None,
+        versions: Mapping[str, int] | None = None,
+    ) -> None:
+        member = member_of(group)
+        if member is None or not topics:
+            raise InvalidSettings(
+                "a group is named after its member, such as de.agency.statistik.count-report, "
+                "and reads at least one topic",
+                where=f'group "{group}"',
+            )
+        self._group, self._topics = group, tuple(dict.fromkeys(topics))
+        self._settings = settings or load()
+        self._inbox, self._retry = inbox, retry or RetryPolicy()
+        self._versions = dict(versions or {})
+        self._registry = SchemaClient(self._settings.registry.url, self._settings.cache)
+        self._dead = DeadLetters(self._settings.kafka, member, group)
+        self._decoders: dict[str, Decoder] = {}
+        self._workers: dict[Place, Worker] = {}
+        self._consumer: GroupConsumer | None = None
+        self._largest = 1
+        self._handle: Callable[..., Any] = _unset
+        self._stopping = asyncio.Event()
+        self._next_commit = 0.0
+
+    async def start(self) -> None:
+        """Read the contracts, and make the topics for dead letters.
+
+        Raises:
+            NotFound: there is no contract for a topic.
+            NotAuthorised: a contract is restricted, or the engine says no.
+            BusUnavailable: registry or engine cannot be reached.
+        """
+        partitions = {}
+        for topic in self._topics:
+            contract = await self._registry.contract(topic)
+            source = source_of(contract)
+            decoder = Decoder(contract, self._registry, self._versions.get(topic))
+            self._decoders[source] = decoder
+            partitions[source] = contract.partitions
+        await self._dead.prepare(partitions)
+        if self._inbox is not None:
+            await self._inbox.open()
+
+    async def close(self) -> None:
+        """Close the connections; the inbox is its owner's to close."""
+        await self._dead.stop()
+        await self._registry.close()
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self.start()
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    def stop(self) -> None:
+        """Let `run` finish the events at hand, commit and return."""
+        self._stopping.set()
+
+    async def run(self, handle: Handle) -> None:
+        """Hand over one event after the other until `stop` is called.
+
+        Args:
+            handle: a coroutine function of the event; with an inbox, a plain function of the event
+                and the connection whose transaction it belongs to, called in another thread. It
+                raises `BadEvent` to have the event set aside; anything else that it raises counts
+                as the subscriber's own trouble, and the event is tried again.
+
+        Raises:
+            PositionLost: events were removed before they were read.
+            NotAuthorised: a topic or the group may not be read.
+        """
+        await self._run(handle, 1)
+
+    async def run_batches(self, handle: HandleMany) -> None:
+        """Hand over events in batches, each of one partition and in order, until `stop` is called.
+
+        A batch that fails is tried again as a whole. Where the handler raises `BadEvent`, the
+        events of the batch are handed over one by one, and those that it refuses are set aside.
+
+        Args:
+            handle: as for `run`, but of a sequence of events.
+
+        Raises:
+            PositionLost, NotAuthorised: as for `run`.
+        """
+        await self._run(handle, CHUNK)
+
+    async def _run(self, handle: Callable[..., Any], largest: int) -> None:
+        if inspect.iscoroutinefunction(handle) == (self._inbox is not None):
+            raise InvalidSettings(
+                "a handler is a plain function with an inbox, and a coroutine function without",
+                where=f"group {self._group}",
+            )
+        self._handle, self._largest = handle, largest
+        self._consumer = consumer = GroupConsumer(
+            self._settings.kafka,
+            self._group,
+            tuple(self._decoders),
+            _Assignments(self),
+            client_id=self._group,
+        )
+        await consumer.start()
+        try:
+            while not self._stopping.is_set():
+                await self._turn(consumer)
+        finally:
+            await self._release(frozenset(self._workers))
+            await consumer.stop()
+
+    async def _turn(self, consumer: GroupConsumer) -> None:
+        try:
+            found = await consumer.poll(POLL)
+        except BusUnavailable as error:
+            log.warning("group %s: %s", self._group, error)
+            await asyncio.sleep(POLL)
+            found = {}
+        for place, records in found.items():
+            if place in self._workers:
+                self._workers[place].put(records)
+        full = {place for place, worker in self._workers.items() if worker.waiting > BACKLOG}
+        consumer.pause(full)
+        consumer.resume(self._workers.keys() - full)
+        for worker in self._workers.values():
+            worker.check()
+        clock = asyncio.get_running_loop().time()
+        if clock >= self._next_commit:
+            self._next_commit = clock + COMMIT_INTERVAL
+            await self._commit(self._workers)
+
+    async def assigned(self, places: frozenset[Place]) -> Mapping[Place, int]:
+        """Begin to handle partitions, and return where each is read from."""
+        kept = await self._inbox.positions(self._group, places) if self._inbox else {}
+        for place in places:
+            position = kept.get(place)
+            if position is None:
+                position = await self._first(place)
+            self._workers[place] = Worker(
+                place,
+                position,
+                decoder=self._decoders[place[0]],
+                apply=self._apply_to(place),
+                relocate=self._position_of(place),
+                policy=self._retry,
+                dead=self._dead,
+                largest=self._largest,
+            )
+        return {place: self._workers[place].position for place in places}
+
+    async def _first(self, place: Place) -> int:
+        """Return where a partition is read from that the inbox does not know."""
+        consumer = self._consumer
+        if consumer is None:
+            raise BusUnavailable("the subscriber does not run", where=self._group)
+        position = await consumer.committed(place)
+        if position is None:
+            position = await consumer.earliest(place)
+        if self._inbox is not None:
+            await self._inbox.begin(self._group, place, position)
+            position = (await self._inbox.positions(self._group, [place]))[place]
+        return position
+
+    async def revoked(self, places: frozenset[Place]) -> None:
+        """Finish the events at hand and commit, before another member takes over."""
+        await self._release(places)
+
+    async def _release(self, places: frozenset[Place]) -> None:
+        workers = {place: self._workers[place] for place in places if place in self._workers}
+        await asyncio.gather(*(worker.finish(GRACE) for worker in workers.values()))
+        await self._commit(workers)
+        for place in workers:
+            self._workers.pop(place, None)
+
+    async def _commit(self, workers: Mapping[Place, Worker]) -> None:
+        moved = {
+            place: worker.position
+            for place, worker in workers.items()
+            if worker.position != worker.committed
+        }
+        if not moved or self._consumer is None:
+            return
+        try:
+            await self._consumer.commit(moved)
+        except (BusUnavailable, Conflict) as error:
+            # What is not committed is handled again by whoever has the partition next.
+            log.warning("group %s: positions are not committed: %s", self._group, error)
+            return
+        for place, position in moved.items():
+            workers[place].committed = position
+
+    def _apply_to(self, place: Place) -> Apply:
+        inbox, handle, single = self._inbox, self._handle, self._largest == 1
+
+        async def direct(events: Sequence[Event], before: int, after: int) -> None:
+            if events:
+                await handle(events[0] if single else events)
+
+        async def with_inbox(events: Sequence[Event], before: int, after: int) -> None:
+            def work(connection: Connection) -> None:
+                if events:
+                    handle(events[0] if single else events, connection)
+
+            if inbox is not None:
+                await inbox.apply(self._group, place, before, after, work)
+
+        return direct if inbox is None else with_inbox
+
+    def _position_of(self, place: Place) -> Callable[[], Awaitable[int]]:
+        async def position() -> int:
+            if self._inbox is None:
+                raise BusError("there is no inbox", where=self._group)
+            return (await self._inbox.positions(self._group, [place])).get(place, -1)
+
+        return position
+
+
+class _Assignments(Watcher):
+    """Tells a subscriber which partitions come and go."""
+
+    def __init__(self, subscriber: Subscriber) -> None:
+        self._subscriber = subscriber
+
+    async def assigned(self, places: frozenset[Place]) -> Mapping[Place, int]:
+        return await self._subscriber.assigned(places)
+
+    async def revoked(self, places: frozenset[Place]) -> None:
+        await self._subscriber.revoked(places)
+
+
+async def _unset(*_: Any) -> None:
+    raise BusError("the subscriber does not run")
