@@ -50,7 +50,7 @@ def read_request(frame: bytes, key: ApiKey, version: int, correlation: int) -> R
     """Read a whole request.
 
     Raises:
-        MalformedRequest: it ends early, goes on after its end, or its lengths make no sense.
+        MalformedRequest: it ends early, or its lengths make no sense.
     """
     read_header, read_body = _readers(key, version)
     try:
@@ -58,7 +58,9 @@ def read_request(frame: bytes, key: ApiKey, version: int, correlation: int) -> R
         body, size = read_body(frame, start)
     except (SerialError, ValueError, IndexError, OverflowError, struct.error) as error:
         raise MalformedRequest(f"{key.name} version {version}: {error}") from error
-    if start + size != len(frame):
+    # What follows the body is let be, as Kafka does: librdkafka ends a Metadata request for all
+    # topics with a byte too many.
+    if start + size > len(frame):
         raise MalformedRequest(f"{key.name} version {version}: {len(frame)} bytes do not fit")
     return Request(key, version, correlation, header.client_id or "", body)
 
