@@ -7,7 +7,8 @@ from bus.admin import Admin
 from bus.errors import BusError
 from bus.kafka import LogReader
 from bus.settings import KafkaSettings
-from bus.subscriber.lag import dead_letters, lags
+from bus.subscriber.lag import lags
+from bus.subscriber.waiting import dead_letters
 from bus.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
@@ -63,8 +64,8 @@ class LagWatch:
         for gauge in (self._telemetry.lag_records, self._telemetry.lag_seconds):
             gauge.clear()
         for lag in found:
-            self._telemetry.lag_records.labels(lag.group, lag.topic).set(lag.records)
-            if lag.seconds is not None:
+            if lag.records is not None and lag.seconds is not None:
+                self._telemetry.lag_records.labels(lag.group, lag.topic).set(lag.records)
                 self._telemetry.lag_seconds.labels(lag.group, lag.topic).set(lag.seconds)
         self._telemetry.dead_letters.clear()
         for topic, count in letters.items():

@@ -42,6 +42,7 @@ class NodeProcess:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
+            self._process.stdout.close()
             raise RuntimeError(f"the node ended with exit code {self._process.wait()}")
         self.ready = json.loads(line)
         for role in self._ports:

@@ -38,7 +38,7 @@ def show_letters(
 async def _list(settings: "Settings") -> list[dict[str, Any]]:
     from bus.admin import Admin
     from bus.kafka import LogReader
-    from bus.subscriber.lag import dead_letters
+    from bus.subscriber.waiting import dead_letters
 
     async with Admin(settings.kafka) as admin, LogReader(settings.kafka) as reader:
         found = await dead_letters(admin, reader)

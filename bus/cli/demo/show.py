@@ -20,7 +20,7 @@ from bus.kafka import LogReader
 from bus.node import Node, process_age
 from bus.schemas import SchemaClient
 from bus.settings import Settings, load
-from bus.subscriber.lag import dead_letters
+from bus.subscriber.waiting import dead_letters
 from bus.telemetry import configure_logging
 
 MARK = ".stadtbus-demo"
