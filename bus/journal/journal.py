@@ -27,7 +27,7 @@ SPEC = TopicSpec(
     partitions=1,
     configs={"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"},
 )
-SETTLE = 15.0
+SETTLE = 10.0
 """Seconds after which a writer gives up to find out what came of its entry."""
 
 PAUSE = 0.05

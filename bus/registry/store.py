@@ -19,7 +19,7 @@ ATTEMPTS = 100
 """How often a change is decided anew because another node was quicker."""
 
 FRESH_WITHIN = 2.0
-"""Seconds that a reading waits for the newest entries before it answers with what is known."""
+"""Seconds to wait for the newest entries: less than clients wait for an answer."""
 
 RESPITE = 2.0
 """Seconds that readings do not ask again for after the bus did not answer."""
@@ -43,9 +43,8 @@ class Store:
         if time.monotonic() < self._respite_until:
             return
         try:
-            async with asyncio.timeout(FRESH_WITHIN):
-                await self.journal.catch_up()
-        except (BusError, TimeoutError) as error:
+            await self._catch_up()
+        except BusError as error:
             self._respite_until = time.monotonic() + RESPITE
             log.warning("answering with what is known, as the journal is not there: %s", error)
 
@@ -57,7 +56,7 @@ class Store:
         """
         found = look(self.state)
         if found is None:
-            await self.journal.catch_up()
+            await self._catch_up()
             found = look(self.state)
         return found
 
@@ -69,7 +68,7 @@ class Store:
             BusUnavailable, OutcomeUnknown: the journal cannot be read or written.
         """
         async with self._writing:
-            await self.journal.catch_up()
+            await self._catch_up()
             for _ in range(ATTEMPTS):
                 outcome = decide(self.state)
                 if not isinstance(outcome, Write):
@@ -80,3 +79,10 @@ class Store:
                     continue
                 return outcome.answer(self.state)
         raise BusUnavailable("other nodes were quicker every time", remedy="try again")
+
+    async def _catch_up(self) -> None:
+        try:
+            async with asyncio.timeout(FRESH_WITHIN):
+                await self.journal.catch_up()
+        except TimeoutError as error:
+            raise BusUnavailable(f"the journal was not read in {FRESH_WITHIN} s") from error

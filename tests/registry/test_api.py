@@ -52,61 +52,6 @@ async def test_a_schema_has_one_id_under_all_subjects(
     assert await ask(http, f"GET /schemas/ids/{first}/versions?subject=t") == (200, places[1:])
 
 
-@pytest.mark.parametrize(
-    ("line", "status", "answer"),
-    [
-        ("GET /", 200, {}),
-        ("GET /schemas/types", 200, ["AVRO"]),
-        ("GET /subjects?subjectPrefix=s&limit=1", 200, ["s"]),
-        ("GET /subjects?subjectPrefix=nobody", 200, []),
-        ("GET /subjects?deleted=true&subjectPrefix=t&offset=0&limit=-1", 200, ["t"]),
-        ("GET /subjects/s/versions", 200, [1, 2]),
-        ("GET /subjects/s/versions?offset=1", 200, [2]),
-        ("GET /subjects/none/versions", 404, 40401),
-        ("GET /subjects/s/versions/3", 404, 40402),
-        ("GET /subjects/none/versions/1", 404, 40401),
-        ("GET /subjects/none/versions/latest", 404, 40401),
-        ("GET /subjects/s/versions/0", 422, 42202),
-        ("GET /subjects/s/versions/x", 422, 42202),
-        ("GET /subjects/s/versions/99999999999999999999", 422, 42202),
-        ("GET /subjects/s/versions/-2", 422, 42202),
-        ("GET /subjects/none/versions/1/schema", 404, 40401),
-        ("GET /schemas/ids/999", 404, 40403),
-        ("GET /schemas/ids/0", 404, 40403),
-        ("GET /schemas/ids/-1", 404, 40403),
-        ("GET /schemas/ids/99999999999999999999", 404, 40403),
-        ("GET /schemas/ids/x", 404, 40403),
-        ("GET /schemas/ids/%C2%B2", 404, 40403),
-        ("GET /schemas/ids/999/schema", 404, 40403),
-        ("GET /schemas/ids/999/subjects", 404, 40403),
-        ("GET /schemas/ids/999/versions", 404, 40403),
-        ("GET /config", 200, {"compatibilityLevel": "FULL_TRANSITIVE"}),
-        ("GET /config/s", 404, 40408),
-        ("GET /config/s?defaultToGlobal=true", 200, {"compatibilityLevel": "FULL_TRANSITIVE"}),
-        ("GET /mode", 200, {"mode": "READWRITE"}),
-        ("GET /mode/s", 404, 40409),
-        ("GET /mode/s?defaultToGlobal=true", 200, {"mode": "READWRITE"}),
-        ("GET /associations/resources/-/sensor.reading.v1", 404, 40410),
-        ("GET /contracts/none.of.v1", 404, 40491),
-        ("GET /subjects?offset=x", 400, 400),
-        ("GET /subjects/%20/versions", 422, 42208),
-        ("GET /subjects/a%00b/versions", 422, 42208),
-        ("GET /subjects/" + "x" * 300 + "/versions", 422, 42208),
-        ("GET /nowhere", 404, 404),
-        ("GET /subjects/s/versions/1/nowhere", 404, 404),
-        ("DELETE /subjects/s", 405, 405),
-        ("PUT /subjects/s/versions", 405, 405),
-        ("PATCH /config", 405, 405),
-    ],
-)
-@pytest.mark.usefixtures("ids")
-async def test_answers(http: httpx.AsyncClient, line: str, status: int, answer: Any) -> None:
-    found, value = await ask(http, line)
-    if status >= 400:
-        value = value["error_code"]
-    assert (found, value) == (status, answer)
-
-
 async def test_a_version_is_described_as_confluent_does(
     http: httpx.AsyncClient, ids: list[int]
 ) -> None:
