@@ -73,7 +73,8 @@ class Book:
         known = self._known(connection, address)
         if known is not None and not supersedes(event, known.event_id, _utc(known.event_time)):
             return False
-        self._remove(connection, address)
+        if known is not None:
+            self._remove(connection, address)
         table = self.withdrawn if event.data["change"] == "WITHDRAWN" else self.current
         connection.execute(insert(table), _values(event, event.data, known))
         return True
@@ -103,11 +104,14 @@ class Book:
 def supersedes(event: Event, known_id: str, known_time: datetime) -> bool:
     """Return whether an event replaces what is known of an address.
 
-    What happened earlier never replaces what happened later, however late it comes; of two at the
-    same time the one that comes later wins. A correction of the very event that is known wins
-    whenever it says that it happened.
+    The event that is known already, published again after a crash, changes nothing. What happened
+    earlier never replaces what happened later, however late it comes; of two at the same time the
+    one that comes later wins. A correction of the very event that is known wins whenever it says
+    that it happened.
     """
-    corrects = event.data is not None and event.data.get("corrects") == known_id
+    if event.id == known_id:
+        return False
+    corrects = event.data is not None and event.data["corrects"] == known_id
     return corrects or event.time >= known_time
 
 
