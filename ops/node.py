@@ -35,7 +35,16 @@ class NodeProcess:
             RuntimeError: it ended instead.
         """
         listeners = [f"--{role}-listen=127.0.0.1:{port}" for role, port in self._ports.items()]
-        command = [sys.executable, "-m", "bus.cli", "serve", "-o", "json", "--data", self._data]
+        command = [
+            sys.executable,
+            "-m",
+            "bus.cli",
+            "serve",
+            "-o",
+            "json",
+            "--data",
+            str(self._data),
+        ]
         self._process = subprocess.Popen(
             [*command, *listeners, *self._arguments], stdout=subprocess.PIPE, text=True
         )

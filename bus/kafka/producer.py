@@ -170,7 +170,7 @@ class Producer:
         batch = engine.create_batch()
         for record in records:
             key, value, headers = record
-            if batch.append(timestamp=None, key=key, value=value, headers=headers) is None:
+            if batch.append(timestamp=None, key=key, value=value, headers=list(headers)) is None:
                 raise self._too_large(topic, len(records))
         if batch.size() > self._largest:
             raise self._too_large(topic, len(records))
@@ -223,8 +223,7 @@ class Producer:
                     **security(self._kafka),
                 )
                 try:
-                    with self._causes.listening():
-                        await started(engine.start, self._kafka)
+                    await started(engine.start, self._kafka, self._causes)
                 except BaseException:
                     await engine.stop()
                     raise

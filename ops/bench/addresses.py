@@ -8,11 +8,11 @@ TOPIC = "address.building-changed.v1"
 SYSTEM = "de.mun.110000000000.adressregister"
 
 
-def addresses(count: int, run: int) -> Iterator[dict[str, Any]]:
+def addresses(count: int, run: str) -> Iterator[dict[str, Any]]:
     """Yield made-up addresses; ``run`` makes each run's ids its own."""
     for n in range(count):
         yield {
-            "address_id": f"bench-{run}-{n}",
+            "address_id": f"{run}/{n}",
             "municipality": "110000000000",
             "street": f"Straße {n % 1000}",
             "number": str(n % 200 + 1),

@@ -23,29 +23,32 @@ from ops.bench.addresses import SYSTEM, TOPIC, addresses
 CHUNK = 5_000
 """Events handed to our publisher at once."""
 
-Run = Callable[[int, int], Any]
+WARM = 100
+"""Events of each run before its clock starts."""
+
+Run = Callable[[int, str], Any]
 
 
-def publish_ours(count: int, run: int) -> dict[str, Any]:
+def publish_ours(count: int, run: str) -> dict[str, Any]:
     """Publish in bulk with our own publisher."""
     return asyncio.run(_publish_ours(count, run))
 
 
-async def _publish_ours(count: int, run: int) -> dict[str, Any]:
+async def _publish_ours(count: int, run: str) -> dict[str, Any]:
     events = list(addresses(count, run))
     before = await _written()
     async with Publisher(SYSTEM) as publisher:
-        await publisher.publish_many(TOPIC, list(addresses(100, -1 - run)))
+        await publisher.publish_many(TOPIC, list(addresses(WARM, f"{run}-warm")))
         begun = time.perf_counter()
         receipts = 0
         for start in range(0, count, CHUNK):
             receipts += len(await publisher.publish_many(TOPIC, events[start : start + CHUNK]))
         seconds = time.perf_counter() - begun
-    written = await _written() - before - 100
+    written = await _written() - before - WARM
     return _report(seconds, count, verified=receipts == count == written)
 
 
-def publish_confluent(count: int, run: int) -> dict[str, Any]:
+def publish_confluent(count: int, run: str) -> dict[str, Any]:
     """Publish with confluent-kafka and its Avro serializer, with the same headers."""
     from confluent_kafka import Producer
     from confluent_kafka.serialization import MessageField, SerializationContext
@@ -89,7 +92,7 @@ def publish_confluent(count: int, run: int) -> dict[str, Any]:
 
     events = list(addresses(count, run))
     before = asyncio.run(_written())
-    for number, event in enumerate(addresses(100, -1 - run)):
+    for number, event in enumerate(addresses(WARM, f"{run}-warm")):
         send(event, number)
     producer.flush()
     acknowledged = 0
@@ -100,19 +103,19 @@ def publish_confluent(count: int, run: int) -> dict[str, Any]:
             producer.poll(0)
     producer.flush()
     seconds = time.perf_counter() - begun
-    written = asyncio.run(_written()) - before - 100
+    written = asyncio.run(_written()) - before - WARM
     return _report(seconds, count, verified=acknowledged == count == written)
 
 
-def consume_ours(count: int, run: int) -> dict[str, Any]:
+def consume_ours(count: int, run: str) -> dict[str, Any]:
     """Consume in bulk with our own subscriber, envelope and data decoded."""
     return asyncio.run(_consume_ours(count, run))
 
 
-async def _consume_ours(count: int, run: int) -> dict[str, Any]:
+async def _consume_ours(count: int, run: str) -> dict[str, Any]:
     events: list[Event] = []
     begun = 0.0
-    async with Subscriber(f"de.agency.bench.ours-{run}", [TOPIC]) as subscriber:
+    async with Subscriber(f"de.agency.bench.{run}", [TOPIC]) as subscriber:
 
         async def handle(batch: Any) -> None:
             nonlocal begun
@@ -127,7 +130,7 @@ async def _consume_ours(count: int, run: int) -> dict[str, Any]:
     return _report(seconds, len(found), verified=await _is_what_was_written(found))
 
 
-def consume_confluent(count: int, run: int) -> dict[str, Any]:
+def consume_confluent(count: int, run: str) -> dict[str, Any]:
     """Consume with confluent-kafka and its Avro deserializer, headers read."""
     from confluent_kafka import Consumer
     from confluent_kafka.serialization import MessageField, SerializationContext
@@ -140,7 +143,7 @@ def consume_confluent(count: int, run: int) -> dict[str, Any]:
     consumer = Consumer(
         {
             "bootstrap.servers": settings.kafka.bootstrap,
-            "group.id": f"de.agency.bench.confluent-{run}",
+            "group.id": f"de.agency.bench.{run}",
             "auto.offset.reset": "earliest",
             "enable.auto.commit": False,
             "fetch.queue.backoff.ms": 2,
@@ -169,10 +172,10 @@ async def _written() -> int:
 async def _is_what_was_written(found: list[tuple[str, str, Any]]) -> bool:
     """Whether each made-up event was read once, whole, under an id of its own."""
     ids = {id_ for _, id_, _ in found}
-    runs: dict[int, dict[int, Any]] = {}
+    runs: dict[str, dict[int, Any]] = {}
     for key, _, data in found:
-        _, run, number = key.replace("--", "-~").split("-")
-        runs.setdefault(int(run.replace("~", "-")), {})[int(number)] = data
+        run, _, number = key.rpartition("/")
+        runs.setdefault(run, {})[int(number)] = data
     whole = all(
         list(addresses(len(events), run)) == [events[n] for n in sorted(events)]
         for run, events in runs.items()
@@ -199,9 +202,13 @@ def main() -> None:
     parser.add_argument("task", choices=["publish", "consume"])
     parser.add_argument("contender", choices=["ours", "confluent"])
     parser.add_argument("--events", type=int, required=True)
-    parser.add_argument("--run", type=int, required=True)
+    parser.add_argument("--run", required=True)
     given = parser.parse_args()
-    print(json.dumps(RUNS[given.task, given.contender](given.events, given.run)))
+    print(
+        json.dumps(
+            RUNS[given.task, given.contender](given.events, f"{given.contender}-{given.run}")
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from bus.cli.demo.stage import ADDRESS_BOOK, Stage
@@ -48,7 +49,7 @@ async def kill_campaign(
     """Run producers and consumers against a node that is killed at random moments.
 
     Args:
-        data: a new folder.
+        data: an empty folder.
         kills: how often.
         seed: settles the moments.
         applied: counts what the address book's database says was applied.
@@ -58,7 +59,6 @@ async def kill_campaign(
         BusError: a program ended by itself.
     """
     choose = random.Random(seed)
-    data.mkdir(parents=True, exist_ok=True)
     node = NodeProcess(data / "node")
     node.start()
     try:
@@ -72,10 +72,8 @@ async def kill_campaign(
         try:
             await stage.start()
             for _ in range(kills):
-                before = stage.ledger.acknowledged
-                await _until(
-                    stage, lambda b=before: stage.ledger.acknowledged >= b + ACKNOWLEDGED_BETWEEN
-                )
+                goal = stage.ledger.acknowledged + ACKNOWLEDGED_BETWEEN
+                await _until(stage, partial(_has_reached, stage, goal))
                 await asyncio.sleep(choose.uniform(0, LONGEST_DELAY))
                 await asyncio.to_thread(node.kill)
                 await asyncio.to_thread(node.start)
@@ -92,6 +90,10 @@ async def kill_campaign(
         applied=applied(data / "address-book.db"),
         expected=stage.ledger.delivered[ADDRESS_BOOK],
     )
+
+
+def _has_reached(stage: Stage, acknowledged: int) -> bool:
+    return stage.ledger.acknowledged >= acknowledged
 
 
 async def _until(stage: Stage, condition: Callable[[], bool]) -> None:

@@ -3,10 +3,11 @@
 import json
 from copy import deepcopy
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from bus.errors import IncompatibleSchema
-from bus.event import frame
+from bus.event import SOURCE, frame, new_id, unchanging, write_time
 from bus.kafka import Producer, Record
 from bus.schemas import SchemaClient
 from bus.settings import Settings
@@ -14,15 +15,25 @@ from bus.settings import Settings
 REMOVED = "unit"
 """The field that the breaking schema leaves out; every reader of readings relies on it."""
 
+VENDOR = "de.mun.055150000000.careless-vendor"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mistake:
-    """A malformed event: where it goes, its bytes, and what is wrong with it."""
+    """A malformed event: where it goes, its value, and what is wrong with it."""
 
     topic: str
-    key: bytes
     value: bytes
     what: str
+
+    def record(self) -> Record:
+        """Return the record, its envelope in order: only the value is wrong."""
+        envelope = [
+            *unchanging(f"{SOURCE}{VENDOR}", self.topic),
+            ("ce_id", new_id().encode()),
+            ("ce_time", write_time(datetime.now(UTC)).encode()),
+        ]
+        return Record(b"careless", self.value, envelope)
 
 
 def breaking(schema: dict[str, Any]) -> dict[str, Any]:
@@ -53,13 +64,11 @@ async def mistakes(schemas: SchemaClient, addresses: str, readings: str) -> tupl
     return (
         Mistake(
             topic=readings,
-            key=b"demo",
             value=json.dumps({"result": 12}).encode(),
             what="JSON where the contract wants framed Avro",
         ),
         Mistake(
             topic=addresses,
-            key=b"demo",
             value=frame(schema_id, b"\x48half an add"),
             what="Avro that breaks off in its first field",
         ),
@@ -72,6 +81,6 @@ async def publish_mistakes(settings: Settings, found: tuple[Mistake, ...]) -> No
     Raises:
         BusUnavailable: the engine cannot take them.
     """
-    async with Producer(settings.kafka, client_id="careless-vendor") as producer:
+    async with Producer(settings.kafka, client_id=VENDOR) as producer:
         for mistake in found:
-            await producer.append(mistake.topic, 0, [Record(mistake.key, mistake.value)])
+            await producer.append(mistake.topic, 0, [mistake.record()])

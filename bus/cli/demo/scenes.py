@@ -1,6 +1,6 @@
 """What the demo shows to the person at the terminal."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from bus.admin import Admin
 from bus.cli.decoding import Decoder
 from bus.cli.demo.mistakes import Mistake
 from bus.cli.edge import say
+from bus.contracts import Contract
 from bus.errors import BusError, UndecodableEvent
 from bus.kafka import LogReader
 from bus.node import Ready
@@ -33,13 +34,22 @@ class Scenes:
         self._seen: dict[str, int] = {}
 
     def introduce(
-        self, ready: Ready, data: Path, rate: float, moved: Mapping[str, int], seconds: float
+        self,
+        ready: Ready,
+        contracts: Sequence[Contract],
+        data: Path,
+        rate: float,
+        moved: Mapping[str, int],
+        seconds: float,
     ) -> None:
         """Say what runs where."""
         for role, port in moved.items():
             self._say(f"! the usual port of {role} is taken, so it listens on {port}")
         self._say(f"✔ Broker     {ready.broker:22} Kafka protocol, data in {data}")
-        self._say(f"✔ Registry   {ready.registry}  two contracts, FULL_TRANSITIVE")
+        self._say(f"✔ Registry   {ready.registry}")
+        for contract in contracts:
+            rule = f"{len(contract.versions)} version(s), {contract.compatibility}"
+            self._say(f"✔ Contract   {contract.topic}: {rule}")
         self._say(f"✔ Metrics    {ready.ops}/metrics")
         self._say(f"✔ Publishing Berlin: addresses · Münster: bicycle counts · {rate:g} events/s")
         self._say("✔ Receiving  geodaten: address book · statistik: count report (slowed down)")

@@ -15,6 +15,7 @@ from bus.cli.demo.scenes import Scenes
 from bus.cli.demo.stage import ADDRESSES, READINGS, SUBSCRIPTIONS, Stage
 from bus.cli.edge import emit, explain, say, stopped_within
 from bus.cli.serve import chosen_roles
+from bus.contracts import Contract
 from bus.errors import BusError, InvalidSettings
 from bus.kafka import LogReader
 from bus.node import Node, process_age
@@ -58,11 +59,15 @@ async def run(options: Options, stop: asyncio.Event) -> int:
         await stage.start()
         ready_seconds = process_age()
         scenes = Scenes(quiet=options.json)
-        scenes.introduce(node.ready, options.data, options.rate, moved, ready_seconds)
-        await misbehave(node.settings, stage, scenes)
+        contracts = await in_force(node.settings)
+        scenes.introduce(node.ready, contracts, options.data, options.rate, moved, ready_seconds)
+        letters_before = await count_dead_letters(node.settings)
+        wrong = await misbehave(node.settings, stage, scenes)
         finished = await watch(options, node.settings, stage, scenes, stop)
         settled = finished and await settle(stage, stop)
-        stage.ledger.dead_letters = await count_dead_letters(node.settings)
+        if settled:
+            await until_set_aside(node.settings, letters_before + wrong, stop)
+        stage.ledger.dead_letters = await count_dead_letters(node.settings) - letters_before
         failures = stage.failures()
         await stage.close()
     summary = stage.ledger.summary(ready_seconds, settled=settled)
@@ -111,8 +116,14 @@ def place(options: Options) -> tuple[Settings, dict[str, int]]:
     return load({**flags, "registry.url": registry}), moved
 
 
-async def misbehave(settings: Settings, stage: Stage, scenes: Scenes) -> None:
-    """Try a breaking schema and write two malformed events; tell what became of the schema."""
+async def in_force(settings: Settings) -> list[Contract]:
+    """Return the contracts in force."""
+    async with SchemaClient(settings.registry.url) as schemas:
+        return [await schemas.contract(topic) for topic in await schemas.contracts()]
+
+
+async def misbehave(settings: Settings, stage: Stage, scenes: Scenes) -> int:
+    """Try a breaking schema and write malformed events; return how many events."""
     async with SchemaClient(settings.registry.url) as schemas:
         refusal = await try_breaking_schema(schemas, READINGS)
         scenes.breaking_schema(refusal)
@@ -120,6 +131,7 @@ async def misbehave(settings: Settings, stage: Stage, scenes: Scenes) -> None:
     await publish_mistakes(settings, found)
     scenes.malformed(found)
     stage.ledger.refused = len(found) + (refusal is not None)
+    return len(found)
 
 
 async def watch(
@@ -159,6 +171,15 @@ async def settle(stage: Stage, stop: asyncio.Event) -> bool:
         if stage.ledger.missing < missing:
             missing, since = stage.ledger.missing, clock()
     return True
+
+
+async def until_set_aside(settings: Settings, count: int, stop: asyncio.Event) -> None:
+    """Wait until so many dead letters are there, or until it is plain that they will not come."""
+    clock = asyncio.get_running_loop().time
+    end = clock() + STALLED
+    while await count_dead_letters(settings) < count and clock() < end:
+        if await stopped_within(stop, 0.2):
+            return
 
 
 async def count_dead_letters(settings: Settings) -> int:
