@@ -140,7 +140,7 @@ async def program(
     """Run ``python -m module … -o json`` in a directory, and end it with the block."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", module, *map(str, arguments), "-o", "json",
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, limit=2**24,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, limit=2**24, 
         env={**_inherited(), **environment}, cwd=directory,
     )  # fmt: skip
     try:
@@ -172,7 +172,8 @@ async def events(bus: Bus, topic: str) -> list[tuple[str, dict[str, Any]]]:
     codecs = dict(zip(contract.schema_ids, map(Codec, contract.versions), strict=True))
     found = []
     async with LogReader(bus.settings.kafka) as reader:
-        for partition, (offset, end) in (await reader.bounds(topic)).items():
+        for partition, (first, end) in (await reader.bounds(topic)).items():
+            offset = first
             while offset < end:
                 for record in await reader.read(topic, partition, offset):
                     schema_id, body = unframe(record.value or b"")
@@ -180,3 +181,14 @@ async def events(bus: Bus, topic: str) -> list[tuple[str, dict[str, Any]]]:
                     found.append((envelope.id, codecs[schema_id].decode(body)))
                     offset = record.offset + 1
     return found
+
+
+async def eventually(condition: Callable[[], bool]) -> None:
+    """Wait until a condition holds that nothing announces.
+
+    Raises:
+        TimeoutError: it took too long.
+    """
+    async with asyncio.timeout(DEADLINE):
+        while not condition():  # noqa: ASYNC110  # nobody could set an event
+            await asyncio.sleep(0.01)

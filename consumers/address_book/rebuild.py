@@ -92,7 +92,7 @@ class _Replay:
         where = (c.group == group) & (c.topic == self._topic)
         connection.execute(update(_INBOX).where(where).values(position=c.position))
         found = connection.execute(select(c.partition, c.position).where(where))
-        return dict(found.tuples())
+        return dict(found.tuples().all())
 
     async def _read(self, partition: int, offset: int, end: int) -> None:
         while offset < end:

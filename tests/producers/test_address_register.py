@@ -110,7 +110,7 @@ NOWHERE = {
     ("arguments", "code", "said"),
     [
         pytest.param([], 4, "127.0.0.1:1", id="a bus that is not there: its address"),
-        pytest.param(["none-2026-01-31.csv"], 2, "none-2026-01-31.csv", id="a file that is not there"),
+        pytest.param(["no-2026-01-31.csv"], 2, "no-2026-01-31.csv", id="a file that is not there"),
         pytest.param(["register.csv"], 2, "--date", id="no day anywhere"),
         pytest.param(["register.csv", "--date", "2026-01-31"], 2, "register.csv:3",
                      id="a bad line: its number"),
