@@ -91,6 +91,11 @@ class Broker:
 
     async def stop(self) -> None:
         """Answer what was taken, close all connections and the storage."""
+        if self._stopping is None:
+            self._stopping = asyncio.get_running_loop().create_task(self._stop())
+        await self._stopping
+
+    async def _stop(self) -> None:
         server, self._server = self._server, None
         if server is None or self._engine is None:
             return
@@ -105,9 +110,9 @@ class Broker:
             _, late = await asyncio.wait(settled, timeout=_GRACE)
             for task in late:
                 task.cancel()
-        for task in self._connections:
+        for task in list(self._connections):
             task.cancel()
-        await asyncio.gather(*self._connections, return_exceptions=True)
+        await asyncio.gather(*list(self._connections), return_exceptions=True)
         await self._engine.stop()
         self._directory.release()
 
@@ -143,22 +148,24 @@ class Broker:
             ) from error
         return engine
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        if task is None or self._engine is None:
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._engine is None or self._server is None:
+            writer.transport.abort()
             return
         if len(self._connections) >= self._settings.max_connections:
             log.warning("closing a connection: there are %s already", len(self._connections))
             writer.transport.abort()
             return
         connection = Connection(self._engine, reader, writer)
+        # A task of our own: the stream server's logs its cancellation as an error.
+        task = asyncio.get_running_loop().create_task(connection.serve())
         self._connections[task] = connection
         self._telemetry.connections.inc()
-        try:
-            await connection.serve()
-        finally:
-            del self._connections[task]
-            self._telemetry.connections.dec()
+        task.add_done_callback(self._gone)
+
+    def _gone(self, task: asyncio.Task[None]) -> None:
+        del self._connections[task]
+        self._telemetry.connections.dec()
 
     def _measure(self) -> None:
         if self._engine is not None:
@@ -170,7 +177,7 @@ class Broker:
         log.critical("storage failed, the broker stops: %s", error)
         self.failed.set()
         if self._stopping is None:
-            self._stopping = asyncio.get_running_loop().create_task(self.stop())
+            self._stopping = asyncio.get_running_loop().create_task(self._stop())
 
 
 def _refuse_outside(address: Address) -> None:

@@ -60,6 +60,8 @@ class Connection:
         self._open: deque[_Slot] = deque()
         self._open_bytes = 0
         self._progress = asyncio.Event()
+        self._flushing = False
+        self._loop = asyncio.get_running_loop()
 
     async def serve(self) -> None:
         """Answer requests until the client goes or has to go."""
@@ -152,14 +154,21 @@ class Connection:
         elif failed:
             # Who asked for no answer learns of a failure by losing the connection, as from Kafka.
             self._writer.transport.abort()
-        self._flush()
+        if not self._flushing:
+            self._flushing = True
+            self._loop.call_soon(self._flush)
 
     def _flush(self) -> None:
+        """Send the answers whose turn it is; those of one commit share a system call."""
+        self._flushing = False
+        ready: list[bytes] = []
         while self._open and self._open[0].done:
             slot = self._open.popleft()
             self._open_bytes -= slot.size
-            if slot.answer is not None and not self._writer.is_closing():
-                self._writer.write(slot.answer)
+            if slot.answer is not None:
+                ready.append(slot.answer)
+        if ready and not self._writer.is_closing():
+            self._writer.write(b"".join(ready))
         self._progress.set()
 
     async def _until(self, most: int, most_bytes: int = 0) -> None:

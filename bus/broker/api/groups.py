@@ -155,9 +155,10 @@ def _described(name: str, group: Group | None) -> Fields:
 
 async def delete_groups(engine: Engine, request: Request) -> Fields:
     """Delete groups without members, and their positions."""
-    results = []
-    for name in request.body.groups_names:
-        results.append({"group_id": name, "error_code": await _delete(engine, name)})
+    results = [
+        {"group_id": name, "error_code": await _delete(engine, name)}
+        for name in request.body.groups_names
+    ]
     return {"results": results}
 
 

@@ -116,9 +116,9 @@ def has_errors(fields: Mapping[str, Any]) -> bool:
 
 
 def _broken(fault: AnyFault | None) -> Exception | None:
-    codes = {Fault.COMMIT_FULL: sqlite3.SQLITE_FULL, Fault.COMMIT_FAILED: sqlite3.SQLITE_IOERR}
-    if not isinstance(fault, Fault) or fault not in codes:
+    if fault is None or fault not in {Fault.COMMIT_FULL, Fault.COMMIT_FAILED}:
         return None
-    error = sqlite3.OperationalError(fault.value)
-    error.sqlite_errorcode = codes[fault]
+    error = sqlite3.OperationalError(fault)
+    full = fault is Fault.COMMIT_FULL
+    error.sqlite_errorcode = sqlite3.SQLITE_FULL if full else sqlite3.SQLITE_IOERR
     return error
