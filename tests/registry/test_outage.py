@@ -1,6 +1,7 @@
 """Without the bus: what is known is answered, changes are refused and may be tried again."""
 
 import asyncio
+from pathlib import Path
 
 import httpx
 import pytest
@@ -12,13 +13,12 @@ from bus.broker.keys import ApiKey
 from bus.errors import AddressInUse, BusUnavailable, InvalidSettings
 from bus.registry import Registry
 from bus.registry import store as freshness
-from bus.settings import Address, KafkaSettings, RegistrySettings, Settings
+from bus.settings import Address, BrokerSettings, KafkaSettings, RegistrySettings, Settings
 from bus.telemetry import Telemetry
 
 SCHEMA = {"schema": '"int"'}
 
 
-@pytest.mark.slow
 async def test_reads_of_what_is_known_go_on(
     broker: Broker, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -37,6 +37,20 @@ async def test_reads_of_what_is_known_go_on(
     for answer in (unknown, new):
         assert (answer.status_code, answer.json()["error_code"]) == (503, 50001)
         assert answer.headers["retry-after"] == "1"
+
+
+async def test_the_registry_goes_on_when_the_bus_is_back(
+    broker: Broker, http: httpx.AsyncClient, tmp_path: Path, telemetry: Telemetry
+) -> None:
+    made = (await http.post("/subjects/s/versions", json=SCHEMA)).json()
+    await broker.stop()
+    assert (await http.post("/subjects/t/versions", json=SCHEMA)).status_code == 503
+    settings = BrokerSettings(listen=broker.address)
+    async with Broker(settings, tmp_path / "broker", telemetry), asyncio.timeout(30):
+        while (again := await http.post("/subjects/t/versions", json=SCHEMA)).is_server_error:
+            assert again.headers["retry-after"] == "1"
+        assert again.json() == {"id": made["id"], "version": 1}
+        assert (await http.get("/subjects/t/versions")).json() == [1]
 
 
 async def test_an_answer_that_is_lost_loses_no_registration(
