@@ -140,7 +140,7 @@ async def program(
     """Run ``python -m module … -o json`` in a directory, and end it with the block."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", module, *map(str, arguments), "-o", "json",
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, limit=2**24, 
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, limit=2**24,
         env={**_inherited(), **environment}, cwd=directory,
     )  # fmt: skip
     try:
@@ -181,6 +181,23 @@ async def events(bus: Bus, topic: str) -> list[tuple[str, dict[str, Any]]]:
                     found.append((envelope.id, codecs[schema_id].decode(body)))
                     offset = record.offset + 1
     return found
+
+
+def ended(app: Callable[[Sequence[str]], object], arguments: Sequence[str]) -> int:
+    """Run a program's command line in this process, and return its exit code."""
+    with pytest.raises(SystemExit) as left:
+        app(arguments)
+    assert isinstance(left.value.code, int)
+    return left.value.code
+
+
+@pytest.fixture
+def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to run a program in, and a bus that is not there."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("STADTBUS_KAFKA__BOOTSTRAP", "127.0.0.1:1")
+    monkeypatch.setenv("STADTBUS_REGISTRY__URL", "http://127.0.0.1:1")
+    return tmp_path
 
 
 async def eventually(condition: Callable[[], bool]) -> None:

@@ -12,7 +12,8 @@ import pytest
 from bus.event import Draft, frame
 from bus.kafka import Producer, Record
 from bus.publisher import Publisher, Receipt
-from tests.running import Bus, Program, eventually, program, run
+from consumers.address_book.__main__ import app
+from tests.running import Bus, Program, ended, eventually, program
 
 MODULE = "consumers.address_book"
 TOPIC = "address.building-changed.v1"
@@ -74,6 +75,7 @@ async def test_the_mirror(bus: Bus, tmp_path: Path) -> None:
     assert rows(tmp_path, "SELECT address_id FROM withdrawn_address") == [("address-2",)]
 
 
+@pytest.mark.slow
 async def test_a_tombstone_removes(bus: Bus, tmp_path: Path) -> None:
     published = await publish(bus, data(1), data(2))
     async with Publisher(BERLIN, bus.settings) as publisher:
@@ -84,6 +86,7 @@ async def test_a_tombstone_removes(bus: Bus, tmp_path: Path) -> None:
     assert numbers(tmp_path) == {"address-2": "1"}
 
 
+@pytest.mark.slow
 async def test_a_malformed_event_stops_nobody(bus: Bus, tmp_path: Path) -> None:
     async with Producer(bus.settings.kafka) as vendor:
         for partition in range(3):
@@ -174,12 +177,6 @@ async def _until_some_are_rebuilt(folder: Path) -> None:
     await eventually(some)
 
 
-NOWHERE = {
-    "STADTBUS_KAFKA__BOOTSTRAP": "127.0.0.1:1",
-    "STADTBUS_REGISTRY__URL": "http://127.0.0.1:1",
-}
-
-
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
@@ -192,10 +189,12 @@ NOWHERE = {
         pytest.param(["--databse", "x"], 2, "--database", id="an unknown option: the nearest"),
     ],
 )  # fmt: skip
-async def test_what_is_wrong_is_said_in_a_sentence(
-    tmp_path: Path, arguments: list[str], code: int, said: str
+def test_what_is_wrong_is_said_in_a_sentence(
+    nowhere: Path,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    code: int,
+    said: str,
 ) -> None:
-    ran = await run(MODULE, arguments, NOWHERE, tmp_path)
-    assert ran.process.returncode == code
-    assert said in ran.talk
-    assert "Traceback" not in ran.talk
+    assert ended(app, arguments) == code
+    assert said in capsys.readouterr().err

@@ -1,5 +1,5 @@
 """A bus for the producers."""
 
-from tests.running import bus
+from tests.running import bus, nowhere
 
-__all__ = ["bus"]
+__all__ = ["bus", "nowhere"]

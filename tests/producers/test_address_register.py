@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.running import Bus, events, program, run
+from producers.address_register.__main__ import app
+from tests.running import Bus, ended, events, program, run
 
 MODULE = "producers.address_register"
 TOPIC = "address.building-changed.v1"
@@ -50,6 +51,7 @@ async def test_three_snapshots(bus: Bus, tmp_path: Path) -> None:
     assert third.process.returncode == 0
 
 
+@pytest.mark.slow
 async def test_what_is_shipped_is_published_without_any_option(bus: Bus, tmp_path: Path) -> None:
     ran = await run(MODULE, ["--limit", 700], bus.environment, tmp_path)
     assert len(set(ran.ids("acknowledged"))) == 700
@@ -58,6 +60,7 @@ async def test_what_is_shipped_is_published_without_any_option(bus: Bus, tmp_pat
     assert set(again.ids("acknowledged")).isdisjoint(ran.ids("acknowledged")), "it goes on"
 
 
+@pytest.mark.slow
 async def test_killed_in_the_middle_it_publishes_the_rest_under_the_same_ids(
     bus: Bus, tmp_path: Path
 ) -> None:
@@ -100,12 +103,6 @@ async def test_a_bus_that_goes_away_for_a_while_loses_nothing(bus: Bus, tmp_path
     assert len(seen) == 1000
 
 
-NOWHERE = {
-    "STADTBUS_KAFKA__BOOTSTRAP": "127.0.0.1:1",
-    "STADTBUS_REGISTRY__URL": "http://127.0.0.1:1",
-}
-
-
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
@@ -120,12 +117,14 @@ NOWHERE = {
         pytest.param(["--kafka", "nowhere"], 2, "nowhere", id="an address that is none"),
     ],
 )  # fmt: skip
-async def test_what_is_wrong_is_said_in_a_sentence(
-    tmp_path: Path, arguments: list[str], code: int, said: str
+def test_what_is_wrong_is_said_in_a_sentence(
+    nowhere: Path,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    code: int,
+    said: str,
 ) -> None:
     bad = HEADER + "1,,Allee,10115,Mitte,P,1\nx,,Allee,10115,Mitte,P,1\n"
-    (tmp_path / "register.csv").write_text(bad, encoding="utf-8")
-    ran = await run(MODULE, arguments, NOWHERE, tmp_path)
-    assert ran.process.returncode == code
-    assert said in ran.talk
-    assert "Traceback" not in ran.talk
+    (nowhere / "register.csv").write_text(bad, encoding="utf-8")
+    assert ended(app, arguments) == code
+    assert said in capsys.readouterr().err
