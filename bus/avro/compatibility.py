@@ -9,6 +9,7 @@ field by its path: ``address.street`` for a field of a record, ``[]`` for the it
 ``{}`` for the values of a map, ``<Name>`` for the branch of a union that has several.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -170,17 +171,19 @@ class _Check:
 
     def _union(self, reader: Type, writer: Type) -> Iterator[_Finding]:
         """Look for a branch of the reader for each branch of the writer."""
-        choices = [self.reader.resolve(branch) for branch in _branches(reader)]
+        choices = _Choices([self.reader.resolve(branch) for branch in _branches(reader)])
         branches = [self.writer.resolve(branch) for branch in _branches(writer)]
-        several = max(_substantial(choices), _substantial(branches)) > 1
+        several = max(len(choices.substantial), len(_substantial(branches))) > 1
         for branch in branches:
-            outcomes = [self._compare(choice, branch) for choice in choices]
+            related = choices.related(branch)
+            outcomes = [self._compare(choice, branch) for choice in related]
             if any(not outcome for outcome in outcomes):
                 continue
-            counterpart = _counterpart(choices, branch, several)
-            if counterpart is not None:
-                step = f"<{_label(branch)}>" if several else ""
-                yield from _under(step, outcomes[counterpart])
+            # What changed inside a branch says more than that the branch is gone.
+            if outcomes and not isinstance(branch, Primitive):
+                yield from _under(f"<{_label(branch)}>" if several else "", outcomes[0])
+            elif choices.substantial and not several and not _is_null(branch):
+                yield from self._compare(choices.substantial[0], branch)
             else:
                 verb = "no longer allows" if self.new_reads else "now allows"
                 change = f"{verb} {describe(self.writer, branch)}"
@@ -245,25 +248,32 @@ def _is_null(type_: Type) -> bool:
     return isinstance(type_, Primitive) and type_.kind == "null"
 
 
-def _substantial(branches: Sequence[Type]) -> int:
-    return sum(not _is_null(branch) for branch in branches)
+def _substantial(branches: Sequence[Type]) -> list[Type]:
+    return [branch for branch in branches if not _is_null(branch)]
 
 
-def _counterpart(choices: Sequence[Type], branch: Type, several: bool) -> int | None:
-    """Return the reader's branch that the writer's one has become, if that can be told.
+class _Choices:
+    """The branches of a reader, found by what they might read, however many there are."""
 
-    What changed inside a branch says more than that the branch is gone.
-    """
-    for index, choice in enumerate(choices):
-        match choice, branch:
-            case (Array(), Array()) | (Map(), Map()):
-                return index
-            case ((Enum() | Fixed() | Record()), (Enum() | Fixed() | Record())):
-                if unqualified(choice.name) == unqualified(branch.name):
-                    return index
-    if several or _is_null(branch):
-        return None
-    return next((index for index, choice in enumerate(choices) if not _is_null(choice)), None)
+    def __init__(self, branches: Sequence[Type]) -> None:
+        self.substantial = _substantial(branches)
+        self._by_kind = defaultdict[str, list[Type]](list)
+        for branch in branches:
+            match branch:
+                case Enum() | Fixed() | Record():
+                    for name in {unqualified(branch.name), *branch.aliases}:
+                        self._by_kind[f"named {name}"].append(branch)
+                case _:
+                    self._by_kind[type(branch).__name__].append(branch)
+
+    def related(self, branch: Type) -> list[Type]:
+        """Return all that could read a branch of the writer; none of the others can."""
+        match branch:
+            case Enum() | Fixed() | Record():
+                names = (unqualified(branch.name), branch.name)
+                found = (choice for name in names for choice in self._by_kind[f"named {name}"])
+                return list(dict.fromkeys(found))
+        return self._by_kind[type(branch).__name__]
 
 
 def _label(type_: Type) -> str:

@@ -138,7 +138,9 @@ class _Parser:
                 named = Fixed(name, aliases, _size(value, path), value)
             case _:
                 self._open.add(name)
-                named = Record(name, aliases, tuple(self._fields(value, namespace, path)))
+                fields = tuple(self._fields(value, namespace, path))
+                _check_field_aliases(fields, path)
+                named = Record(name, aliases, fields)
                 self._open.discard(name)
         self.named[name] = named
         return named
@@ -215,6 +217,16 @@ def _aliases(value: Mapping[str, Any], path: str, dotted: bool) -> list[str]:
     for alias in aliases:
         _check_name(alias, path, dotted=dotted)
     return aliases
+
+
+def _check_field_aliases(fields: tuple[Field, ...], path: str) -> None:
+    """Refuse an alias that is another field: Avro's Java library could not read such a record."""
+    names = {field.name for field in fields}
+    for field in fields:
+        for alias in field.aliases:
+            if alias != field.name and alias in names:
+                place = below(path, field.name)
+                raise InvalidSchema(f'the alias "{alias}" is another field', where=place)
 
 
 def _check_doc(value: Mapping[str, Any], path: str) -> None:

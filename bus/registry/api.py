@@ -32,6 +32,9 @@ from bus.registry.state import State, Version
 from bus.registry.store import Store
 from bus.telemetry import Telemetry
 
+MAX_VERSIONS = 100
+"""Of a contract: each is checked against all before it, and all others wait for it."""
+
 
 class Api:
     """Answers requests out of the store.
@@ -241,6 +244,8 @@ class Api:
     async def put_contract(self, request: Request) -> Response:
         """PUT /contracts/{topic}: put a contract in force."""
         topic, body = part_of(request, "topic"), await body_of(request)
+        if isinstance(versions := body.get("versions"), list) and len(versions) > MAX_VERSIONS:
+            raise refusals.invalid_contract(f"it has more than {MAX_VERSIONS} versions")
         try:
             contract = Contract.from_json(body)
         except InvalidContract as error:

@@ -43,7 +43,7 @@ class Edge:
                 await send(message)
 
             # Paths are matched as they were sent: a subject may have a slash in it, as %2F.
-            scope["path"] = scope["raw_path"].decode("latin-1")
+            scope["path"] = scope["raw_path"].decode("latin-1").rstrip("/") or "/"
             try:
                 await self._app(scope, receive, noting)
             except Exception:

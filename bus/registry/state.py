@@ -139,7 +139,7 @@ class State:
         match body:
             case {
                 "topic": str(topic),
-                "contract": dict(contract),
+                "contract": {"versions": [*_]} as contract,
                 "schemas": [*texts],
                 "level": str(level),
             } if level in LEVELS and all(isinstance(text, str) for text in texts):
@@ -162,5 +162,6 @@ class State:
 
 
 def encode(value: Any) -> bytes:
-    """Return compact JSON in UTF-8."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    """Return compact JSON in UTF-8; half a surrogate pair, which it cannot hold, becomes ``?``."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return text.encode(errors="replace")

@@ -122,6 +122,14 @@ def test_what_is_admitted(schema: Any) -> None:
                 "f",
                 "is there twice",
             ),
+            (
+                "an alias that is another field",
+                record(
+                    {"name": "f", "type": "int", "aliases": ["g"]}, {"name": "g", "type": "int"}
+                ),
+                "f",
+                'alias "g" is another field',
+            ),
             ("a type twice", one([ENUM, {**ENUM}]), "f", "defined twice"),
             ("a symbol twice", {**ENUM, "symbols": ["A", "A"]}, "", '"A" is there twice'),
             ("a bad symbol", {**ENUM, "symbols": ["a-b"]}, "", "is no name"),

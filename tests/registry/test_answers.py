@@ -51,6 +51,7 @@ async def ask(http: httpx.AsyncClient, line: str) -> tuple[int, Any]:
     ("line", "status", "answer"),
     [
         ("GET /", 200, {}),
+        ("GET /schemas/types/", 200, ["AVRO"]),
         ("GET /schemas/types", 200, ["AVRO"]),
         ("GET /subjects?subjectPrefix=s&limit=1", 200, ["s"]),
         ("GET /subjects?subjectPrefix=nobody", 200, []),

@@ -115,6 +115,13 @@ async def test_a_contract_gains_versions_and_words(http: httpx.AsyncClient) -> N
             ("an unknown name", contract(colour="red"), 422, 42291, 'unknown name "colour"'),
             ("a weaker promise", contract(compatibility="BACKWARD"), 422, 42291, "or more"),
             ("a promise broken in itself", with_field(type="string"), 422, 42291, "`more` was"),
+            (
+                "more versions than anybody needs",
+                contract(versions=contract()["versions"][:1] * 101),
+                422,
+                42291,
+                "more than 100 versions",
+            ),
             ("nothing", {}, 422, 42291, "is missing"),
         ]
     ],

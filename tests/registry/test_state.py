@@ -95,11 +95,23 @@ def test_a_contract_comes_with_its_schemas_and_its_level() -> None:
         pytest.param(
             entry(CONTRACT, **{**CONTRACT_BODY, "level": "SIDEWAYS"}), id="a contract of no level"
         ),
-        pytest.param(entry(CONTRACT, contract=[]), id="a contract that is no object"),
+        pytest.param(
+            entry(CONTRACT, **{**CONTRACT_BODY, "contract": []}), id="a contract that is no object"
+        ),
+        pytest.param(
+            entry(CONTRACT, **{**CONTRACT_BODY, "contract": {"versions": {}}}),
+            id="a contract without versions",
+        ),
     ],
 )
 def test_an_entry_of_an_unknown_shape_has_no_effect(odd: Entry) -> None:
     assert folded(odd).digest() == State().digest()
+
+
+def test_half_a_surrogate_pair_stops_nobody() -> None:
+    state = folded(schema("a\ud800", '"\ud800"'))
+    assert state.bodies[1] == b'{"schema":"\\"?\\""}'
+    assert state.digest() == folded(schema("a\ud800", '"\ud800"')).digest()
 
 
 TEXTS = st.sampled_from(['"int"', '"long"', '"string"', "no schema at all"])
