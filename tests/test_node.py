@@ -1,0 +1,110 @@
+"""A node as a process: what it says, what it serves, what it refuses, how it ends."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from bus.admin import Admin, TopicSpec
+from bus.errors import StorageUnusable
+from bus.kafka import Producer, Record
+from bus.node import Node, process_age
+from bus.settings import KafkaSettings, load
+from ops.node import NodeProcess
+
+FREE = {f"{role}.listen": "127.0.0.1:0" for role in ("broker", "registry", "ops")}
+
+
+def serve(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "bus.cli", "serve", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+
+
+def test_it_says_where_everything_is_once_every_role_answers(tmp_path: Path) -> None:
+    with NodeProcess(tmp_path) as node:
+        ready = node.ready
+        assert ready["ready"] is True
+        assert 0 < ready["seconds"] < 60
+        assert ready["roles"] == ["broker", "registry"]
+        assert httpx.get(f"{ready['ops']}/healthz").status_code == 200
+        assert httpx.get(f"{ready['ops']}/readyz").text == "ready\n"
+        assert httpx.get(f"{ready['registry']}/contracts").json() == [
+            "address.building-changed.v1",
+            "sensor.reading.v1",
+        ]
+        assert node.stop() == 0
+
+
+def test_a_second_node_on_the_same_folder_is_refused(tmp_path: Path) -> None:
+    with NodeProcess(tmp_path):
+        listeners = [f"--{role}-listen=127.0.0.1:0" for role in ("broker", "registry", "ops")]
+        second = serve("--data", tmp_path, *listeners)
+    assert second.returncode == 1
+    assert str(tmp_path) in second.stderr
+    assert "Traceback" not in second.stderr
+
+
+@pytest.mark.parametrize("role", ["broker", "registry", "ops"])
+def test_a_busy_port_is_refused_and_named(tmp_path: Path, role: str) -> None:
+    with NodeProcess(tmp_path / "first") as node:
+        taken = node.ready[role].removeprefix("http://")
+        listeners = dict.fromkeys(("broker", "registry", "ops"), "127.0.0.1:0") | {role: taken}
+        flags = [f"--{name}-listen={address}" for name, address in listeners.items()]
+        second = serve("--data", tmp_path / "second", *flags)
+    assert second.returncode == 2
+    assert taken in second.stderr
+    assert "Traceback" not in second.stderr
+
+
+def test_the_registry_runs_beside_an_engine_of_its_own(tmp_path: Path) -> None:
+    """`--kafka` takes an engine elsewhere; here it is the broker of another node."""
+    with NodeProcess(tmp_path / "engine", "--roles", "broker") as engine:
+        assert engine.ready["registry"] is None
+        with NodeProcess(tmp_path / "node", "--kafka", engine.ready["broker"]) as node:
+            assert node.ready["roles"] == ["registry"]
+            assert node.ready["broker"] == engine.ready["broker"]
+            assert len(httpx.get(f"{node.ready['registry']}/subjects").json()) == 2
+        assert not (tmp_path / "node").exists()
+
+
+async def test_metrics_tell_of_events_requests_and_storage(tmp_path: Path) -> None:
+    settings = load({**FREE, "data": tmp_path}, environ={}, directory=tmp_path)
+    async with Node(settings, ("broker",)) as node:
+        kafka = node.settings.kafka
+        await _write_three(kafka)
+        async with httpx.AsyncClient() as client:
+            text = (await client.get(f"{node.ready.ops}/metrics")).text
+    for line in (
+        'stadtbus_produced_records_total{topic="metrics.test.v1"} 3.0',
+        'stadtbus_requests_total{api="produce",outcome="ok"} 1.0',
+    ):
+        assert line.lower() in text.lower(), text
+    assert "stadtbus_storage_size_bytes" in text
+    assert "secret-key" not in text
+
+
+async def _write_three(kafka: KafkaSettings) -> None:
+    async with Admin(kafka) as admin, Producer(kafka) as producer:
+        await admin.ensure_topic(TopicSpec(name="metrics.test.v1", partitions=1))
+        await producer.append("metrics.test.v1", 0, [Record(b"secret-key", b"v")] * 3)
+
+
+async def test_a_broker_that_stops_by_itself_ends_the_node(tmp_path: Path) -> None:
+    settings = load({**FREE, "data": tmp_path}, environ={}, directory=tmp_path)
+    async with Node(settings, ("broker",)) as node:
+        node._broker.failed.set()
+        with pytest.raises(StorageUnusable):
+            await node.failed()
+
+
+def test_the_age_of_a_process_counts_from_its_start() -> None:
+    code = "from bus.node import process_age as age; a = age(); b = age(); print(0 < a <= b < 60)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "True\n"
+    assert process_age() > 0
