@@ -13,7 +13,7 @@ from bus.kafka import Place
 from bus.subscriber import Inbox, Subscriber
 from consumers.progress import Progress
 
-Handle = Callable[[Event, Connection], None]
+Handle = Callable[[Sequence[Event], Connection], None]
 Work = Callable[[Connection], None]
 
 _HANDLED = "stadtbus.handled"
@@ -43,27 +43,6 @@ class ToldInbox(Inbox):
         await super().apply(group, place, before, after, noted)
         if handled:
             self._progress.delivered(handled)
-
-
-def one_by_one(handle: Handle) -> Handle:
-    """Return a handler that notes each event that was handled."""
-
-    def noted(event: Event, connection: Connection) -> None:
-        handle(event, connection)
-        connection.info[_HANDLED].append(event.id)
-
-    return noted
-
-
-def all_of(handle: Handle) -> Callable[[Sequence[Event], Connection], None]:
-    """Return a handler of batches that handles each event of them."""
-    noted = one_by_one(handle)
-
-    def many(events: Sequence[Event], connection: Connection) -> None:
-        for event in events:
-            noted(event, connection)
-
-    return many
 
 
 @asynccontextmanager
@@ -103,17 +82,32 @@ async def receive(
 ) -> None:
     """Hand events to a handler until `stop` is set; what is at hand is committed first.
 
+    Args:
+        subscriber: with a `ToldInbox`.
+        handle: does what events say, inside the transaction of the connection that it is given.
+        stop: ends it.
+        progress: is told.
+        in_batches: the handler gets many events at a time, else one.
+
     Raises:
         BusError: registry or engine cannot be reached, or a position is lost.
     """
+
+    def many(events: Sequence[Event], connection: Connection) -> None:
+        handle(events, connection)
+        connection.info[_HANDLED].extend(event.id for event in events)
+
+    def one(event: Event, connection: Connection) -> None:
+        many([event], connection)
+
     async with subscriber:
         progress.ready()
         stopping = asyncio.create_task(_stop_when(stop, subscriber))
         try:
             if in_batches:
-                await subscriber.run_batches(all_of(handle))
+                await subscriber.run_batches(many)
             else:
-                await subscriber.run(one_by_one(handle))
+                await subscriber.run(one)
         finally:
             stopping.cancel()
             with suppress(asyncio.CancelledError):

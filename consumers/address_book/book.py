@@ -1,9 +1,9 @@
 """The address book's tables, and what an event does to them."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     Column,
@@ -12,7 +12,6 @@ from sqlalchemy import (
     DateTime,
     Integer,
     MetaData,
-    Row,
     String,
     Table,
     delete,
@@ -26,6 +25,14 @@ from bus.event import Event, split_key
 
 _SAID = ("municipality", "street", "number", "suffix", "postcode", "place", "valid_from", "change",
          "cause", "basis")  # fmt: skip
+
+
+class Known(NamedTuple):
+    """The event that an address stands on, and how many have shaped it."""
+
+    event_id: str
+    event_time: datetime
+    revision: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,29 +62,33 @@ class Book:
         """Remove the tables where they are there."""
         self.current.metadata.drop_all(connection)
 
-    def apply(self, connection: Connection, event: Event) -> bool:
-        """Do what an event says, inside the caller's transaction.
+    def apply(self, connection: Connection, events: Sequence[Event]) -> int:
+        """Do what events say, one after the other, inside the caller's transaction.
 
         Returns:
-            Whether it took effect; an event that is older than what is known does not.
+            How many took effect; an event that is older than what is known does not.
 
         Raises:
-            BadEvent: it says UNKNOWN about what happened to the address.
+            BadEvent: one says UNKNOWN about what happened to the address; nothing was done.
         """
-        if event.data is None:
-            self._remove(connection, split_key(event.key)[0])
-            return True
-        if event.data["change"] == "UNKNOWN":
-            raise BadEvent("it does not say what happened to the address", where="change")
-        address = event.data["address_id"]
-        known = self._known(connection, address)
-        if known is not None and not supersedes(event, known.event_id, _utc(known.event_time)):
-            return False
-        if known is not None:
-            self._remove(connection, address)
-        table = self.withdrawn if event.data["change"] == "WITHDRAWN" else self.current
-        connection.execute(insert(table), _values(event, event.data, known))
-        return True
+        known = self._known(connection, {_address(event) for event in events})
+        after: dict[str, dict[str, Any] | None] = {}
+        effects = 0
+        for event in events:
+            address = _address(event)
+            if event.data is None:
+                known.pop(address, None)
+                after[address] = None
+            elif event.data["change"] == "UNKNOWN":
+                raise BadEvent("it does not say what happened to the address", where="change")
+            elif supersedes(event, was := known.get(address)):
+                after[address] = row = _row(event, event.data, was)
+                known[address] = Known(row["event_id"], row["event_time"], row["revision"])
+            else:
+                continue
+            effects += 1
+        self._write(connection, after)
+        return effects
 
     def take_over(self, connection: Connection, other: "Book") -> None:
         """Replace all rows by those of another book, inside the caller's transaction."""
@@ -85,23 +96,33 @@ class Book:
             connection.execute(delete(mine))
             connection.execute(insert(mine).from_select([c.name for c in its.c], select(its)))
 
-    def _known(self, connection: Connection, address: str) -> Row[Any] | None:
+    def _known(self, connection: Connection, addresses: Collection[str]) -> dict[str, Known]:
         both = union_all(
             *(
-                select(table.c.event_id, table.c.event_time, table.c.revision).where(
-                    table.c.address_id == address
-                )
+                select(
+                    table.c.address_id, table.c.event_id, table.c.event_time, table.c.revision
+                ).where(table.c.address_id.in_(list(addresses)))
                 for table in (self.current, self.withdrawn)
             )
         )
-        return connection.execute(both).one_or_none()
+        return {
+            address: Known(event, _utc(time), revision)
+            for address, event, time, revision in connection.execute(both)
+        }
 
-    def _remove(self, connection: Connection, address: str) -> None:
+    def _write(self, connection: Connection, after: Mapping[str, Mapping[str, Any] | None]) -> None:
+        """Write what has become of addresses; None for one that is to be forgotten."""
         for table in (self.current, self.withdrawn):
-            connection.execute(delete(table).where(table.c.address_id == address))
+            connection.execute(delete(table).where(table.c.address_id.in_(list(after))))
+            rows = [row for row in after.values() if row and self._home(row) is table]
+            if rows:
+                connection.execute(insert(table), rows)
+
+    def _home(self, row: Mapping[str, Any]) -> Table:
+        return self.withdrawn if row["change"] == "WITHDRAWN" else self.current
 
 
-def supersedes(event: Event, known_id: str, known_time: datetime) -> bool:
+def supersedes(event: Event, known: Known | None) -> bool:
     """Return whether an event replaces what is known of an address.
 
     The event that is known already, published again after a crash, changes nothing. What happened
@@ -109,19 +130,25 @@ def supersedes(event: Event, known_id: str, known_time: datetime) -> bool:
     one that comes later wins. A correction of the very event that is known wins whenever it says
     that it happened.
     """
-    if event.id == known_id:
+    if known is None:
+        return True
+    if event.id == known.event_id:
         return False
-    corrects = event.data is not None and event.data["corrects"] == known_id
-    return corrects or event.time >= known_time
+    corrects = event.data is not None and event.data["corrects"] == known.event_id
+    return corrects or event.time >= known.event_time
 
 
-def _values(event: Event, data: Mapping[str, Any], known: Row[Any] | None) -> dict[str, Any]:
+def _address(event: Event) -> str:
+    return split_key(event.key)[0]
+
+
+def _row(event: Event, data: Mapping[str, Any], known: Known | None) -> dict[str, Any]:
     return {
-        "address_id": data["address_id"],
+        "address_id": _address(event),
         **{name: data[name] for name in _SAID},
         "event_id": event.id,
         # A correction may be dated back; what came in between must still not win against it.
-        "event_time": max(event.time, _utc(known.event_time)) if known else event.time,
+        "event_time": max(event.time, known.event_time) if known else event.time,
         "revision": known.revision + 1 if known else 1,
     }
 

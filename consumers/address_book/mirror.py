@@ -1,6 +1,7 @@
 """One run of the address book: events in, addresses in force."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
@@ -32,8 +33,8 @@ async def mirror(job: Job, settings: Settings, stop: asyncio.Event, progress: Pr
     """
     book = Book.named()
 
-    def handle(event: Event, connection: Connection) -> None:
-        book.apply(connection, event)
+    def handle(events: Sequence[Event], connection: Connection) -> None:
+        book.apply(connection, events)
 
     async with inbox_of(job.database, book.create, progress) as inbox:
         if job.rebuild:

@@ -6,6 +6,7 @@ and rights that others have given them stay, and it takes place only if the grou
 where the rebuilt book is: an instance that goes on meanwhile is caught up with first.
 """
 
+from collections.abc import Sequence
 from contextlib import suppress
 
 from sqlalchemy import Connection, column, select, table, update
@@ -99,8 +100,7 @@ class _Replay:
             records = await self._reader.read(self._topic, partition, offset)
             events = [await self._event(record) for record in records if record.offset < end]
             with self._inbox.engine.begin() as connection:
-                for event in filter(None, events):
-                    self._apply(connection, event)
+                self._apply(connection, [event for event in events if event])
             offset = records[-1].offset + 1 if records else offset
 
     async def _event(self, record: Fetched) -> Event | None:
@@ -116,7 +116,11 @@ class _Replay:
         except UndecodableEvent:
             return None
 
-    def _apply(self, connection: Connection, event: Event) -> None:
-        with suppress(BadEvent):  # a dead letter since the group came by
-            self._fresh.apply(connection, event)
-            self.events += 1
+    def _apply(self, connection: Connection, events: Sequence[Event]) -> None:
+        try:
+            self.events += self._fresh.apply(connection, events)
+        except BadEvent:
+            # One of them is a dead letter since the group came by; nothing was done yet.
+            for event in events:
+                with suppress(BadEvent):
+                    self.events += self._fresh.apply(connection, [event])

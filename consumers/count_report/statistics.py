@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from sqlalchemy import Connection, Engine
@@ -37,8 +38,8 @@ async def keep_totals(
         BusError: the database or the bus cannot be used.
     """
 
-    def handle(event: Event, connection: Connection) -> None:
-        keep(connection, event)
+    def handle(events: Sequence[Event], connection: Connection) -> None:
+        keep(connection, events)
         time.sleep(job.delay)
 
     async with inbox_of(job.database, METADATA.create_all, progress) as inbox:

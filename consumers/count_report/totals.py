@@ -22,6 +22,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    bindparam,
     delete,
     func,
     insert,
@@ -33,6 +34,7 @@ from bus.event import Event
 from consumers.count_report.day import day_of, intervals
 
 ZONE = ZoneInfo("Europe/Berlin")
+KEY = ("municipality", "datastream", "phenomenon_time")
 COUNTS = {"bicycle-count": "bicycles", "car-count": "cars"}
 
 METADATA = MetaData()
@@ -83,26 +85,26 @@ class Total:
     expected: int
 
 
-def keep(connection: Connection, event: Event) -> None:
-    """Keep a reading, inside the caller's transaction; other properties are none of ours.
+def keep(connection: Connection, events: Iterable[Event]) -> None:
+    """Keep readings, inside the caller's transaction; other properties are none of ours.
 
     Raises:
-        BadEvent: its interval has no length, so it cannot be the count of a part of a day.
+        BadEvent: an interval has no length, so it cannot be a part of a day; nothing was done.
     """
-    data = event.data
-    if data is None or data["observed_property"] not in COUNTS:
-        return
-    if data["interval_seconds"] <= 0:
-        raise BadEvent("a count needs an interval with a length", where="interval_seconds")
-    at = data["phenomenon_time"]
-    connection.execute(
-        delete(READING).where(
-            READING.c.municipality == data["municipality"],
-            READING.c.datastream == data["datastream"],
-            READING.c.phenomenon_time == at,
-        )
-    )
-    connection.execute(insert(READING), _values(data))
+    rows = {}
+    for event in events:
+        data = event.data
+        if data is None or data["observed_property"] not in COUNTS:
+            continue
+        if data["interval_seconds"] <= 0:
+            raise BadEvent("a count needs an interval with a length", where="interval_seconds")
+        row = _row(data)
+        rows[tuple(row[name] for name in KEY)] = row
+    if rows:
+        same = (READING.c[name] == bindparam(f"this_{name}") for name in KEY)
+        keys = [{f"this_{name}": row[name] for name in KEY} for row in rows.values()]
+        connection.execute(delete(READING).where(*same), keys)
+        connection.execute(insert(READING), list(rows.values()))
 
 
 def streams(connection: Connection) -> list[Stream]:
@@ -155,7 +157,7 @@ def _total(key: tuple[str, str, str, date], group: list[Stream], zone: ZoneInfo)
     )
 
 
-def _values(data: Mapping[str, Any]) -> dict[str, Any]:
+def _row(data: Mapping[str, Any]) -> dict[str, Any]:
     at = data["phenomenon_time"].astimezone(UTC)
     return {
         "municipality": data["municipality"],

@@ -59,6 +59,7 @@ GONE = event("gone", "WITHDRAWN", "2", MAY)
 ERASED = event("erased", None, "", MAY)
 
 
+@pytest.mark.parametrize("size", [pytest.param(1, id="one by one"), pytest.param(9, id="at once")])
 @pytest.mark.parametrize(
     ("events", "numbers"),
     [
@@ -84,29 +85,29 @@ ERASED = event("erased", None, "", MAY)
     ],
 )  # fmt: skip
 def test_the_book_holds_what_is_in_force(
-    connection: Connection, events: list[Event], numbers: list[str]
+    connection: Connection, events: list[Event], numbers: list[str], size: int
 ) -> None:
-    for each in events:
-        BOOK.apply(connection, each)
+    for start in range(0, len(events), size):
+        BOOK.apply(connection, events[start : start + size])
     assert connection.execute(select(BOOK.current.c.number)).scalars().all() == numbers
 
 
 def test_a_row_counts_the_events_that_shaped_it(connection: Connection) -> None:
-    effects = [BOOK.apply(connection, each) for each in (BORN, BORN, MOVED, BORN, GONE)]
-    assert effects == [True, False, True, False, True]
+    effects = [BOOK.apply(connection, [each]) for each in (BORN, BORN, MOVED, BORN, GONE)]
+    assert effects == [1, 0, 1, 0, 1]
     assert connection.execute(select(BOOK.withdrawn.c.revision)).scalar_one() == 3
 
 
 def test_an_unknown_change_is_a_bad_event(connection: Connection) -> None:
     with pytest.raises(BadEvent, match="what happened"):
-        BOOK.apply(connection, event("new", "UNKNOWN", "1", MAY))
+        BOOK.apply(connection, [BORN, event("new", "UNKNOWN", "1", MAY)])
 
 
 def test_one_book_takes_over_another(connection: Connection) -> None:
     other = Book.named("_rebuild")
     other.create(connection)
-    BOOK.apply(connection, BORN)
-    other.apply(connection, MOVED)
+    BOOK.apply(connection, [BORN])
+    other.apply(connection, [MOVED])
     BOOK.take_over(connection, other)
     other.drop(connection)
     assert connection.execute(select(BOOK.current.c.number)).scalars().all() == ["2"]

@@ -54,7 +54,7 @@ def total(connection: Connection) -> list[Total]:
 
 def test_the_channels_of_a_station_are_added_up(connection: Connection) -> None:
     for event in (reading("11", 0, 3), reading("12", 0, 4), reading("11", 1, 5)):
-        keep(connection, event)
+        keep(connection, [event])
     (day,) = total(connection)
     assert (day.station, day.counted, day.day) == ("10", "bicycles", date(2026, 7, 1))
     assert (day.total, day.readings, day.expected) == (12, 3, 2 * 96)
@@ -62,46 +62,51 @@ def test_the_channels_of_a_station_are_added_up(connection: Connection) -> None:
 
 def test_a_station_s_own_total_is_not_added_to_its_channels(connection: Connection) -> None:
     for event in (reading("10", 0, 7), reading("11", 0, 3), reading("12", 0, 4)):
-        keep(connection, event)
+        keep(connection, [event])
     (day,) = total(connection)
     assert (day.total, day.readings, day.expected) == (7, 1, 96)
 
 
 def test_a_reading_that_comes_again_is_counted_once(connection: Connection) -> None:
     for _ in range(3):
-        keep(connection, reading("11", 0, 3))
+        keep(connection, [reading("11", 0, 3)])
     assert [day.total for day in total(connection)] == [3]
 
 
 def test_a_corrected_reading_takes_the_place_of_the_first(connection: Connection) -> None:
-    keep(connection, reading("11", 0, 3))
-    keep(connection, reading("11", 0, 30))
+    keep(connection, [reading("11", 0, 3)])
+    keep(connection, [reading("11", 0, 30)])
     assert [day.total for day in total(connection)] == [30]
+
+
+def test_of_two_in_one_batch_the_later_one_counts(connection: Connection) -> None:
+    keep(connection, [reading("11", 0, 3), reading("11", 1, 5), reading("11", 0, 30)])
+    assert [day.total for day in total(connection)] == [35]
 
 
 def test_a_gap_lowers_the_coverage_and_not_the_total(connection: Connection) -> None:
     for quarter in range(96):
-        keep(connection, reading("11", quarter, None if quarter < 4 else 1))
+        keep(connection, [reading("11", quarter, None if quarter < 4 else 1)])
     (day,) = total(connection)
     assert (day.total, day.readings, day.expected) == (92, 92, 96)
 
 
 def test_bicycles_and_cars_are_counted_apart(connection: Connection) -> None:
-    keep(connection, reading("11", 0, 3))
-    keep(connection, reading("12", 0, 50, observed_property="car-count"))
+    keep(connection, [reading("11", 0, 3)])
+    keep(connection, [reading("12", 0, 50, observed_property="car-count")])
     assert [(day.counted, day.total) for day in total(connection)] == [
         ("bicycles", 3), ("cars", 50)
     ]  # fmt: skip
 
 
 def test_other_properties_are_none_of_ours(connection: Connection) -> None:
-    keep(connection, reading("11", 0, 21.5, observed_property="air-temperature"))
+    keep(connection, [reading("11", 0, 21.5, observed_property="air-temperature")])
     assert total(connection) == []
 
 
 def test_two_cities_may_use_the_same_numbers(connection: Connection) -> None:
-    keep(connection, reading("11", 0, 3))
-    keep(connection, reading("11", 0, 4, municipality="092720140140"))
+    keep(connection, [reading("11", 0, 3)])
+    keep(connection, [reading("11", 0, 4, municipality="092720140140")])
     assert [day.total for day in total(connection)] == [3, 4]
 
 
@@ -117,7 +122,7 @@ def test_days_begin_and_end_at_midnight_there(
     connection: Connection, begin: datetime, quarters: int
 ) -> None:
     for quarter in range(-4, quarters + 4):
-        keep(connection, reading("11", quarter, 1, begin=begin))
+        keep(connection, [reading("11", quarter, 1, begin=begin)])
     before, day, after = total(connection)
     assert (before.total, after.total) == (4, 4)
     assert (day.total, day.readings, day.expected) == (quarters, quarters, quarters)
@@ -125,4 +130,4 @@ def test_days_begin_and_end_at_midnight_there(
 
 def test_a_count_over_no_time_is_a_bad_event(connection: Connection) -> None:
     with pytest.raises(BadEvent, match="interval"):
-        keep(connection, reading("11", 0, 1, interval_seconds=0))
+        keep(connection, [reading("11", 0, 1, interval_seconds=0)])
