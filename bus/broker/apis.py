@@ -30,6 +30,16 @@ async def api_versions(_: Engine, request: Request) -> Fields:
     return versions_answer(ErrorCode.none)
 
 
+def _alone(handle: Handle) -> Handle:
+    """Let requests that change topics take turns: what one found out holds until it is done."""
+
+    async def turn(engine: Engine, request: Request) -> Fields:
+        async with engine.changing:
+            return await handle(engine, request)
+
+    return turn
+
+
 async def _nothing(_: Engine, request: Request) -> Fields:
     """Stand in for Produce, which is answered in batches: see `api.produce`."""
     raise NotImplementedError(request.key)
@@ -50,16 +60,16 @@ APIS: dict[ApiKey, Api] = {
     ApiKey.DESCRIBE_GROUPS: Api(0, 5, groups.describe_groups),
     ApiKey.LIST_GROUPS: Api(0, 5, groups.list_groups),
     ApiKey.API_VERSIONS: Api(0, 4, api_versions),
-    ApiKey.CREATE_TOPICS: Api(2, 7, topics.create_topics),
-    ApiKey.DELETE_TOPICS: Api(1, 6, topics.delete_topics),
+    ApiKey.CREATE_TOPICS: Api(2, 7, _alone(topics.create_topics)),
+    ApiKey.DELETE_TOPICS: Api(1, 6, _alone(topics.delete_topics)),
     ApiKey.INIT_PRODUCER_ID: Api(0, 5, producers.init_producer_id),
     ApiKey.OFFSET_FOR_LEADER_EPOCH: Api(2, 4, offsets.offset_for_leader_epoch),
     ApiKey.DESCRIBE_CONFIGS: Api(1, 4, configs.describe_configs),
-    ApiKey.ALTER_CONFIGS: Api(0, 2, configs.alter_configs),
+    ApiKey.ALTER_CONFIGS: Api(0, 2, _alone(configs.alter_configs)),
     ApiKey.DESCRIBE_LOG_DIRS: Api(1, 4, cluster.describe_log_dirs),
-    ApiKey.CREATE_PARTITIONS: Api(0, 3, topics.create_partitions),
+    ApiKey.CREATE_PARTITIONS: Api(0, 3, _alone(topics.create_partitions)),
     ApiKey.DELETE_GROUPS: Api(0, 2, groups.delete_groups),
-    ApiKey.INCREMENTAL_ALTER_CONFIGS: Api(0, 1, configs.incremental_alter_configs),
+    ApiKey.INCREMENTAL_ALTER_CONFIGS: Api(0, 1, _alone(configs.incremental_alter_configs)),
     ApiKey.OFFSET_DELETE: Api(0, 0, positions.offset_delete),
     ApiKey.DESCRIBE_CLUSTER: Api(0, 1, cluster.describe_cluster),
 }

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from bus.broker.connection import Connection
+from bus.broker.connection import ClientProtocol, Connection
 from bus.broker.directory import Directory
 from bus.broker.engine import Engine
 from bus.broker.faults import Faults
@@ -79,8 +79,8 @@ class Broker:
             host, port = listener.getsockname()[:2]
             self.address = Address(host=host, port=port)
             self._engine = self._open()
-            self._server = await asyncio.start_server(
-                self._accept, sock=listener, limit=_READ_AHEAD
+            self._server = await asyncio.get_running_loop().create_server(
+                self._protocol, sock=listener
             )
         except BaseException:
             if listener is not None:
@@ -148,6 +148,9 @@ class Broker:
             ) from error
         return engine
 
+    def _protocol(self) -> asyncio.BaseProtocol:
+        return ClientProtocol(asyncio.StreamReader(_READ_AHEAD), self._accept)
+
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._engine is None or self._server is None:
             writer.transport.abort()
@@ -157,8 +160,7 @@ class Broker:
             writer.transport.abort()
             return
         connection = Connection(self._engine, reader, writer)
-        # A task of our own: the stream server's logs its cancellation as an error.
-        task = asyncio.get_running_loop().create_task(connection.serve())
+        task = connection.start()
         self._connections[task] = connection
         self._telemetry.connections.inc()
         task.add_done_callback(self._gone)

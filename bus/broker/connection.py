@@ -25,6 +25,9 @@ MOST_OPEN = 1000  # Produce requests of one connection under way
 MOST_OPEN_BYTES = 64 * 2**20
 _TURN = 32  # requests handled before others get their turn
 
+# Requests that may wait for long and change nothing durable, so that they can be given up.
+_WAITING = {ApiKey.FETCH, ApiKey.JOIN_GROUP, ApiKey.SYNC_GROUP}
+
 log = logging.getLogger(__name__)
 
 
@@ -36,6 +39,23 @@ class _Slot:
     started: float
     answer: bytes | None = None
     done: bool = False
+
+
+class ClientProtocol(asyncio.StreamReaderProtocol):
+    """A stream that tells its connection when the client has gone."""
+
+    connection: "Connection | None" = None
+
+    def eof_received(self) -> bool:
+        """Close at the end of what the client sends, as Kafka does: nobody reads the answers."""
+        super().eof_received()
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Pass on that the client has gone."""
+        super().connection_lost(exc)
+        if self.connection is not None:
+            self.connection.lost()
 
 
 class _Hangup(Exception):
@@ -61,10 +81,25 @@ class Connection:
         self._open_bytes = 0
         self._progress = asyncio.Event()
         self._flushing = False
+        self._serving: ApiKey | None = None
+        self._task: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()
 
-    async def serve(self) -> None:
+    def start(self) -> asyncio.Task[None]:
         """Answer requests until the client goes or has to go."""
+        # A task of our own: the one that a stream server makes logs its cancellation as an error.
+        self._task = self._loop.create_task(self._serve())
+        protocol = self._writer.transport.get_protocol()
+        if isinstance(protocol, ClientProtocol):
+            protocol.connection = self
+        return self._task
+
+    def lost(self) -> None:
+        """Give up a request that only waits, because nobody is there to be answered."""
+        if self._task is not None and self._serving in _WAITING:
+            self._task.cancel()
+
+    async def _serve(self) -> None:
         turn = 0
         try:
             while True:
@@ -125,7 +160,9 @@ class Connection:
             await self._produce(request, fault, size, started)
             return
         await self._until(0)
+        self._serving = request.key
         fields = await APIS[request.key].handle(self._engine, request)
+        self._serving = None
         self._count(request, started, fields.get("error_code", ErrorCode.none) != ErrorCode.none)
         if fault is Fault.DROP_CONNECTION_AFTER_COMMIT:
             raise _Hangup("arranged")

@@ -37,6 +37,7 @@ class Engine:
         address: where clients are told to connect to.
         cluster: the cluster's id, as Kafka writes it.
         failed: called once if the storage fails for another reason than want of space.
+        changing: held from the look at topics until they are changed, so that what was seen holds.
     """
 
     settings: BrokerSettings
@@ -49,6 +50,7 @@ class Engine:
     topics: Topics = field(default_factory=Topics)
     groups: Groups = field(default_factory=Groups)
     positions: dict[str, dict[tuple[str, int], Position]] = field(default_factory=dict)
+    changing: asyncio.Lock = field(default_factory=asyncio.Lock)
     _producer_ids: deque[int] = field(default_factory=deque)
     _writer: Writer = field(init=False)
     _store: Store = field(init=False)

@@ -19,6 +19,7 @@ from kio.index import load_request_schema, load_response_schema
 from kio.serial import entity_reader, entity_writer
 from kio.serial.errors import SerialError
 
+from bus.broker.guard import clean
 from bus.broker.keys import ApiKey
 
 PREFIX = struct.Struct(">hhi")  # API key, API version, correlation id
@@ -52,16 +53,13 @@ def read_request(frame: bytes, key: ApiKey, version: int, correlation: int) -> R
     Raises:
         MalformedRequest: it ends early, or its lengths make no sense.
     """
-    read_header, read_body = _readers(key, version)
+    schema, read_header, read_body = _readers(key, version)
     try:
-        header, start = read_header(frame, 0)
-        body, size = read_body(frame, start)
-    except (SerialError, ValueError, IndexError, OverflowError, struct.error) as error:
+        frame, start = clean(schema, frame)
+        header, _ = read_header(frame, 0)
+        body, _ = read_body(frame, start)
+    except (SerialError, ValueError, OverflowError) as error:
         raise MalformedRequest(f"{key.name} version {version}: {error}") from error
-    # What follows the body is let be, as Kafka does: librdkafka ends a Metadata request for all
-    # topics with a byte too many.
-    if start + size > len(frame):
-        raise MalformedRequest(f"{key.name} version {version}: {len(frame)} bytes do not fit")
     return Request(key, version, correlation, header.client_id or "", body)
 
 
@@ -77,9 +75,9 @@ def write_answer(key: ApiKey, version: int, correlation: int, fields: Fields) ->
 
 
 @cache
-def _readers(key: ApiKey, version: int) -> tuple[Any, Any]:
+def _readers(key: ApiKey, version: int) -> tuple[Any, Any, Any]:
     schema: Any = load_request_schema(key, version)
-    return entity_reader(schema.__header_schema__), entity_reader(schema)
+    return schema, entity_reader(schema.__header_schema__), entity_reader(schema)
 
 
 @cache

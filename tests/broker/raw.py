@@ -3,6 +3,7 @@
 import asyncio
 import io
 import struct
+from collections.abc import Mapping
 from typing import Any, Self
 
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
@@ -128,7 +129,9 @@ class Raw:
         return answer.responses[0].partitions[0]
 
 
-def topic(name: str, partitions: int = 1, configs: dict[str, str] | None = None) -> dict[str, Any]:
+def topic(
+    name: str, partitions: int = 1, configs: Mapping[str, str | None] | None = None
+) -> dict[str, Any]:
     """Return a topic as CreateTopics wants it; underscores in config names stand for dots."""
     given = (configs or {}).items()
     return {

@@ -27,7 +27,8 @@ LOCAL = Address(host="127.0.0.1", port=0)
 
 def made(data: Path, **more: int) -> Broker:
     """Return a broker on a free port that is not started."""
-    return Broker(BrokerSettings(listen=LOCAL, **more), data, Telemetry())
+    settings = BrokerSettings.model_validate({"listen": LOCAL, **more})
+    return Broker(settings, data, Telemetry())
 
 
 async def test_everything_acknowledged_is_there_after_a_restart(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from bus.broker.wire import Fields, Request
 
 _BROKER_ENDPOINT = 1
 _GROUP, _TRANSACTION = 0, 1
+_BY_ID_SINCE = 12  # Metadata version
 
 
 async def metadata(engine: Engine, request: Request) -> Fields:
@@ -22,7 +23,7 @@ async def metadata(engine: Engine, request: Request) -> Fields:
     if asked is None or (request.version == 0 and not asked):
         topics = [_topic(topic) for topic in engine.topics]
     else:
-        topics = [_asked_topic(engine, one) for one in asked]
+        topics = [_asked_topic(engine, one, request.version) for one in asked]
     return {
         "brokers": [_node(engine)],
         "cluster_id": engine.cluster,
@@ -42,7 +43,9 @@ def _node(engine: Engine) -> Fields:
     }
 
 
-def _asked_topic(engine: Engine, asked: Any) -> Fields:
+def _asked_topic(engine: Engine, asked: Any, version: int) -> Fields:
+    if version < _BY_ID_SINCE and asked.name is None:
+        return _no_topic(ErrorCode.invalid_request, "", asked.topic_id)
     if asked.name is not None:
         topic = engine.topics.get(asked.name)
         error = ErrorCode.unknown_topic_or_partition
