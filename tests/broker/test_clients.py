@@ -29,10 +29,10 @@ from confluent_kafka.admin import (
 )
 from kio.schema.errors import ErrorCode
 
-from broker.raw import CODECS
 from bus.broker import ApiKey, Broker, Fail, Fault
 from bus.broker.configs import TOPIC_CONFIGS
 from bus.settings import KafkaSettings
+from tests.broker.raw import CODECS
 
 DEADLINE = 20.0  # seconds, after which a test fails instead of hanging
 

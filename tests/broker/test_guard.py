@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from kio.index import load_request_schema
 
-from broker.raw import frame, request, topic
 from bus.broker import ApiKey
 from bus.broker.guard import LyingLength, clean
 from bus.broker.wire import MalformedRequest, read_request
+from tests.broker.raw import frame, request, topic
 
 METADATA: Any = load_request_schema(ApiKey.METADATA, 12)
 FIELDS = {

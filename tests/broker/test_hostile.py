@@ -12,9 +12,9 @@ from typing import Any, get_args, get_origin
 import pytest
 from kio.index import load_request_schema
 
-from broker.raw import Raw, batch, fetch_fields, frame, request
 from bus.broker import ApiKey, Broker
 from bus.broker.apis import APIS
+from tests.broker.raw import Raw, batch, fetch_fields, frame, request
 
 SEED = 20261121
 DAMAGED = 3000

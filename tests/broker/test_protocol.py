@@ -6,7 +6,9 @@ import struct
 import pytest
 from kio.schema.errors import ErrorCode
 
-from broker.raw import (
+from bus.broker import ApiKey, Broker, Fault
+from bus.broker.apis import APIS
+from tests.broker.raw import (
     CODECS,
     Raw,
     batch,
@@ -16,8 +18,6 @@ from broker.raw import (
     request,
     topic,
 )
-from bus.broker import ApiKey, Broker, Fault
-from bus.broker.apis import APIS
 
 NONE = ErrorCode.none
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from kio.schema.errors import ErrorCode
 
-from broker.raw import Raw, batch, produce_fields
 from bus.broker import ApiKey, Broker, Fault
 from bus.broker.storage import APPLICATION, VERSION
 from bus.errors import (
@@ -21,6 +20,7 @@ from bus.errors import (
 )
 from bus.settings import Address, BrokerSettings
 from bus.telemetry import Telemetry
+from tests.broker.raw import Raw, batch, produce_fields
 
 LOCAL = Address(host="127.0.0.1", port=0)
 
