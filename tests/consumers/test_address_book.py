@@ -126,6 +126,19 @@ async def test_killed_again_and_again_it_applies_each_event_once(bus: Bus, tmp_p
     assert sorted(audit) == sorted(receipt.id for receipt in published)
 
 
+@pytest.mark.slow
+async def test_a_bus_that_goes_away_for_a_while_loses_nothing(bus: Bus, tmp_path: Path) -> None:
+    before = await publish(bus, *(data(n) for n in range(100)))
+    async with program(MODULE, [], bus.environment, tmp_path) as book:
+        await delivered(book, before)
+        await bus.stop()
+        await bus.start()
+        after = await publish(bus, *(data(n) for n in range(100, 200)))
+        await delivered(book, after)
+        assert await book.stop() == 0
+    assert len(book.ids("delivered")) == len(numbers(tmp_path)) == 200
+
+
 async def test_a_rebuild_says_what_the_topic_says(bus: Bus, tmp_path: Path) -> None:
     published = await publish(bus, *(data(n) for n in range(300)), data(0, "WITHDRAWN"))
     async with program(MODULE, [], bus.environment, tmp_path) as book:
