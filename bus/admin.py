@@ -22,10 +22,13 @@ from bus.errors import (
     NotAuthorised,
     NotFound,
 )
-from bus.settings import KafkaSettings
+from bus.settings import Address, KafkaSettings
 
 TIMEOUT = 10.0
 """Seconds that one call may take."""
+
+REACH = 3.0
+"""Seconds for a connection to one of the addresses."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +92,7 @@ class Admin:
 
     def __init__(self, kafka: KafkaSettings) -> None:
         self._kafka = kafka
+        self._reached = False
         self._trouble: KafkaError | None = None
         self._client: Any = AdminClient({**_config(kafka), "error_cb": self._note})
 
@@ -220,12 +224,38 @@ class Admin:
         return await self._call(lambda client: call(client).result(TIMEOUT + 5), where)
 
     async def _call(self, call: Callable[[Any], Any], where: str) -> Any:
+        if not self._reached:
+            await self._reach()
         try:
             return await asyncio.to_thread(call, self._client)
         except KafkaException as error:
             raise self._ours(error.args[0], where) from error
         except TimeoutError as error:
             raise BusUnavailable("no answer came in time", where=self._kafka.bootstrap) from error
+
+    async def _reach(self) -> None:
+        """Find out whether anybody listens; librdkafka would go on trying until its time limit."""
+        trouble: OSError | TimeoutError | None = None
+        for text in self._kafka.bootstrap.split(","):
+            address = Address.parse(text)
+            try:
+                _, writer = await asyncio.wait_for(
+                    asyncio.open_connection(address.host, address.port), REACH
+                )
+            except (OSError, TimeoutError) as error:
+                trouble = error
+            else:
+                writer.close()
+                self._reached = True
+                return
+        raise self._unavailable(str(trouble) or "no connection in time")
+
+    def _unavailable(self, reason: str) -> BusUnavailable:
+        return BusUnavailable(
+            f"no broker answers: {reason}",
+            where=self._kafka.bootstrap,
+            remedy="check kafka.bootstrap, and that the broker runs",
+        )
 
     def _note(self, error: KafkaError) -> None:
         self._trouble = error
@@ -236,11 +266,7 @@ class Admin:
             trouble = self._trouble or error
             if _OURS.get(trouble.code()) is NotAuthenticated:
                 return NotAuthenticated(trouble.str(), where=self._kafka.bootstrap)
-            return BusUnavailable(
-                f"no broker answers: {trouble.str()}",
-                where=self._kafka.bootstrap,
-                remedy="check kafka.bootstrap, and that the broker runs",
-            )
+            return self._unavailable(trouble.str())
         return kind(error.str(), where=where)
 
 

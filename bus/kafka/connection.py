@@ -4,9 +4,9 @@ import asyncio
 import contextlib
 import logging
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Self
 
 from aiokafka import TopicPartition
 from aiokafka import errors as foreign
@@ -94,7 +94,7 @@ class Causes(logging.Handler):
         self.by_place: dict[Place, BaseException] = {}
 
     @contextlib.contextmanager
-    def listening(self) -> Any:
+    def listening(self) -> Iterator[Self]:
         """Hear all tasks that are started inside this block."""
         token = _listening.set(self)
         try:
@@ -171,21 +171,30 @@ def unreachable(kafka: KafkaSettings, cause: BaseException | None) -> BusError:
     )
 
 
-async def started(start: Callable[[], Awaitable[None]], kafka: KafkaSettings) -> None:
-    """Run a client's start and turn its failure into ours."""
-    causes = Causes()
-    causes.attach()
+async def started(
+    start: Callable[[], Awaitable[None]], kafka: KafkaSettings, causes: Causes | None = None
+) -> None:
+    """Run a client's start and turn its failure into ours.
+
+    Args:
+        start: connects; what it starts in the background is listened to as long as it runs.
+        kafka: how to reach the engine.
+        causes: listens already and goes on listening; for the time of the start alone if None.
+    """
+    listener = causes or Causes()
+    if causes is None:
+        listener.attach()
     try:
-        with causes.listening():
+        with listener.listening():
             async with asyncio.timeout(REACH):
                 await start()
     except (foreign.KafkaError, OSError, TimeoutError) as error:
-        known = _OURS.get(type(error))
-        if known in (NotAuthorised, NotFound):
+        if _OURS.get(type(error)) in (NotAuthorised, NotFound):
             raise ours(error, kafka.bootstrap) from error
-        raise unreachable(kafka, causes.last) from error
+        raise unreachable(kafka, listener.last) from error
     finally:
-        causes.detach()
+        if causes is None:
+            listener.detach()
 
 
 class Topics:

@@ -1,7 +1,7 @@
 """Reading as a member of a consumer group."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka import errors as foreign
@@ -105,8 +105,14 @@ class GroupConsumer:
             consumer, self._consumer = self._consumer, None
             await consumer.stop()
 
-    async def poll(self, max_wait: float) -> dict[Place, list[Fetched]]:
+    async def poll(
+        self, max_wait: float, without: Collection[Place] = ()
+    ) -> dict[Place, list[Fetched]]:
         """Return what has been read ahead, or wait for it.
+
+        Args:
+            max_wait: seconds to wait for.
+            without: partitions whose records are left where they are; they stay this member's.
 
         Raises:
             PositionLost: a position lies outside what the topic still holds.
@@ -116,11 +122,10 @@ class GroupConsumer:
         if self._trouble is not None:
             trouble, self._trouble = self._trouble, None
             raise trouble
+        wanted = [p for p in self._readable if (p.topic, p.partition) not in without]
         try:
             found = await asyncio.wait_for(
-                self._use().getmany(
-                    *(self._readable or {_NOTHING}), timeout_ms=int(max_wait * 1000)
-                ),
+                self._use().getmany(*(wanted or [_NOTHING]), timeout_ms=int(max_wait * 1000)),
                 max_wait + 1,
             )
         except TimeoutError:
@@ -165,18 +170,6 @@ class GroupConsumer:
         except foreign.KafkaError as error:
             raise ours(error, f"{place[0]}-{place[1]}") from error
 
-    def pause(self, places: Iterable[Place]) -> None:
-        """Stop reading these partitions; they stay this member's."""
-        consumer = self._use()
-        ours_still = consumer.assignment()
-        consumer.pause(*(p for p in map(_partition, places) if p in ours_still))
-
-    def resume(self, places: Iterable[Place]) -> None:
-        """Read these partitions again."""
-        consumer = self._use()
-        ours_still = consumer.assignment()
-        consumer.resume(*(p for p in map(_partition, places) if p in ours_still))
-
     async def _revoked(self, revoked: Iterable[TopicPartition]) -> None:
         self._readable.clear()
         await self._watcher.revoked(frozenset((p.topic, p.partition) for p in revoked))
@@ -205,7 +198,3 @@ class GroupConsumer:
             where=where,
             remedy="events were missed: decide where to go on, and set the group's position",
         )
-
-
-def _partition(place: Place) -> TopicPartition:
-    return TopicPartition(*place)

@@ -126,7 +126,8 @@ class Stream:
             headers.extend((name, text.encode()) for name, text in draft.headers.items())
         data = key.encode()
         size = self._overhead + len(data) + len(value or b"")
-        size += len(subject or "") * 4 + sum(len(n) + len(v) for n, v in headers[2:])
+        if len(headers) > 2:
+            size += sum(len(name) + len(text) for name, text in headers[2:])
         if size > LARGEST_EVENT:
             raise EventTooLarge(
                 f"the event has {size} bytes, {LARGEST_EVENT} are allowed",

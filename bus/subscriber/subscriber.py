@@ -29,8 +29,11 @@ COMMIT_INTERVAL = 1.0
 POLL = 0.2
 """Seconds that the engine is waited for at a time."""
 
+SHORT_POLL = 0.02
+"""As `POLL`, while a partition has more in memory than it needs."""
+
 BACKLOG = 4 * CHUNK
-"""Records of a partition that wait in memory before it is paused."""
+"""Records of a partition in memory above which no more are taken."""
 
 GRACE = 20.0
 """Seconds that a handler has to finish when its partition is given away."""
@@ -183,12 +186,15 @@ class Subscriber:
             while not self._stopping.is_set():
                 await self._turn(consumer)
         finally:
-            await self._release(frozenset(self._workers))
+            # Only a call of `stop` leaves handlers their time; an error or a cancellation does not.
+            grace = GRACE if self._stopping.is_set() else 0.0
+            await self._release(frozenset(self._workers), grace)
             await consumer.stop()
 
     async def _turn(self, consumer: GroupConsumer) -> None:
+        full = {place for place, worker in self._workers.items() if worker.waiting > BACKLOG}
         try:
-            found = await consumer.poll(POLL)
+            found = await consumer.poll(SHORT_POLL if full else POLL, without=full)
         except BusUnavailable as error:
             log.warning("group %s: %s", self._group, error)
             await asyncio.sleep(POLL)
@@ -196,9 +202,6 @@ class Subscriber:
         for place, records in found.items():
             if place in self._workers:
                 self._workers[place].put(records)
-        full = {place for place, worker in self._workers.items() if worker.waiting > BACKLOG}
-        consumer.pause(full)
-        consumer.resume(self._workers.keys() - full)
         for worker in self._workers.values():
             worker.check()
         clock = asyncio.get_running_loop().time()
@@ -240,11 +243,11 @@ class Subscriber:
 
     async def revoked(self, places: frozenset[Place]) -> None:
         """Finish the events at hand and commit, before another member takes over."""
-        await self._release(places)
+        await self._release(places, GRACE)
 
-    async def _release(self, places: frozenset[Place]) -> None:
+    async def _release(self, places: frozenset[Place], grace: float) -> None:
         workers = {place: self._workers[place] for place in places if place in self._workers}
-        await asyncio.gather(*(worker.finish(GRACE) for worker in workers.values()))
+        await asyncio.gather(*(worker.finish(grace) for worker in workers.values()))
         await self._commit(workers)
         for place in workers:
             self._workers.pop(place, None)

@@ -1,0 +1,102 @@
+"""What tests of the client library stand on: the fresh broker, a registry, and events to send."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bus.broker import Broker
+from bus.kafka import Fetched, LogReader
+from bus.registry import Registry
+from bus.settings import Address, BrokerSettings, KafkaSettings, RegistrySettings, Settings
+from bus.telemetry import Telemetry
+
+READINGS, ADDRESSES = "sensor.reading.v1", "address.building-changed.v1"
+SYSTEM, GROUP = "de.mun.055150000000.zaehlstellen", "de.agency.statistik.test"
+
+
+@dataclass(slots=True)
+class City:
+    """A broker and a registry in this process, with the shipped contracts in force."""
+
+    broker: Broker
+    registry: Registry
+    settings: Settings
+    data: Path
+
+    async def restart_broker(self, telemetry: Telemetry) -> None:
+        """Stop the broker and start it again on its data and port."""
+        address = self.broker.address
+        await self.broker.stop()
+        self.broker = await started(self.data, address, telemetry)
+
+
+async def started(data: Path, address: Address, telemetry: Telemetry) -> Broker:
+    """Return a broker that runs on data that is there already."""
+    broker = Broker(BrokerSettings(listen=address), data, telemetry)
+    await broker.start()
+    return broker
+
+
+@pytest.fixture
+async def city(
+    broker: Broker, kafka: KafkaSettings, telemetry: Telemetry, tmp_path: Path
+) -> AsyncIterator[City]:
+    """The fresh broker with a registry beside it."""
+    free = RegistrySettings(listen=Address(host="127.0.0.1", port=0))
+    registry = Registry(Settings(kafka=kafka, registry=free), telemetry)
+    await registry.start()
+    url = f"http://{registry.address}"
+    settings = Settings(
+        kafka=kafka,
+        registry=RegistrySettings(listen=registry.address, url=url),
+        cache=tmp_path / "cache",
+    )
+    running = City(broker, registry, settings, tmp_path / "broker")
+    yield running
+    await running.registry.stop()
+    if running.broker is not broker:
+        await running.broker.stop()
+
+
+def reading(number: int = 0, series: str = "a") -> dict[str, Any]:
+    """Return the data of a sensor.reading.v1."""
+    return {
+        "thing": "100034978",
+        "datastream": series,
+        "municipality": "055150000000",
+        "observed_property": "bicycle-count",
+        "phenomenon_time": datetime(2026, 7, 1, tzinfo=UTC),
+        "interval_seconds": 900,
+        "result": float(number),
+        "unit": "1",
+        "quality": "VALID",
+    }
+
+
+async def until(condition: Callable[[], bool], deadline: float = 20.0) -> None:
+    """Wait until a condition holds.
+
+    Raises:
+        TimeoutError: it did not in so many seconds.
+    """
+    async with asyncio.timeout(deadline):
+        while not condition():  # noqa: ASYNC110  # any condition, not an event of our own
+            await asyncio.sleep(0.005)
+
+
+async def records(kafka: KafkaSettings, topic: str) -> list[Fetched]:
+    """Return everything on a topic, partition by partition."""
+    found: list[Fetched] = []
+    async with LogReader(kafka) as reader:
+        for partition, (first, end) in (await reader.bounds(topic)).items():
+            offset = first
+            while offset < end:
+                read = await reader.read(topic, partition, offset)
+                found += read
+                offset = read[-1].offset + 1
+    return found
