@@ -175,6 +175,8 @@ class _Check:
         branches = [self.writer.resolve(branch) for branch in _branches(writer)]
         several = max(len(choices.substantial), len(_substantial(branches))) > 1
         for branch in branches:
+            if isinstance(branch, Primitive) and branch.kind in choices.primitives:
+                continue
             related = choices.related(branch)
             outcomes = [self._compare(choice, branch) for choice in related]
             if any(not outcome for outcome in outcomes):
@@ -257,6 +259,7 @@ class _Choices:
 
     def __init__(self, branches: Sequence[Type]) -> None:
         self.substantial = _substantial(branches)
+        self.primitives = {branch.kind for branch in branches if isinstance(branch, Primitive)}
         self._by_kind = defaultdict[str, list[Type]](list)
         for branch in branches:
             match branch:

@@ -17,6 +17,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 MEDIA_TYPE = "application/vnd.schemaregistry.v1+json"
 RECORD = '{"type":"record","name":"R","fields":[%s]}'
+EMPTY = RECORD % ""
 FREE = Address(host="127.0.0.1", port=0)
 
 
@@ -35,14 +36,14 @@ async def served(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[http
             ) as client,
         ):
             more = RECORD % '{"name":"a","type":"int","default":0}'
-            for subject, schema in (("s", RECORD % ""), ("s", more), ("t", RECORD % "")):
+            for subject, schema in (("s", EMPTY), ("s", more), ("t", EMPTY)):
                 await client.post(f"/subjects/{subject}/versions", json={"schema": schema})
             yield client
 
 
-async def ask(http: httpx.AsyncClient, line: str) -> tuple[int, Any]:
+async def ask(http: httpx.AsyncClient, line: str, body: Any = None) -> tuple[int, Any]:
     method, _, path = line.partition(" ")
-    answer = await http.request(method, path)
+    answer = await http.request(method, path, json=body)
     assert answer.headers["content-type"] == MEDIA_TYPE
     return answer.status_code, answer.json()
 
@@ -100,3 +101,60 @@ async def test_answers(served: httpx.AsyncClient, line: str, status: int, answer
     if status >= 400:
         value = value["error_code"]
     assert (found, value) == (status, answer)
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code", "words"),
+    [
+        pytest.param(*case[1:], id=case[0])
+        for case in [
+            ("no schema", {}, 422, 42201, '"schema" is missing'),
+            ("an empty schema", {"schema": " "}, 422, 42201, '"schema" is missing'),
+            ("an object for the text", {"schema": {"type": "int"}}, 422, 42201, "text of"),
+            ("no Avro", {"schema": "integer"}, 422, 42201, "no JSON"),
+            ("no type", {"schema": '"integer"'}, 422, 42201, 'no type "integer"'),
+            (
+                "a place named",
+                {"schema": RECORD % '{"name":"x","type":"y"}'},
+                422,
+                42201,
+                'x: there is no type "y"',
+            ),
+            ("JSON Schema", {"schema": "{}", "schemaType": "JSON"}, 422, 42201, "only AVRO"),
+            (
+                "references",
+                {"schema": EMPTY, "references": [{"name": "x", "subject": "y", "version": 1}]},
+                422,
+                42201,
+                "references to other subjects",
+            ),
+            ("an id", {"schema": EMPTY, "id": 7}, 422, 42205, "not in import mode"),
+        ]
+    ],
+)
+async def test_schemas_that_are_refused(
+    served: httpx.AsyncClient, body: dict[str, Any], status: int, code: int, words: str
+) -> None:
+    found, value = await ask(served, "POST /subjects/new/versions", body)
+    assert (found, value["error_code"]) == (status, code)
+    assert words in value["message"]
+    assert await ask(served, "GET /subjects?subjectPrefix=new") == (200, [])
+
+
+@pytest.mark.parametrize(
+    ("content", "status"),
+    [
+        pytest.param(b"", 400, id="nothing"),
+        pytest.param(b"{", 400, id="half an object"),
+        pytest.param(b"[]", 400, id="a list"),
+        pytest.param(b"\xff", 400, id="no UTF-8"),
+        pytest.param(b"[" * 100_000, 400, id="brackets without end"),
+        pytest.param(b" " * (2**20 + 1), 413, id="more than 1 MiB"),
+    ],
+)
+async def test_bodies_that_are_refused(
+    served: httpx.AsyncClient, content: bytes, status: int
+) -> None:
+    for path in ("/subjects/s/versions", "/subjects/s", "/compatibility/subjects/s/versions"):
+        answer = await served.post(path, content=content)
+        assert (answer.status_code, answer.json()["error_code"]) == (status, status)

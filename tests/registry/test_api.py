@@ -96,63 +96,6 @@ async def test_what_else_a_request_says_is_let_be(
         assert (await ask(http, f"POST /subjects/s{query}", body))[1]["id"] == ids[0]
 
 
-@pytest.mark.parametrize(
-    ("body", "status", "code", "words"),
-    [
-        pytest.param(*case[1:], id=case[0])
-        for case in [
-            ("no schema", {}, 422, 42201, '"schema" is missing'),
-            ("an empty schema", {"schema": " "}, 422, 42201, '"schema" is missing'),
-            ("an object for the text", {"schema": {"type": "int"}}, 422, 42201, "text of"),
-            ("no Avro", {"schema": "integer"}, 422, 42201, "no JSON"),
-            ("no type", {"schema": '"integer"'}, 422, 42201, 'no type "integer"'),
-            (
-                "a place named",
-                {"schema": record({"name": "x", "type": "y"})},
-                422,
-                42201,
-                'x: there is no type "y"',
-            ),
-            ("JSON Schema", {"schema": "{}", "schemaType": "JSON"}, 422, 42201, "only AVRO"),
-            (
-                "references",
-                {"schema": ONE, "references": [{"name": "x", "subject": "y", "version": 1}]},
-                422,
-                42201,
-                "references to other subjects",
-            ),
-            ("an id", {"schema": ONE, "id": 7}, 422, 42205, "not in import mode"),
-        ]
-    ],
-)
-async def test_schemas_that_are_refused(
-    http: httpx.AsyncClient, body: dict[str, Any], status: int, code: int, words: str
-) -> None:
-    found, value = await ask(http, "POST /subjects/new/versions", body)
-    assert (found, value["error_code"]) == (status, code)
-    assert words in value["message"]
-    assert await ask(http, "GET /subjects?subjectPrefix=new") == (200, [])
-
-
-@pytest.mark.parametrize(
-    ("content", "status"),
-    [
-        pytest.param(b"", 400, id="nothing"),
-        pytest.param(b"{", 400, id="half an object"),
-        pytest.param(b"[]", 400, id="a list"),
-        pytest.param(b"\xff", 400, id="no UTF-8"),
-        pytest.param(b"[" * 100_000, 400, id="brackets without end"),
-        pytest.param(b" " * (2**20 + 1), 413, id="more than 1 MiB"),
-    ],
-)
-async def test_bodies_that_are_refused(
-    http: httpx.AsyncClient, content: bytes, status: int
-) -> None:
-    for path in ("/subjects/s/versions", "/subjects/s", "/compatibility/subjects/s/versions"):
-        answer = await http.post(path, content=content)
-        assert (answer.status_code, answer.json()["error_code"]) == (status, status)
-
-
 async def test_a_breaking_schema_is_refused_in_a_sentence(
     http: httpx.AsyncClient, ids: list[int], telemetry: Telemetry
 ) -> None:
