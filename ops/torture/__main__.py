@@ -1,0 +1,61 @@
+"""`make torture`: long campaigns, by name or all.
+
+    python -m ops.torture [NAME] [--minutes M] [--seed N]
+
+Each campaign ends by itself after its time and prints what it did. The exit code is 1 if a promise
+was broken.
+"""
+
+import argparse
+import asyncio
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from ops.torture.kill import kill_campaign
+
+KILLS = 20
+"""Kills of one round; each round begins with an empty folder."""
+
+
+def kill(until: float, seed: int) -> bool:
+    """Kill the node in the middle of the stream until the time is over."""
+    rounds = random.Random(seed)
+    kills = acknowledged = 0
+    whole = True
+    while whole and time.monotonic() < until:
+        with tempfile.TemporaryDirectory() as folder:
+            outcome = asyncio.run(
+                kill_campaign(Path(folder), kills=KILLS, seed=rounds.randrange(2**31))
+            )
+        kills += outcome.kills
+        acknowledged += outcome.acknowledged
+        whole = outcome.lost == 0 and outcome.applied == outcome.expected
+        print(f"kill: {outcome}", flush=True)
+    print(f"kill: {kills} kills, {acknowledged} events acknowledged, promise kept: {whole}")
+    return whole
+
+
+CAMPAIGNS: dict[str, Callable[[float, int], bool]] = {"kill": kill}
+
+
+def main() -> None:
+    """Run campaigns; exit with 1 if a promise was broken."""
+    parser = argparse.ArgumentParser(description="long campaigns that break things on purpose")
+    parser.add_argument("name", nargs="?", choices=CAMPAIGNS, help="one campaign; all if not given")
+    parser.add_argument("--minutes", type=float, default=20, help="time of each campaign")
+    parser.add_argument("--seed", type=int, default=random.randrange(2**31))
+    given = parser.parse_args()
+    names = [given.name] if given.name else list(CAMPAIGNS)
+    kept = []
+    for name in names:
+        print(f"{name}: seed {given.seed}, {given.minutes:g} minutes", flush=True)
+        kept.append(CAMPAIGNS[name](time.monotonic() + given.minutes * 60, given.seed))
+    sys.exit(not all(kept))
+
+
+if __name__ == "__main__":
+    main()
