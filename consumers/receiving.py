@@ -58,18 +58,17 @@ async def inbox_of(
 
     Raises:
         InvalidSettings: this is no URL, or there is no driver for it.
-        StorageUnusable: the database cannot be reached or written.
+        StorageUnusable: the database cannot be reached or written, now or while it is in use.
     """
     with _our_errors(database):
         inbox = ToldInbox(database, progress)
-    try:
-        with _our_errors(database):
+        try:
             await inbox.open()
             with inbox.engine.begin() as connection:
                 create(connection)
-        yield inbox
-    finally:
-        inbox.close()
+            yield inbox
+        finally:
+            inbox.close()
 
 
 async def receive(

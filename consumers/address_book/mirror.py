@@ -38,6 +38,6 @@ async def mirror(job: Job, settings: Settings, stop: asyncio.Event, progress: Pr
 
     async with inbox_of(job.database, book.create, progress) as inbox:
         if job.rebuild:
-            await rebuild(book, inbox, progress.group, TOPIC, settings)
+            await rebuild(book, inbox, progress.group, TOPIC, settings, stop)
         subscriber = Subscriber(progress.group, [TOPIC], settings, inbox=inbox)
         await receive(subscriber, handle, stop, progress)

@@ -6,6 +6,7 @@ and rights that others have given them stay, and it takes place only if the grou
 where the rebuilt book is: an instance that goes on meanwhile is caught up with first.
 """
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -30,10 +31,12 @@ _INBOX = table(
 Positions = dict[int, int]
 
 
-async def rebuild(book: Book, inbox: Inbox, group: str, topic: str, settings: Settings) -> None:
+async def rebuild(
+    book: Book, inbox: Inbox, group: str, topic: str, settings: Settings, stop: asyncio.Event
+) -> None:
     """Replace a book by what the topic says now, up to where the group is.
 
-    Killed at any point, it leaves the old book as it was, and can be run again.
+    Killed or stopped at any point, it leaves the old book as it was, and can be run again.
 
     Raises:
         NotFound: the topic or its contract does not exist.
@@ -47,22 +50,28 @@ async def rebuild(book: Book, inbox: Inbox, group: str, topic: str, settings: Se
     async with SchemaClient(settings.registry.url, settings.cache) as registry:
         decoder = Decoder(await registry.contract(topic), registry)
         async with LogReader(settings.kafka) as reader:
-            replay = _Replay(fresh, inbox, decoder, reader, topic)
-            while not await replay.caught_up(book, group):
+            replay = _Replay(fresh, inbox, decoder, reader, topic, stop)
+            while not (done := await replay.caught_up(book, group)) and not stop.is_set():
                 pass
     with inbox.engine.begin() as connection:
         fresh.drop(connection)
-    say(f"rebuilt from {replay.events:,} events")
+    say(f"rebuilt from {replay.events:,} events" if done else "stopped; the book is as it was")
 
 
 class _Replay:
     """Reads a topic from the start into a fresh book."""
 
     def __init__(
-        self, fresh: Book, inbox: Inbox, decoder: Decoder, reader: LogReader, topic: str
+        self,
+        fresh: Book,
+        inbox: Inbox,
+        decoder: Decoder,
+        reader: LogReader,
+        topic: str,
+        stop: asyncio.Event,
     ) -> None:
         self._fresh, self._inbox, self._decoder = fresh, inbox, decoder
-        self._reader, self._topic = reader, topic
+        self._reader, self._topic, self._stop = reader, topic, stop
         self._done: Positions = {}
         self.events = 0
 
@@ -80,6 +89,8 @@ class _Replay:
                     remedy="this is another topic of the same name: begin with a new database",
                 )
             await self._read(partition, self._done.get(partition, first), end)
+        if self._stop.is_set():
+            return False
         self._done = goal
         with self._inbox.engine.begin() as connection:
             if self._locked_positions(connection, group) != goal:
@@ -96,7 +107,7 @@ class _Replay:
         return dict(found.tuples().all())
 
     async def _read(self, partition: int, offset: int, end: int) -> None:
-        while offset < end:
+        while offset < end and not self._stop.is_set():
             records = await self._reader.read(self._topic, partition, offset)
             events = [await self._event(record) for record in records if record.offset < end]
             with self._inbox.engine.begin() as connection:

@@ -159,7 +159,7 @@ async def test_a_rebuild_says_what_the_topic_says(bus: Bus, tmp_path: Path) -> N
 
 
 @pytest.mark.slow
-async def test_a_rebuild_that_was_killed_leaves_the_old_book(bus: Bus, tmp_path: Path) -> None:
+async def test_a_rebuild_that_was_cut_short_leaves_the_old_book(bus: Bus, tmp_path: Path) -> None:
     published = await publish(bus, *(data(n) for n in range(6000)))
     async with program(MODULE, [], bus.environment, tmp_path) as book:
         await delivered(book, published)
@@ -167,8 +167,12 @@ async def test_a_rebuild_that_was_killed_leaves_the_old_book(bus: Bus, tmp_path:
     before = numbers(tmp_path)
     async with program(MODULE, ["--rebuild"], bus.environment, tmp_path) as book:
         await _until_some_are_rebuilt(tmp_path)
+        assert await book.stop() == 0
+    assert numbers(tmp_path) == before, "stopped, the old one is as it was"
+    async with program(MODULE, ["--rebuild"], bus.environment, tmp_path) as book:
+        await _until_some_are_rebuilt(tmp_path)
         await book.kill()
-    assert numbers(tmp_path) == before, "the old one is as it was"
+    assert numbers(tmp_path) == before, "killed, the old one is as it was"
     async with program(MODULE, [], bus.environment, tmp_path) as book:
         late = await publish(bus, data(6000))
         await delivered(book, late)
