@@ -155,7 +155,7 @@ def sentence(topic: str, value: Mapping[str, Any]) -> str:
         place = f"{value['street']} {number}".strip()
         return f"Berlin   {place}, {value['postcode']} {value['place']}: {value['change'].lower()}"
     time = datetime.fromisoformat(value["phenomenon_time"])
-    result = "no count" if value["result"] is None else f"{value['result']:.0f}"
-    return (
-        f"Münster  {value['thing']}, {time:%d %b %H:%M} UTC: {result} {value['observed_property']}"
-    )
+    what = value["observed_property"].removesuffix("-count")
+    result = "no count" if value["result"] is None else f"{value['result']:.0f} × {what}"
+    minutes = value["interval_seconds"] // 60
+    return f"Münster  station {value['thing']}, {time:%d %b %H:%M} UTC, {minutes} min: {result}"
