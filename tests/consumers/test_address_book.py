@@ -184,6 +184,23 @@ async def test_a_rebuild_that_was_cut_short_leaves_the_old_book(bus: Bus, tmp_pa
     assert "rebuilt from 6,001 events" in book.talk
 
 
+@pytest.mark.slow
+async def test_a_rebuild_beside_an_instance_that_goes_on(bus: Bus, tmp_path: Path) -> None:
+    first = await publish(bus, *(data(n) for n in range(3000)))
+    async with program(MODULE, [], bus.environment, tmp_path) as running:
+        await delivered(running, first)
+        async with program(MODULE, ["--rebuild"], bus.environment, tmp_path) as rebuilding:
+            await _until_some_are_rebuilt(tmp_path)
+            late = await publish(bus, *(data(n) for n in range(3000, 3300)))
+            await rebuilding.until(bool)
+            assert await running.stop() == 0
+            wanted = {receipt.id for receipt in late} - set(running.ids("delivered"))
+            await rebuilding.until(lambda _: wanted <= set(rebuilding.ids("delivered")))
+            assert await rebuilding.stop() == 0
+    assert numbers(tmp_path) == {f"address-{n}": "1" for n in range(3300)}
+    assert rows(tmp_path, "SELECT DISTINCT revision FROM address") == [(1,)]
+
+
 async def _until_some_are_rebuilt(folder: Path) -> None:
     def some() -> bool:
         try:
