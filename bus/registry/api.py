@@ -244,8 +244,8 @@ class Api:
     async def put_contract(self, request: Request) -> Response:
         """PUT /contracts/{topic}: put a contract in force."""
         topic, body = part_of(request, "topic"), await body_of(request)
-        if isinstance(versions := body.get("versions"), list) and len(versions) > MAX_VERSIONS:
-            raise refusals.invalid_contract(f"it has more than {MAX_VERSIONS} versions")
+        if isinstance(versions := body.get("versions"), list):
+            self._check_versions(topic, versions)
         try:
             contract = Contract.from_json(body)
         except InvalidContract as error:
@@ -253,6 +253,13 @@ class Api:
         if contract.topic != topic:
             raise refusals.invalid_contract(f"it is about {contract.topic}, not {topic}")
         return answer(await self.put_in_force(contract))
+
+    def _check_versions(self, topic: str, versions: list[Any]) -> None:
+        """Refuse broken promises with all their sentences, before rules that name only one."""
+        if len(versions) > MAX_VERSIONS:
+            raise refusals.invalid_contract(f"it has more than {MAX_VERSIONS} versions")
+        candidates = [rules.candidate(version) for version in versions]
+        rules.check_versions(self._store.state, topic, candidates)
 
     async def put_in_force(self, contract: Contract) -> dict[str, Any]:
         """Put a contract in force: make its topic, then register its versions and itself.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from starlette.exceptions import HTTPException
 
 from bus.avro.compatibility import LEVELS
-from bus.errors import BusError, BusUnavailable, EventTooLarge, OutcomeUnknown
+from bus.errors import BusError, BusUnavailable, EventTooLarge, InvalidContract, OutcomeUnknown
 
 
 class Refusal(Exception):
@@ -125,6 +125,8 @@ def of(error: Exception) -> Refusal:
             return store_unavailable(str(error))
         case EventTooLarge():
             return invalid_schema("it is too large for one entry of the journal")
+        case InvalidContract():
+            return invalid_contract(str(error))
         case BusError():
             return Refusal(500, 50001, f"Error in the backend data store: {error}")
         case HTTPException(status_code=status, detail=detail):

@@ -112,24 +112,17 @@ def put_contract(state: State, contract: Contract) -> dict[str, Any] | Write[dic
         Refusal: 40901, a version breaks a promise to an earlier one; 40991, it changes what is
             fixed, or what is registered already; 42201 and 42291, it is not valid.
     """
-    topic, subject = contract.topic, f"{contract.topic}-value"
+    topic = contract.topic
     if contract.compatibility != DEFAULT_LEVEL:
         raise refusals.invalid_contract(f"{topic}: compatibility is {DEFAULT_LEVEL} or more")
-    candidates = [candidate(version) for version in contract.versions]
     _check_fixed(state, contract)
-    registered = state.versions(subject)
-    for number, (new, old) in enumerate(zip(candidates, registered, strict=False), 1):
-        if new.text != old.text:
-            reason = f"version {number} is registered with another schema, and versions are fixed"
-            raise refusals.contract_conflict(topic, reason)
-    history = [state.schema(version.id) for version in registered]
-    for new in candidates[len(registered) :]:
-        if broken := list(problems(DEFAULT_LEVEL, new.schema, history)):
-            raise refusals.incompatible(subject, DEFAULT_LEVEL, broken)
-        history.append(new.schema)
+    candidates = [candidate(version) for version in contract.versions]
     texts = [new.text for new in candidates]
+    if len(set(texts)) < len(texts):
+        raise refusals.invalid_contract(f"{topic}: two of its versions are the same schema")
+    check_versions(state, topic, candidates)
     source = _source(contract)
-    if state.contract(topic) == source and state.own_level(subject) == DEFAULT_LEVEL:
+    if state.contract(topic) == source and state.own_level(f"{topic}-value") == DEFAULT_LEVEL:
         return described(state, topic)
     body = {"topic": topic, "contract": source, "schemas": texts, "level": DEFAULT_LEVEL}
     return Write(CONTRACT, body, lambda after: described(after, topic))
@@ -166,6 +159,24 @@ def _check_fixed(state: State, contract: Contract) -> None:
     if len(now["versions"]) < len(before["versions"]):
         reason = f"version {len(before['versions'])} is in force already and is not in it"
         raise refusals.contract_conflict(contract.topic, reason)
+
+
+def check_versions(state: State, topic: str, candidates: list[Candidate]) -> None:
+    """Hold a contract's versions to those that are registered, and the new ones to all before.
+
+    Raises:
+        Refusal: 40991, a version is registered with another schema; 40901, one breaks a promise.
+    """
+    registered = state.versions(f"{topic}-value")
+    for number, (new, old) in enumerate(zip(candidates, registered, strict=False), 1):
+        if new.text != old.text:
+            reason = f"version {number} is registered with another schema, and versions are fixed"
+            raise refusals.contract_conflict(topic, reason)
+    history = [state.schema(version.id) for version in registered]
+    for new in candidates[len(registered) :]:
+        if broken := list(problems(DEFAULT_LEVEL, new.schema, history)):
+            raise refusals.incompatible(f"{topic}-value", DEFAULT_LEVEL, broken)
+        history.append(new.schema)
 
 
 def _registered(state: State, subject: str, text: str) -> Version:

@@ -114,7 +114,14 @@ async def test_a_contract_gains_versions_and_words(http: httpx.AsyncClient) -> N
             ("another topic", contract(topic="sensor.other.v1"), 422, 42291, "it is about"),
             ("an unknown name", contract(colour="red"), 422, 42291, 'unknown name "colour"'),
             ("a weaker promise", contract(compatibility="BACKWARD"), 422, 42291, "or more"),
-            ("a promise broken in itself", with_field(type="string"), 422, 42291, "`more` was"),
+            ("a promise broken", with_field(type="string"), 409, 40901, "`more` was added, but"),
+            (
+                "a version twice",
+                contract(versions=[*contract()["versions"], contract()["versions"][-1]]),
+                422,
+                42291,
+                "two of its versions are the same",
+            ),
             (
                 "more versions than anybody needs",
                 contract(versions=contract()["versions"][:1] * 101),
