@@ -8,7 +8,7 @@ from bus.broker.batch import spans
 from bus.broker.engine import LEADER_EPOCH, Engine
 from bus.broker.partition import Partition
 from bus.broker.records import first_since
-from bus.broker.storage import Damaged
+from bus.broker.storage import Damaged, Reader
 from bus.broker.wire import Fields, Request
 
 LATEST, EARLIEST, MAX_TIMESTAMP, EARLIEST_LOCAL = -1, -2, -3, -4
@@ -55,20 +55,20 @@ async def _found(engine: Engine, partition: Partition, timestamp: int) -> tuple[
     if timestamp in {EARLIEST, EARLIEST_LOCAL}:
         return partition.start, -1
     number, start, end = partition.number, partition.start, partition.end
+    # In the reader thread, because batches may have to be unpacked.
+    return await engine.query(partition, lambda r: _searched(r, number, start, end, timestamp))
+
+
+def _searched(reader: Reader, number: int, start: int, end: int, timestamp: int) -> tuple[int, int]:
+    """Return offset and timestamp of the first record at or after a time, or of the newest."""
+    base: int | None
     if timestamp == MAX_TIMESTAMP:
-        newest = await engine.query(partition, lambda r: r.newest(number, start, end))
-        if newest is None:
-            return _NONE
-        base, timestamp = newest
+        base, timestamp = reader.newest(number, start, end) or (None, 0)
     else:
-        first = await engine.query(
-            partition, lambda r: r.first_since(number, start, end, timestamp)
-        )
-        if first is None:
-            return _NONE
-        base = first
-    rows = await engine.query(partition, lambda r: r.rows(number, base, end, 1))
-    batches = rows[0].batches
+        base = reader.first_since(number, start, end, timestamp)
+    if base is None:
+        return _NONE
+    batches = reader.rows(number, base, end, 1)[0].batches
     for span in spans(batches):
         if span.header.max_timestamp >= timestamp:
             found = first_since(batches[span.start : span.end], timestamp, start)
