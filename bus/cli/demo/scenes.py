@@ -155,7 +155,6 @@ def sentence(topic: str, value: Mapping[str, Any]) -> str:
         place = f"{value['street']} {number}".strip()
         return f"Berlin   {place}, {value['postcode']} {value['place']}: {value['change'].lower()}"
     time = datetime.fromisoformat(value["phenomenon_time"])
-    what = value["observed_property"].removesuffix("-count")
-    result = "no count" if value["result"] is None else f"{value['result']:.0f} × {what}"
-    minutes = value["interval_seconds"] // 60
-    return f"Münster  station {value['thing']}, {time:%d %b %H:%M} UTC, {minutes} min: {result}"
+    result = "a gap" if value["result"] is None else f"{value['result']:.0f}"
+    what = f"{value['observed_property']} of {value['interval_seconds'] // 60} min"
+    return f"Münster  station {value['thing']}, {time:%d %b %H:%M} UTC, {what}: {result}"
