@@ -28,8 +28,8 @@ from bus.errors import (
 
 log = logging.getLogger(__name__)
 
-TIMEOUT = 5.0
-"""Seconds that one request may take."""
+TIMEOUT = httpx.Timeout(15.0, connect=5.0)
+"""Seconds that one request may take: longer than the registry itself waits for the bus."""
 
 _DETAILS = "details: "
 
