@@ -13,13 +13,15 @@ from dataclasses import dataclass
 from functools import partial
 
 from kio.schema.errors import ErrorCode
+from prometheus_client import Counter, Histogram
 
-from bus.broker.api.produce import has_errors, produce
+from bus.broker.api.produce import produce
 from bus.broker.apis import APIS, versions_answer
 from bus.broker.engine import Engine
 from bus.broker.faults import AnyFault, Delay, Fault
 from bus.broker.keys import ApiKey
-from bus.broker.wire import PREFIX, Fields, MalformedRequest, Request, read_request, write_answer
+from bus.broker.produced import TopicAnswer, failed, write
+from bus.broker.wire import PREFIX, MalformedRequest, Request, read_request, write_answer
 
 MOST_OPEN = 1000  # Produce requests of one connection under way
 MOST_OPEN_BYTES = 64 * 2**20
@@ -81,6 +83,7 @@ class Connection:
         self._open_bytes = 0
         self._progress = asyncio.Event()
         self._flushing = False
+        self._counted: dict[tuple[ApiKey, bool], tuple[Counter, Histogram]] = {}
         self._serving: ApiKey | None = None
         self._task: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()
@@ -179,16 +182,16 @@ class Connection:
         await self._writer.drain()
 
     def _produced(
-        self, request: Request, fault: AnyFault | None, slot: _Slot, fields: Fields
+        self, request: Request, fault: AnyFault | None, slot: _Slot, topics: list[TopicAnswer]
     ) -> None:
-        failed = has_errors(fields)
-        self._count(request, slot.started, failed)
+        refused = failed(topics)
+        self._count(request, slot.started, refused)
         slot.done = True
         if fault is Fault.DROP_CONNECTION_AFTER_COMMIT:
             self._writer.transport.abort()
         elif request.body.acks != 0:
-            slot.answer = write_answer(request.key, request.version, request.correlation, fields)
-        elif failed:
+            slot.answer = write(request.version, request.correlation, topics)
+        elif refused:
             # Who asked for no answer learns of a failure by losing the connection, as from Kafka.
             self._writer.transport.abort()
         if not self._flushing:
@@ -218,9 +221,14 @@ class Connection:
         self._writer.write(answer)
         await self._writer.drain()
 
-    def _count(self, request: Request, started: float, failed: bool) -> None:
-        name = request.key.name.lower()
-        telemetry = self._engine.telemetry
-        telemetry.requests.labels(name, "error" if failed else "ok").inc()
-        spent = time.perf_counter() - started - request.waited
-        telemetry.request_duration.labels(name).observe(max(0.0, spent))
+    def _count(self, request: Request, started: float, refused: bool) -> None:
+        kept = self._counted.get((request.key, refused))
+        if kept is None:
+            name, telemetry = request.key.name.lower(), self._engine.telemetry
+            kept = (
+                telemetry.requests.labels(name, "error" if refused else "ok"),
+                telemetry.request_duration.labels(name),
+            )
+            self._counted[request.key, refused] = kept
+        kept[0].inc()
+        kept[1].observe(max(0.0, time.perf_counter() - started - request.waited))

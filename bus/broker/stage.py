@@ -21,11 +21,13 @@ class Outcome(NamedTuple):
         error: none if it is stored, or was before.
         offset: of the first record; -1 if it is not stored.
         time: append time in milliseconds since 1970; -1 if the records keep their own.
+        repeat: whether it was stored before.
     """
 
     error: ErrorCode
     offset: int = -1
     time: int = -1
+    repeat: bool = False
 
 
 @dataclass(slots=True)
@@ -93,7 +95,7 @@ class Stage:
                 offset=offset,
             )
             if isinstance(verdict, Written):
-                return Outcome(ErrorCode.none, verdict.offset)
+                return Outcome(ErrorCode.none, verdict.offset, repeat=True)
             if isinstance(verdict, ErrorCode):
                 return Outcome(verdict)
             self.producers[key] = verdict

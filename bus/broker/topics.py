@@ -5,9 +5,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from uuid import UUID
 
 from kio.schema.errors import ErrorCode
+from prometheus_client import Counter
 
 from bus.broker.partition import Partition
 from bus.broker.storage import StoredPartition, StoredTopic
+from bus.telemetry import Telemetry
 
 _LEGAL = re.compile(r"[a-zA-Z0-9._-]{1,249}")
 
@@ -33,10 +35,20 @@ class Topic:
     def __init__(self, stored: StoredTopic, default_limit: int) -> None:
         self.number, self.name, self.id = stored.number, stored.name, stored.id
         self.partitions: list[Partition] = []
-        self.records = 0
         self._default_limit = default_limit
+        self._counters: tuple[Counter, Counter] | None = None
         self.configure(stored.configs)
         self.extend(stored.partitions)
+
+    def produced(self, telemetry: Telemetry, records: int, size: int) -> None:
+        """Count a stored batch."""
+        if self._counters is None:
+            self._counters = (
+                telemetry.produced_records.labels(self.name),
+                telemetry.produced_bytes.labels(self.name),
+            )
+        self._counters[0].inc(records)
+        self._counters[1].inc(size)
 
     def configure(self, configs: Mapping[str, str]) -> None:
         """Take other configs."""

@@ -1,8 +1,7 @@
 """Produce: batches are checked here, stored by the writer and answered after its commit."""
 
 import sqlite3
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
 from typing import Any
 
 from kio.schema.errors import ErrorCode
@@ -10,77 +9,79 @@ from kio.schema.errors import ErrorCode
 from bus.broker.batch import BadBatch, check
 from bus.broker.engine import Engine
 from bus.broker.faults import AnyFault, Fail, Fault
+from bus.broker.produced import PartAnswer, TopicAnswer
 from bus.broker.stage import Append, Outcome
 from bus.broker.topics import Topic
-from bus.broker.wire import Fields, Request
+from bus.broker.wire import Request
 
 ACKS = {-1, 0, 1}
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+Done = Callable[[list[TopicAnswer]], None]
 
 
-def produce(
-    engine: Engine, request: Request, fault: AnyFault | None, done: Callable[[Fields], None]
-) -> None:
+def produce(engine: Engine, request: Request, fault: AnyFault | None, done: Done) -> None:
     """Take a Produce request; `done` gets the answer once every batch is durable or refused."""
-    body = request.body
     pending = _Pending(done)
-    topics = []
-    for data in body.topic_data:
+    for data in request.body.topic_data:
+        answer = TopicAnswer(data.name)
+        pending.topics.append(answer)
         topic = engine.topics.get(data.name)
-        answers = []
         for part in data.partition_data:
-            answer: dict[str, Any] = {"index": part.index}
-            answers.append(answer)
-            refusal = _refusal(body, topic, part.index, fault)
-            if refusal is not ErrorCode.none or topic is None:
-                _fill(answer, Outcome(refusal))
-                continue
-            try:
-                header = check(part.records, version=request.version, limit=topic.limit)
-            except BadBatch as error:
-                _fill(answer, Outcome(error.error), error.reason)
-                continue
-            partition = topic.partitions[part.index]
-            answer["log_start_offset"] = partition.start
-            pending.open += 1
-            settle = pending.settle(engine, topic, header.record_count, len(part.records), answer)
-            engine.append(
-                Append(
-                    partition.number, part.records, header, topic.stamped, settle, _broken(fault)
-                )
-            )
-        topics.append({"name": data.name, "partition_responses": answers})
-    pending.finish({"responses": topics})
+            settled = PartAnswer(part.index)
+            answer.parts.append(settled)
+            settled.error = _refusal(request.body, topic, part.index, fault)
+            if settled.error is ErrorCode.none and topic is not None:
+                _take(engine, request.version, topic, part.records, settled, pending, fault)
+    pending.finish()
 
 
 class _Pending:
     """Counts down the batches of one request."""
 
-    def __init__(self, done: Callable[[Fields], None]) -> None:
-        self.open = 1  # the request itself, until all its batches are queued
+    def __init__(self, done: Done) -> None:
+        self.topics: list[TopicAnswer] = []
+        self._open = 1  # the request itself, until all its batches are queued
         self._done = done
-        self._answer: Fields = {}
 
-    def settle(
-        self, engine: Engine, topic: Topic, records: int, size: int, answer: dict[str, Any]
-    ) -> Callable[[Outcome], None]:
-        """Return what fills one batch's part of the answer."""
+    def begin(self) -> None:
+        """Count one batch more."""
+        self._open += 1
 
-        def settled(outcome: Outcome) -> None:
-            _fill(answer, outcome)
-            if outcome.error is ErrorCode.none:
-                engine.telemetry.produced_records.labels(topic.name).inc(records)
-                engine.telemetry.produced_bytes.labels(topic.name).inc(size)
-            self.finish(self._answer)
-
-        return settled
-
-    def finish(self, answer: Fields) -> None:
+    def finish(self) -> None:
         """Count one down; with the last, the answer is complete."""
-        self._answer = answer
-        self.open -= 1
-        if self.open == 0:
-            self._done(self._answer)
+        self._open -= 1
+        if self._open == 0:
+            self._done(self.topics)
+
+
+def _take(
+    engine: Engine,
+    version: int,
+    topic: Topic,
+    records: bytes | None,
+    answer: PartAnswer,
+    pending: _Pending,
+    fault: AnyFault | None,
+) -> None:
+    """Check one batch and queue it, or say in the answer why not."""
+    try:
+        header = check(records, version=version, limit=topic.limit)
+    except BadBatch as error:
+        answer.error, answer.reason = error.error, error.reason
+        return
+    batch = records or b""
+    partition = topic.partitions[answer.index]
+    answer.start = partition.start
+
+    def settled(outcome: Outcome) -> None:
+        answer.error, answer.offset, answer.time = outcome.error, outcome.offset, outcome.time
+        if outcome.error is ErrorCode.none and not outcome.repeat:
+            topic.produced(engine.telemetry, header.record_count, len(batch))
+        pending.finish()
+
+    pending.begin()
+    broken = _broken(fault)
+    engine.append(Append(partition.number, batch, header, topic.stamped, settled, broken))
 
 
 def _refusal(body: Any, topic: Topic | None, index: int, fault: AnyFault | None) -> ErrorCode:
@@ -95,24 +96,6 @@ def _refusal(body: Any, topic: Topic | None, index: int, fault: AnyFault | None)
     if topic.partitions[index].damage:
         return ErrorCode.kafka_storage_error
     return ErrorCode.none
-
-
-def _fill(answer: dict[str, Any], outcome: Outcome, reason: str | None = None) -> None:
-    answer["error_code"] = outcome.error
-    answer["base_offset"] = outcome.offset
-    answer["error_message"] = reason
-    answer["record_errors"] = ()
-    if outcome.time >= 0:
-        answer["log_append_time"] = _EPOCH + timedelta(milliseconds=outcome.time)
-
-
-def has_errors(fields: Mapping[str, Any]) -> bool:
-    """Say whether any batch of an answer was refused."""
-    return any(
-        part["error_code"] is not ErrorCode.none
-        for topic in fields["responses"]
-        for part in topic["partition_responses"]
-    )
 
 
 def _broken(fault: AnyFault | None) -> Exception | None:
