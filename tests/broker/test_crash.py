@@ -2,11 +2,12 @@
 
 import asyncio
 import random
+import socket
 import sqlite3
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -21,12 +22,25 @@ SEED = 20261121
 PLACES = [TopicPartition("t", partition) for partition in range(PARTITIONS)]
 
 
+def unclaimed_port() -> int:
+    """Return a free port that no client is given as its own.
+
+    While the broker is down, its clients knock at its port; from a port of the range that they are
+    given theirs from, one of them would sooner or later connect to itself and keep the port.
+    """
+    for port in range(21_000, 32_000):
+        with socket.socket() as trial, suppress(OSError):
+            trial.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")
+
+
 class Killed:
     """A broker that is killed and started again on the same folder and port."""
 
     def __init__(self, data: Path) -> None:
         self.data = data
-        self.address = Address(host="127.0.0.1", port=0)
+        self.address = Address(host="127.0.0.1", port=unclaimed_port())
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
