@@ -305,7 +305,9 @@ async def test_a_lost_answer_costs_nothing(city: City) -> None:
     assert reader.ids == ids
 
 
-async def test_a_position_that_is_lost_stops_the_subscriber(city: City) -> None:
+async def test_a_position_that_is_lost_stops_the_subscriber(
+    city: City, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await publish(city, 3)
 
     async with Reader(city) as reader:
@@ -313,7 +315,7 @@ async def test_a_position_that_is_lost_stops_the_subscriber(city: City) -> None:
         assert reader.subscriber._consumer is not None
     stopped = Reader(city)
     async with stopped.subscriber:
-        stopped.subscriber._first = _far_away  # type: ignore[method-assign]
+        monkeypatch.setattr(stopped.subscriber, "_first", _far_away)
         with pytest.raises(PositionLost, match=r"sensor\.reading\.v1-\d at 1000"):
             await asyncio.wait_for(stopped.subscriber.run(stopped.handle), 20)
 
@@ -351,7 +353,7 @@ async def test_an_unknown_schema_waits_for_the_registry(
             schema_id = await registry.register(f"{READINGS}-value", newer)
             url, reader.subscriber._registry._http.base_url = (
                 reader.subscriber._registry._http.base_url,
-                "http://127.0.0.1:1",  # type: ignore[assignment]
+                "http://127.0.0.1:1",
             )
             framed = b"\x00" + schema_id.to_bytes(4, "big") + value[5:] + b"\x02\x80\x01"
             fresh = [h if h[0] != "ce_id" else ("ce_id", new_id().encode()) for h in headers]
