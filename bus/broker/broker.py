@@ -197,8 +197,12 @@ def _refuse_outside(address: Address) -> None:
 
 def _bind(address: Address) -> socket.socket:
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    place = (address.host, address.port)
     try:
-        return socket.create_server((address.host, address.port), family=family, backlog=1024)
+        listener = socket.create_server(place, family=family, backlog=1024)
+        # Made anew from its descriptor, it knows that it is TCP; only then does asyncio switch
+        # off Nagle's algorithm, which would hold answers back.
+        return socket.socket(fileno=listener.detach())
     except OSError as error:
         reason = "is taken" if error.errno == errno.EADDRINUSE else f"cannot be used: {error}"
         raise AddressInUse(
