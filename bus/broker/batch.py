@@ -24,6 +24,7 @@ TRANSACTIONAL = 0x10
 CONTROL = 0x20
 ZSTD = 4
 _ZSTD_SINCE = 7  # Produce version
+_LEAST = 7  # bytes of a record without key, value and headers
 
 
 class Header(NamedTuple):
@@ -90,6 +91,8 @@ def _check_fields(header: Header, version: int) -> None:
         raise BadBatch(ErrorCode.invalid_record, "the base offset of a new batch must be 0")
     if header.record_count < 1 or header.last_delta != header.record_count - 1:
         raise BadBatch(ErrorCode.invalid_record, "the count and the last offset do not agree")
+    if not header.attributes & CODEC and header.record_count * _LEAST > header.length:
+        raise BadBatch(ErrorCode.invalid_record, "there are not so many records")
     if header.attributes & CONTROL:
         raise BadBatch(ErrorCode.invalid_record, "clients may not write control batches")
     if header.producer_id >= 0 and (header.base_sequence < 0 or header.producer_epoch < 0):

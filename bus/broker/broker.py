@@ -85,6 +85,8 @@ class Broker:
         except BaseException:
             if listener is not None:
                 listener.close()
+            if self._engine is not None:
+                await self._engine.stop()
             self._directory.release()
             raise
         self._measure()

@@ -24,7 +24,7 @@ from bus.broker.produced import TopicAnswer, failed, write
 from bus.broker.wire import PREFIX, MalformedRequest, Request, read_request, write_answer
 
 MOST_OPEN = 1000  # Produce requests of one connection under way
-MOST_OPEN_BYTES = 64 * 2**20
+MOST_OPEN_BYTES = 16 * 2**20
 _TURN = 32  # requests handled before others get their turn
 
 # Requests that may wait for long and change nothing durable, so that they can be given up.

@@ -4,8 +4,6 @@ import fcntl
 import os
 import struct
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from bus.broker import storage
 from bus.errors import StorageInUse, StorageUnusable
@@ -63,18 +61,6 @@ class Directory:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
-
-    def __enter__(self) -> Self:
-        self.take()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.release()
 
     def _inspect(self) -> None:
         if not self.database.exists():

@@ -14,8 +14,9 @@ from typing import TypeVar
 from bus.broker.faults import Faults
 from bus.broker.groups.shell import Groups
 from bus.broker.partition import NOTHING, Partition, Read, TailCache, gather
+from bus.broker.reader import Damaged, Reader
 from bus.broker.stage import Append
-from bus.broker.storage import Damaged, Position, Reader, Store, now_ms
+from bus.broker.storage import Position, Store, now_ms
 from bus.broker.topics import Topic, Topics
 from bus.broker.writer import Change, Round, Writer
 from bus.settings import Address, BrokerSettings

@@ -10,6 +10,7 @@ from bus.broker.batch import Header, placed
 from bus.broker.sequences import Producer, Written, judge
 
 ROW_BYTES = 2**20
+OFFSET_BITS = 40  # a partition holds 2^40 offsets, the database 2^23 partitions
 
 ProducerKey = tuple[int, int]  # partition number, producer id
 
@@ -85,6 +86,10 @@ class Stage:
         offset = self.ends.get(number)
         if offset is None:
             offset = self.committed_ends.get(number, 0)
+        if offset + header.record_count >= 1 << OFFSET_BITS:
+            # Only reached by batches that lie about their records; the next offset would belong to
+            # another partition.
+            return Outcome(ErrorCode.invalid_record)
         if header.producer_id >= 0:
             key = (number, header.producer_id)
             verdict = judge(

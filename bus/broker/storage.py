@@ -18,12 +18,11 @@ from uuid import UUID, uuid4
 from crc32c import crc32c
 
 from bus.broker.sequences import Producer
-from bus.broker.stage import ProducerKey, Row
+from bus.broker.stage import OFFSET_BITS, ProducerKey, Row
 
 APPLICATION = 0x53544255  # "STBU", in the database's header
 VERSION = 1
 NAME = "broker.db"
-OFFSET_BITS = 40  # a partition holds 2^40 offsets, the database 2^23 partitions
 _SEAL = struct.Struct(">qqqI")
 _DAY_MS = 86_400_000
 
@@ -53,10 +52,6 @@ create table positions (
 """
 
 
-class Damaged(Exception):
-    """Stored bytes that are not what was written."""
-
-
 @dataclass(frozen=True, slots=True)
 class StoredTopic:
     """A topic as stored: its partitions' numbers and log starts in order."""
@@ -82,15 +77,6 @@ class Position(NamedTuple):
     offset: int
     epoch: int
     note: str
-
-
-class StoredRow(NamedTuple):
-    """A row of the log, checked."""
-
-    base: int
-    next: int
-    newest: int
-    batches: bytes
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -171,7 +157,7 @@ class Store:
                     row.next,
                     row.newest,
                     checksum,
-                    _seal(position, row.next, row.newest, checksum),
+                    seal(position, row.next, row.newest, checksum),
                     row.batches,
                 ),
             )
@@ -194,11 +180,7 @@ class Store:
         }
 
     def topics(self) -> list[StoredTopic]:
-        """Return all topics.
-
-        Raises:
-            Damaged: the last row of a partition is not what was written.
-        """
+        """Return all topics; a partition whose last row is damaged ends at -1."""
         topics = self._db.execute("select number, name, id, configs from topics").fetchall()
         return [
             StoredTopic(number, name, UUID(bytes=id_), json.loads(configs), self._ends(number))
@@ -217,12 +199,12 @@ class Store:
         last = self._db.execute(
             "select position, next, newest, checksum, seal from log "
             "where position between ? and ? order by position desc limit 1",
-            _range(partition),
+            bounds(partition),
         ).fetchone()
         if last is None:
             return start
-        *sealed, seal = last
-        if _seal(*sealed) != seal:
+        *sealed, stored = last
+        if seal(*sealed) != stored:
             return -1
         return int(last[1])
 
@@ -270,7 +252,7 @@ class Store:
         for position, length in self._db.execute(
             "select position, length(batches) from log where position between ? and ? "
             "order by position",
-            _range(dropped[0]),
+            bounds(dropped[0]),
         ):
             size, last = size + length, position
             if size >= limit:
@@ -278,7 +260,7 @@ class Store:
         if last is None:
             self._db.execute("delete from dropped where partition = ?", dropped)
         else:
-            first, _ = _range(dropped[0])
+            first, _ = bounds(dropped[0])
             self._db.execute("delete from log where position between ? and ?", (first, last))
         return True
 
@@ -317,107 +299,20 @@ class Store:
             )
 
 
-class Reader:
-    """The reading side; used by one reader thread."""
-
-    def __init__(self, path: Path) -> None:
-        self._db = connect(path)
-        self._db.execute("pragma query_only = on")
-
-    def close(self) -> None:
-        """Close the database."""
-        self._db.close()
-
-    def rows(self, partition: int, offset: int, end: int, limit: int) -> list[StoredRow]:
-        """Return the rows from the one with the offset on, until their bytes reach the limit.
-
-        Raises:
-            Damaged: a row is missing or is not what was written.
-        """
-        low, high = _range(partition)
-        wanted = low + offset
-        found: list[StoredRow] = []
-        size = 0
-        try:
-            first = self._db.execute(
-                "select max(position) from log where position between ? and ?", (low, wanted)
-            ).fetchone()[0]
-            cursor = self._db.execute(
-                "select position, next, newest, checksum, seal, batches from log "
-                "where position between ? and ? order by position",
-                (first if first is not None else wanted, min(high, low + end - 1)),
-            )
-            for stored in cursor:
-                row = _checked(*stored)
-                expected = found[-1].next if found else max(row.base, offset)
-                if row.base > expected or row.next <= offset:
-                    raise Damaged(f"offsets {offset} to {row.base} are not there")
-                found.append(row)
-                size += len(row.batches)
-                if size >= limit:
-                    break
-            cursor.close()
-        except sqlite3.DatabaseError as error:
-            raise Damaged(str(error)) from error
-        if not found or found[0].base > offset:
-            raise Damaged(f"offset {offset} is not there")
-        return found
-
-    def first_since(self, partition: int, start: int, end: int, timestamp: int) -> int | None:
-        """Return the base offset of the first row that has a record of this time or later."""
-        low, _ = _range(partition)
-        found = self._db.execute(
-            "select position, next from log where position between ? and ? and newest >= ? "
-            "order by position limit 1",
-            (self._containing(low, start), low + end - 1, timestamp),
-        ).fetchone()
-        return None if found is None else int(found[0]) - low
-
-    def newest(self, partition: int, start: int, end: int) -> tuple[int, int] | None:
-        """Return base offset and largest timestamp of the first row that has the newest record."""
-        low, _ = _range(partition)
-        found = self._db.execute(
-            "select position, newest from log where position between ? and ? "
-            "order by newest desc, position limit 1",
-            (self._containing(low, start), low + end - 1),
-        ).fetchone()
-        return None if found is None else (int(found[0]) - low, int(found[1]))
-
-    def size(self, partition: int) -> int:
-        """Return the bytes of a partition's batches."""
-        total = self._db.execute(
-            "select coalesce(sum(length(batches)), 0) from log where position between ? and ?",
-            _range(partition),
-        ).fetchone()[0]
-        return int(total)
-
-    def _containing(self, low: int, offset: int) -> int:
-        found = self._db.execute(
-            "select max(position) from log where position between ? and ?", (low, low + offset)
-        ).fetchone()[0]
-        return low + offset if found is None else int(found)
-
-
 def now_ms() -> int:
     """Return the time in milliseconds since 1970."""
     return time.time_ns() // 1_000_000
 
 
-def _range(partition: int) -> tuple[int, int]:
+def bounds(partition: int) -> tuple[int, int]:
+    """Return the first and last row key of a partition."""
     low = partition << OFFSET_BITS
     return low, low + (1 << OFFSET_BITS) - 1
 
 
-def _seal(position: int, next_: int, newest: int, checksum: int) -> int:
+def seal(position: int, next_: int, newest: int, checksum: int) -> int:
+    """Return the checksum over a row's columns; -1 if they cannot be what was written."""
     try:
         return crc32c(_SEAL.pack(position, next_, newest, checksum))
     except struct.error:
         return -1
-
-
-def _checked(
-    position: int, next_: int, newest: int, checksum: int, seal: int, batches: bytes
-) -> StoredRow:
-    if _seal(position, next_, newest, checksum) != seal or crc32c(batches) != checksum:
-        raise Damaged(f"the row at {position & ((1 << OFFSET_BITS) - 1)} fails its checksum")
-    return StoredRow(position & ((1 << OFFSET_BITS) - 1), next_, newest, batches)

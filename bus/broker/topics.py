@@ -73,7 +73,6 @@ class Topics:
         self._by_name: dict[str, Topic] = {}
         self._by_id: dict[UUID, Topic] = {}
         self._by_number: dict[int, Partition] = {}
-        self.version = 0  # grows with every change, for what is cached
 
     def __iter__(self) -> Iterator[Topic]:
         return iter(self._by_name.values())
@@ -94,7 +93,6 @@ class Topics:
         self._by_name[topic.name] = topic
         self._by_id[topic.id] = topic
         self._by_number |= {partition.number: partition for partition in topic.partitions}
-        self.version += 1
 
     def remove(self, topic: Topic) -> None:
         """Take a topic out of force."""
@@ -102,7 +100,6 @@ class Topics:
         for partition in topic.partitions:
             del self._by_number[partition.number]
             partition.forget()
-        self.version += 1
 
     def numbered(self, number: int) -> Partition | None:
         """Return the partition of this number."""

@@ -159,7 +159,7 @@ class Writer:
             self._store.write_rows(stage.rows)
             self._store.write_producers(stage.producers, stage.now)
             self._store.commit()
-        except (sqlite3.Error, OSError) as error:
+        except Exception as error:  # or whoever waits would wait for ever
             return self._failed(jobs, error)
         self._ends |= stage.ends
         self._producers |= stage.producers

@@ -10,7 +10,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from kio.schema.errors import ErrorCode
 
 from bus.broker.groups.coordinator import Coordinator
-from bus.broker.groups.group import COMMIT, HEARTBEAT, NEXT, Group, Member, State
+from bus.broker.groups.group import Group
+from bus.broker.groups.member import COMMIT, HEARTBEAT, NEXT, Member, State
 from bus.broker.groups.messages import Join, JoinAnswer, Sync, SyncAnswer
 
 NONE = ErrorCode.none

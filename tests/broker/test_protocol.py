@@ -2,12 +2,17 @@
 
 import asyncio
 import struct
+from pathlib import Path
 
 import pytest
+from crc32c import crc32c
 from kio.schema.errors import ErrorCode
 
 from bus.broker import ApiKey, Broker, Fault
 from bus.broker.apis import APIS
+from bus.broker.configs import NOT_EXECUTED_YET, TOPIC_CONFIGS
+from bus.settings import Address, BrokerSettings
+from bus.telemetry import Telemetry
 from tests.broker.raw import (
     CODECS,
     Raw,
@@ -98,12 +103,18 @@ async def test_topics_are_never_made_by_using_them(broker: Broker) -> None:
 
 def edited(at: int, new: bytes, *, seal: bool = True) -> bytes:
     """Return a batch of two records with bytes replaced, its CRC made good again."""
-    from crc32c import crc32c
-
     made = bytearray(batch(b"one", b"two"))
     made[at : at + len(new)] = new
     if seal:
         made[17:21] = crc32c(bytes(made[21:])).to_bytes(4, "big")
+    return bytes(made)
+
+
+def crowded(count: int) -> bytes:
+    """Return a batch that says it has more records than it has."""
+    made = bytearray(edited(57, count.to_bytes(4, "big")))
+    made[23:27] = (count - 1).to_bytes(4, "big")
+    made[17:21] = crc32c(bytes(made[21:])).to_bytes(4, "big")
     return bytes(made)
 
 
@@ -120,6 +131,7 @@ def edited(at: int, new: bytes, *, seal: bool = True) -> bytes:
         pytest.param(edited(0, b"\0" * 7 + b"\1"), ErrorCode.invalid_record, id="base offset"),
         pytest.param(edited(57, b"\0\0\0\3"), ErrorCode.invalid_record, id="count and last offset"),
         pytest.param(edited(57, b"\0\0\0\0"), ErrorCode.invalid_record, id="count 0"),
+        pytest.param(crowded(2**31 - 1), ErrorCode.invalid_record, id="count above what fits"),
         pytest.param(edited(21, b"\0\x20"), ErrorCode.invalid_record, id="control batch"),
         pytest.param(edited(21, b"\0\x10"), ErrorCode.invalid_txn_state, id="transactional"),
         pytest.param(edited(21, b"\0\x08"), ErrorCode.invalid_timestamp, id="append time"),
@@ -270,15 +282,7 @@ async def test_timestamps_are_the_topics_choice(broker: Broker, kind: str, stamp
     (newest,) = struct.unpack_from(">q", fetched.records, 35)
     assert (newest > sent_at) is stamped
     assert (produced.log_append_time is not None) is stamped
-    again = await _accepted_elsewhere(broker, fetched.records)
-    assert again
-
-
-async def _accepted_elsewhere(broker: Broker, records: bytes) -> bool:
-    """Say whether the CRC of fetched bytes is right."""
-    from crc32c import crc32c
-
-    return crc32c(records[21:]) == int.from_bytes(records[17:21], "big")
+    assert crc32c(fetched.records[21:]) == int.from_bytes(fetched.records[17:21], "big")
 
 
 @pytest.mark.parametrize("codec", list(CODECS))
@@ -490,3 +494,39 @@ async def test_topics_changed_by_many_at_once(broker: Broker) -> None:
     async with await Raw.to(broker) as raw:
         await raw.ask(ApiKey.DELETE_TOPICS, 3, topic_names=["t"], timeout=1000)
         assert (await raw.create("t")).error_code is NONE
+
+
+async def test_clients_are_told_the_advertised_address(tmp_path: Path) -> None:
+    settings = BrokerSettings(
+        listen=Address(host="127.0.0.1", port=0), advertise=Address(host="bus.example", port=1234)
+    )
+    async with Broker(settings, tmp_path, Telemetry()) as broker, await Raw.to(broker) as raw:
+        node = (await raw.ask(ApiKey.METADATA, 1, topics=None)).brokers[0]
+        found = await raw.ask(ApiKey.FIND_COORDINATOR, 1, key_type=0, key="g")
+    assert (node.host, node.port) == (found.host, found.port) == ("bus.example", 1234)
+
+
+async def test_requests_are_counted_with_bounded_labels(
+    broker: Broker, telemetry: Telemetry
+) -> None:
+    async with await Raw.to(broker) as raw:
+        await raw.create("t")
+        await raw.produce("t", batch(b"x", b"y", producer=(7, 0, 0)))
+        await raw.produce("t", batch(b"x", b"y", producer=(7, 0, 0)))
+        await raw.produce("nothing", batch(b"x"))
+        await raw.fetch("t", 1)
+    value = telemetry.registry.get_sample_value
+    assert value("stadtbus_produced_records_total", {"topic": "t"}) == 2
+    assert value("stadtbus_fetched_records_total", {"topic": "t"}) == 1
+    assert value("stadtbus_produced_records_total", {"topic": "nothing"}) is None
+    counts = [
+        value("stadtbus_requests_total", {"api": "produce", "outcome": outcome})
+        for outcome in ("ok", "error")
+    ]
+    assert counts == [2, 1]
+    assert (value("stadtbus_storage_free_bytes") or 0) > 0
+    assert (value("stadtbus_commit_duration_seconds_count") or 0) >= 2
+
+
+def test_what_is_not_executed_yet_is_a_config() -> None:
+    assert set(TOPIC_CONFIGS) >= NOT_EXECUTED_YET

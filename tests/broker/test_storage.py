@@ -283,3 +283,18 @@ async def test_after_a_failed_sync_the_broker_stops_and_what_was_acknowledged_is
             assert await raw.answer() == b""
     async with made(tmp_path) as broker, await Raw.to(broker) as raw:
         assert (await raw.fetch("t", 0)).high_watermark == 1
+
+
+async def test_what_a_deleted_topic_held_is_deleted_in_the_background(broker: Broker) -> None:
+    engine = broker._engine
+    assert engine is not None
+    with sqlite3.connect(engine.path) as database:
+        async with await Raw.to(broker) as raw, asyncio.timeout(10):
+            await raw.create("t")
+            for _ in range(5):
+                await raw.produce("t", batch(b"x" * 2**18))
+            await raw.ask(ApiKey.DELETE_TOPICS, 3, topic_names=["t"], timeout=1000)
+            while database.execute(
+                "select (select count(*) from log) + (select count(*) from dropped)"
+            ).fetchone()[0]:
+                await raw.ask(ApiKey.METADATA, 1, topics=None)

@@ -1,7 +1,6 @@
 """Fetch: committed batches as they lie there, with long polling."""
 
 import asyncio
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +8,7 @@ from kio.schema.errors import ErrorCode
 
 from bus.broker.engine import LEADER_EPOCH, Engine
 from bus.broker.partition import NOTHING, Partition, Read, Waiter
-from bus.broker.storage import Damaged
+from bus.broker.reader import Damaged
 from bus.broker.wire import Fields, Request
 
 _FINAL_EPOCH = -1
@@ -126,10 +125,3 @@ def _part(one: _Wanted, *, committed: bool) -> Fields:
         "aborted_transactions": () if committed else None,
         "records": one.read.batches,
     }
-
-
-def errors(fields: Fields) -> Iterator[ErrorCode]:
-    """Yield the error of each partition of an answer."""
-    for topic in fields["responses"]:
-        for part in topic["partitions"]:
-            yield part["error_code"]

@@ -5,7 +5,8 @@ from typing import Any
 from kio.schema.errors import ErrorCode
 
 from bus.broker.engine import Engine
-from bus.broker.groups.group import Group, State
+from bus.broker.groups.group import Group
+from bus.broker.groups.member import State
 from bus.broker.groups.messages import Join, Sync
 from bus.broker.wire import Fields, Request
 from bus.broker.writer import StorageFailed

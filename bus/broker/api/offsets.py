@@ -7,8 +7,8 @@ from kio.schema.errors import ErrorCode
 from bus.broker.batch import spans
 from bus.broker.engine import LEADER_EPOCH, Engine
 from bus.broker.partition import Partition
+from bus.broker.reader import Damaged, Reader
 from bus.broker.records import first_since
-from bus.broker.storage import Damaged, Reader
 from bus.broker.wire import Fields, Request
 
 LATEST, EARLIEST, MAX_TIMESTAMP, EARLIEST_LOCAL = -1, -2, -3, -4
@@ -30,6 +30,8 @@ async def _listed(engine: Engine, topic: str, part: Any) -> Fields:
     error, found = ErrorCode.none, _NONE
     if partition is None:
         error = ErrorCode.unknown_topic_or_partition
+    elif partition.damage:
+        error = ErrorCode.corrupt_message
     elif getattr(part, "current_leader_epoch", -1) > LEADER_EPOCH:
         error = ErrorCode.unknown_leader_epoch
     elif part.timestamp < 0 and part.timestamp not in _SPECIAL:

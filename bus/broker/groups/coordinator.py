@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator
 
 from kio.schema.errors import ErrorCode
 
-from bus.broker.groups.group import Group, State
+from bus.broker.groups.group import Group
+from bus.broker.groups.member import State
 from bus.broker.groups.messages import Join, JoinAnswer, ReplyJoin, ReplySync, Sync, SyncAnswer
 
 # Kafka's group.min.session.timeout.ms and group.max.session.timeout.ms, in seconds.
