@@ -121,7 +121,7 @@ def test_a_time_without_zone_is_refused() -> None:
         "2026-W27-3T00:00:00Z",
         "2026-07-01T00:00:00,5Z",
         "2026-07-01T00:00:00+0200",
-        "２０２６-07-01T00:00:00Z",
+        "\uff12026-07-01T00:00:00Z",
         "2026-07-01T00:00:00Z\n",
     ],
 )
@@ -139,8 +139,8 @@ def test_unframe_undoes_frame(schema_id: int, body: bytes) -> None:
 def test_any_value_is_framed_or_refused(value: bytes) -> None:
     try:
         schema_id, body = unframe(value)
-    except UndecodableEvent as error:
-        assert error.reason == "bad-frame"
+    except UndecodableEvent:
+        assert len(value) < 5 or value[0] != 0
         return
     assert frame(schema_id, body) == value
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from typing import Protocol
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka import errors as foreign
@@ -9,7 +10,6 @@ from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 
 from bus.errors import (
-    BusError,
     BusUnavailable,
     NotFound,
     PositionLost,
@@ -22,16 +22,17 @@ _Hears = Callable[[Iterable[TopicPartition]], Awaitable[None]]
 _NOTHING = TopicPartition("", -1)
 
 
-class Watcher:
-    """What a group's member does when partitions come and go. Neither may wait for a lock."""
+class Watcher(Protocol):
+    """What a group's member does when partitions come and go."""
 
-    async def assigned(self, places: frozenset[Place]) -> Mapping[Place, int]:
+    async def positions(self, places: frozenset[Place]) -> Mapping[Place, int]:
         """Return where to read each partition from."""
-        raise NotImplementedError
+
+    def begin(self, place: Place, position: int) -> None:
+        """Make ready for the records of a partition; it is this member's now."""
 
     async def revoked(self, places: frozenset[Place]) -> None:
-        """Finish and commit what was taken from these partitions."""
-        raise NotImplementedError
+        """Finish and commit what was taken from these partitions. No lock may be waited for."""
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
@@ -63,7 +64,7 @@ class GroupConsumer:
         self._watcher, self._client_id = watcher, client_id
         self._consumer: AIOKafkaConsumer | None = None
         self._readable: set[TopicPartition] = set()
-        self._trouble: BaseException | None = None
+        self._new: frozenset[Place] = frozenset()
 
     async def start(self) -> None:
         """Connect and ask to join the group.
@@ -119,9 +120,8 @@ class GroupConsumer:
             NotAuthorised: a topic or the group may not be read.
             BusUnavailable: the engine cannot serve just now.
         """
-        if self._trouble is not None:
-            trouble, self._trouble = self._trouble, None
-            raise trouble
+        if self._new:
+            await self._open()
         wanted = [p for p in self._readable if (p.topic, p.partition) not in without]
         try:
             found = await asyncio.wait_for(
@@ -172,18 +172,25 @@ class GroupConsumer:
 
     async def _revoked(self, revoked: Iterable[TopicPartition]) -> None:
         self._readable.clear()
+        self._new = frozenset()
         await self._watcher.revoked(frozenset((p.topic, p.partition) for p in revoked))
 
     async def _assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        places = frozenset((p.topic, p.partition) for p in assigned)
-        try:
-            for place, offset in (await self._watcher.assigned(places)).items():
-                partition = TopicPartition(*place)
-                self._use().seek(partition, offset)
-                self._readable.add(partition)
-        except BusError as error:
-            # aiokafka would only log it; the next poll raises it where it can be handled.
-            self._trouble = error
+        # Only noted: finding the positions takes requests, which may fail and be tried again.
+        self._new = frozenset((p.topic, p.partition) for p in assigned)
+
+    async def _open(self) -> None:
+        """Find out where to read what was assigned last, and begin."""
+        places = self._new
+        positions = await self._watcher.positions(places)
+        if self._new is not places:
+            return  # assigned anew in the meantime
+        self._new = frozenset()
+        for place, offset in positions.items():
+            partition = TopicPartition(*place)
+            self._use().seek(partition, offset)
+            self._readable.add(partition)
+            self._watcher.begin(place, offset)
 
     def _use(self) -> AIOKafkaConsumer:
         if self._consumer is None:

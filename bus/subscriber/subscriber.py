@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from bus.errors import BusError, BusUnavailable, Conflict, InvalidSettings
 from bus.event import Event, member_of
-from bus.kafka import GroupConsumer, Place, Watcher
+from bus.kafka import GroupConsumer, Place
 from bus.schemas import SchemaClient
 from bus.settings import Settings, load
 from bus.subscriber.dead import DeadLetters
@@ -150,6 +150,7 @@ class Subscriber:
         Raises:
             PositionLost: events were removed before they were read.
             NotAuthorised: a topic or the group may not be read.
+            BusUnavailable: no broker answers at the start; later it is waited for.
         """
         await self._run(handle, 1)
 
@@ -163,7 +164,7 @@ class Subscriber:
             handle: as for `run`, but of a sequence of events.
 
         Raises:
-            PositionLost, NotAuthorised: as for `run`.
+            PositionLost, NotAuthorised, BusUnavailable: as for `run`.
         """
         await self._run(handle, CHUNK)
 
@@ -178,7 +179,7 @@ class Subscriber:
             self._settings.kafka,
             self._group,
             tuple(self._decoders),
-            _Assignments(self),
+            self,
             client_id=self._group,
         )
         await consumer.start()
@@ -209,24 +210,25 @@ class Subscriber:
             self._next_commit = clock + COMMIT_INTERVAL
             await self._commit(self._workers)
 
-    async def assigned(self, places: frozenset[Place]) -> Mapping[Place, int]:
-        """Begin to handle partitions, and return where each is read from."""
+    async def positions(self, places: frozenset[Place]) -> Mapping[Place, int]:
+        """Return where each partition is read from; the inbox wins over the group's position."""
         kept = await self._inbox.positions(self._group, places) if self._inbox else {}
-        for place in places:
-            position = kept.get(place)
-            if position is None:
-                position = await self._first(place)
-            self._workers[place] = Worker(
-                place,
-                position,
-                decoder=self._decoders[place[0]],
-                apply=self._apply_to(place),
-                relocate=self._position_of(place),
-                policy=self._retry,
-                dead=self._dead,
-                largest=self._largest,
-            )
-        return {place: self._workers[place].position for place in places}
+        return {
+            place: kept[place] if place in kept else await self._first(place) for place in places
+        }
+
+    def begin(self, place: Place, position: int) -> None:
+        """Begin to handle a partition."""
+        self._workers[place] = Worker(
+            place,
+            position,
+            decoder=self._decoders[place[0]],
+            apply=self._apply_to(place),
+            relocate=self._position_of(place),
+            policy=self._retry,
+            dead=self._dead,
+            largest=self._largest,
+        )
 
     async def _first(self, place: Place) -> int:
         """Return where a partition is read from that the inbox does not know."""
@@ -293,19 +295,6 @@ class Subscriber:
             return (await self._inbox.positions(self._group, [place])).get(place, -1)
 
         return position
-
-
-class _Assignments(Watcher):
-    """Tells a subscriber which partitions come and go."""
-
-    def __init__(self, subscriber: Subscriber) -> None:
-        self._subscriber = subscriber
-
-    async def assigned(self, places: frozenset[Place]) -> Mapping[Place, int]:
-        return await self._subscriber.assigned(places)
-
-    async def revoked(self, places: frozenset[Place]) -> None:
-        await self._subscriber.revoked(places)
 
 
 async def _unset(*_: Any) -> None:
