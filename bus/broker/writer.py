@@ -92,6 +92,7 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="broker-writer", daemon=True)
         self._stopping = False
         self._purging = True
+        self._trouble = ""
 
     def start(self) -> None:
         """Start the thread."""
@@ -161,6 +162,8 @@ class Writer:
             self._store.commit()
         except Exception as error:  # or whoever waits would wait for ever
             return self._failed(jobs, error)
+        if space:
+            self._say("")
         self._ends |= stage.ends
         self._producers |= stage.producers
         self._purging = self._purging or any(isinstance(job, Change) for job in jobs)
@@ -173,6 +176,7 @@ class Writer:
         if job.fault is not None:
             raise job.fault
         if not space:
+            self._say("too little space on the disk: publishers are told to try again")
             self._expect_again(job)
             return Outcome(ErrorCode.kafka_storage_error)
         return stage.append(job)
@@ -189,13 +193,21 @@ class Writer:
             self._store.rollback()
         except sqlite3.Error:
             full = False
-        log.error("commit failed: %s", error)
+        self._say(f"commit failed: {error}")
         for job in jobs:
             if isinstance(job, Append):
                 self._expect_again(job)
         refused = Outcome(ErrorCode.kafka_storage_error)
         failure = StorageFailed(str(error), full=full)
         return Round(jobs, [refused] * len(jobs), failure=failure)
+
+    def _say(self, trouble: str) -> None:
+        """Log trouble once, and when it is over; publishers try again many times a second."""
+        if trouble and not self._trouble:
+            log.error("%s", trouble)
+        elif self._trouble and not trouble:
+            log.warning("commits succeed again, after: %s", self._trouble)
+        self._trouble = trouble
 
     def _expect_again(self, append: Append) -> None:
         header = append.header

@@ -290,6 +290,25 @@ def test_what_the_coordinator_refuses(
     assert answers[0].error is error
 
 
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_group_without_members_stays_only_if_it_has_positions(kept: bool) -> None:
+    coordinator = Coordinator()
+    join = Join(
+        member_id="",
+        session=10.0,
+        rebalance=60.0,
+        protocol_type="consumer",
+        protocols=(("range", b""),),
+    )
+    coordinator.join("g", join, 0.0, lambda answer: None)
+    if kept:
+        coordinator.know(["g"])
+    coordinator.expire(5.0)
+    assert coordinator.get("g") is not None
+    coordinator.expire(20.0)
+    assert (coordinator.get("g") is not None) is kept
+
+
 class AnyOrder(RuleBasedStateMachine):
     """Members join, sync, beat, leave, commit and fall silent in any order."""
 

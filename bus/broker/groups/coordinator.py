@@ -27,9 +27,9 @@ class Coordinator:
         return self._groups.get(name)
 
     def know(self, names: Iterable[str]) -> None:
-        """Take note of groups that have positions and no members."""
+        """Take note of groups that have positions: they stay when their members have gone."""
         for name in names:
-            self._groups.setdefault(name, Group(name))
+            self._groups.setdefault(name, Group(name)).kept = True
 
     def join(self, name: str, join: Join, now: float, reply: ReplyJoin) -> None:
         """See `Group.join`."""
@@ -90,7 +90,9 @@ class Coordinator:
         self._groups.pop(name, None)
 
     def expire(self, now: float) -> None:
-        """See `Group.expire`."""
-        for group in self._groups.values():
+        """Give up on silent members, and forget groups that have neither members nor positions."""
+        for name, group in list(self._groups.items()):
             if group.members or group.invited:
                 group.expire(now)
+            if group.state is State.EMPTY and not group.invited and not group.kept:
+                del self._groups[name]

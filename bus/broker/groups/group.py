@@ -36,6 +36,7 @@ class Group:
     Attributes:
         deadline: when those that have not joined (or synced) yet are given up.
         invited: ids given to members that have not joined with them yet, and until when they may.
+        kept: whether it has positions, so that it stays when its members have gone.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Group:
     protocol: str = ""
     leader: str = ""
     deadline: float = 0.0
+    kept: bool = False
     members: dict[str, Member] = field(default_factory=dict)
     invited: dict[str, float] = field(default_factory=dict)
     _instances: dict[str, str] = field(default_factory=dict)

@@ -35,8 +35,8 @@ class Groups(Coordinator):
             self._timer.cancel()
 
     def _tick(self) -> None:
-        self.expire(self.clock())
         self._timer = asyncio.get_running_loop().call_later(_EXPIRE_EVERY, self._tick)
+        self.expire(self.clock())
 
     async def joined(self, name: str, join: Join) -> JoinAnswer:
         """Wait until the generation that the member joins is complete."""
