@@ -1,0 +1,20 @@
+"""Contracts: what an event type promises, read from its folder or from a registry's JSON.
+
+A contract that was loaded has been checked as a whole.
+"""
+
+from bus.contracts.contract import MAX_EVENT_BYTES, Contract
+from bus.contracts.folder import load_all, load_folder
+from bus.contracts.rules import ACCESS, SENSITIVITY
+from bus.contracts.spans import LAST_STATE, duration
+
+__all__ = [
+    "ACCESS",
+    "LAST_STATE",
+    "MAX_EVENT_BYTES",
+    "SENSITIVITY",
+    "Contract",
+    "duration",
+    "load_all",
+    "load_folder",
+]

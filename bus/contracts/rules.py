@@ -1,0 +1,228 @@
+"""What a contract has to keep to; an error names the file and the place in it."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bus.avro.codec import Codec
+from bus.avro.compatibility import LEVELS, problems
+from bus.avro.limits import admit
+from bus.avro.text import from_json
+from bus.avro.types import Array, Enum, Map, Primitive, Record, Schema, Type, Union, below
+from bus.contracts.spans import LAST_STATE, duration
+from bus.errors import BusError, InvalidContract, InvalidEvent, nearest
+from bus.event import member_of
+
+if TYPE_CHECKING:
+    from bus.contracts.contract import Contract
+
+ACCESS = ("open", "restricted")
+LANGUAGES = ("de", "en")
+SENSITIVITY = ("public", "internal", "confidential", "restricted")
+"""How far a field may be shown (CloudEvents extension ``dataclassification``)."""
+
+_TOPIC = re.compile(r"[a-z][a-z0-9-]*\.[a-z][a-z0-9-]*\.v[1-9][0-9]*")
+_KEY_TYPES = ("string", "int", "long")
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """What errors call the contract, its versions and its examples."""
+
+    contract: str
+    version: str
+    example: str
+
+
+_SHAPES: dict[str, tuple[type[Any], str]] = {
+    "topic": (str, "text"),
+    "title": (dict, "texts by language, de and en"),
+    "description": (dict, "texts by language, de and en"),
+    "owner": (str, "a member's id"),
+    "access": (str, "open or restricted"),
+    "key": (list, "a list of fields"),
+    "partitions": (int, "a number"),
+    "compatibility": (str, "a compatibility level"),
+    "municipality": (str, "a field's name"),
+    "subject": (str, "a field's name"),
+    "retention": (str, "a duration, or last-state"),
+    "expected_interval": (str, "a duration"),
+    "sensitivity": (dict, "a word for each field"),
+    "versions": (list, "a list of schemas"),
+    "examples": (dict, "data by name"),
+    "schema_ids": (list, "a list of numbers"),
+}
+_OPTIONAL = ("subject", "expected_interval", "examples", "schema_ids")
+
+
+def arguments(value: Any, where: str) -> dict[str, Any]:
+    """Check names and shapes, and return the constructor's arguments."""
+    if not isinstance(value, Mapping):
+        raise InvalidContract("is no mapping of names to values", where=where)
+    for name in value:
+        if name not in _SHAPES:
+            raise InvalidContract(
+                f'unknown name "{name}"', where=where, remedy=nearest(str(name), list(_SHAPES))
+            )
+    arguments: dict[str, Any] = {}
+    for name, (kind, wanted) in _SHAPES.items():
+        given = value.get(name)
+        if given is None:
+            if name not in _OPTIONAL:
+                raise InvalidContract("is missing", where=f"{where}: {name}")
+            continue
+        if not isinstance(given, kind) or isinstance(given, bool):
+            raise InvalidContract(f"is not {wanted}", where=f"{where}: {name}")
+        arguments[name] = tuple(given) if isinstance(given, list) else given
+    return arguments
+
+
+def check(contract: "Contract", places: Places) -> None:
+    for name, what in _broken(contract):
+        raise InvalidContract(what, where=f"{places.contract}: {name}")
+    schemas = [_schema(contract, number, places) for number in range(len(contract.versions))]
+    for name, what in _fields_broken(contract, schemas):
+        raise InvalidContract(what, where=f"{places.contract}: {name}")
+    _check_examples(contract, schemas[-1], places)
+
+
+def _broken(contract: "Contract") -> Iterator[tuple[str, str]]:
+    """Yield the places that are wrong whatever the schemas say."""
+    if not _TOPIC.fullmatch(contract.topic):
+        yield "topic", f'"{contract.topic}" is not <domain>.<event>.v<major> in a-z, 0-9 and -'
+    yield from _texts_broken("title", contract.title)
+    yield from _texts_broken("description", contract.description)
+    if member_of(f"{contract.owner}.x") != contract.owner:
+        yield "owner", f'"{contract.owner}" is no member\'s id, such as de.mun.092720140140'
+    for name, given, known in (
+        ("access", contract.access, ACCESS),
+        ("compatibility", contract.compatibility, tuple(LEVELS)),
+    ):
+        if given not in known:
+            yield name, f'"{given}" is not known; {nearest(given, known)}'
+    if contract.partitions < 1:
+        yield "partitions", f"{contract.partitions} is less than 1"
+    if contract.retention != LAST_STATE:
+        yield from _duration_broken("retention", contract.retention)
+    if contract.expected_interval is not None:
+        yield from _duration_broken("expected_interval", contract.expected_interval)
+    if not contract.versions:
+        yield "versions", "there is no schema"
+
+
+def _texts_broken(name: str, texts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for language in LANGUAGES:
+        if not isinstance(texts.get(language), str) or not texts[language].strip():
+            yield f"{name}.{language}", "is missing or no text"
+    for language in texts:
+        if language not in LANGUAGES:
+            yield f"{name}.{language}", f"is neither {' nor '.join(LANGUAGES)}"
+
+
+def _duration_broken(name: str, text: str) -> Iterator[tuple[str, str]]:
+    try:
+        duration(text)
+    except (ValueError, OverflowError) as error:
+        yield name, str(error)
+
+
+def _schema(contract: "Contract", index: int, places: Places) -> Schema:
+    """Return a version's schema, checked against the versions before it."""
+    where = places.version.format(index + 1)
+    try:
+        schema = admit(contract.versions[index])
+    except BusError as error:
+        raise InvalidContract(str(error), where=where) from error
+    if not isinstance(schema.root, Record):
+        raise InvalidContract("an event's data is a record", where=where)
+    for path in _undocumented(schema, schema.source, ""):
+        raise InvalidContract("has no doc", where=f"{where}: {path or schema.root.name}")
+    for problem in problems(contract.compatibility, schema, contract.versions[:index]):
+        raise InvalidContract(f"breaks {contract.compatibility}: {problem}", where=where)
+    return schema
+
+
+def _undocumented(schema: Schema, value: Any, path: str) -> Iterator[str]:
+    """Yield the path of every record, field and enum without a doc."""
+    if isinstance(value, list):
+        for branch in value:
+            yield from _undocumented(schema, branch, path)
+    if not isinstance(value, dict):
+        return
+    kind = value["type"]
+    if kind in ("record", "enum") and not str(value.get("doc", "")).strip():
+        yield path
+    if kind == "record":
+        for inner in value["fields"]:
+            place = below(path, inner["name"])
+            if not str(inner.get("doc", "")).strip():
+                yield place
+            yield from _undocumented(schema, inner["type"], place)
+    elif kind in ("array", "map"):
+        yield from _undocumented(schema, value.get("items", value.get("values")), path)
+    else:
+        yield from _undocumented(schema, kind, path)
+
+
+def _fields_broken(contract: "Contract", schemas: Sequence[Schema]) -> Iterator[tuple[str, str]]:
+    """Yield the places that are wrong beside the schemas."""
+    newest = list(_top(schemas[-1]))
+    yield from _key_broken(contract, schemas)
+    for place, named in (("municipality", contract.municipality), ("subject", contract.subject)):
+        if named is not None and named not in newest:
+            yield place, f'"{named}" is no field; {nearest(named, newest)}'
+    for name in newest:
+        if name not in contract.sensitivity:
+            yield f"sensitivity.{name}", "is missing"
+    for name, word in contract.sensitivity.items():
+        place = f"sensitivity.{name}"
+        if name not in newest:
+            yield place, f"is no field; {nearest(str(name), newest)}"
+        elif word not in SENSITIVITY:
+            yield place, f'"{word}" is not known; {nearest(str(word), SENSITIVITY)}'
+        elif contract.access == "open" and word != "public":
+            yield place, "of an open contract is public"
+
+
+def _key_broken(contract: "Contract", schemas: Sequence[Schema]) -> Iterator[tuple[str, str]]:
+    if not contract.key:
+        yield "key", "names no field"
+    for name in map(str, contract.key):
+        for number, schema in enumerate(schemas, 1):
+            there = _top(schema)
+            if name not in there:
+                near = nearest(name, list(there))
+                yield "key", f'"{name}" is no field of version {number}; {near}'
+            elif not _is_key(schema, there[name]):
+                yield (
+                    "key",
+                    f'"{name}" is not text, a whole number, a date or an enum that is always there',
+                )
+
+
+def _top(schema: Schema) -> dict[str, Type]:
+    root = schema.root
+    return {f.name: f.type for f in root.fields} if isinstance(root, Record) else {}
+
+
+def _is_key(schema: Schema, type_: Type) -> bool:
+    match schema.resolve(type_):
+        case Primitive(kind, attributes):
+            return kind in _KEY_TYPES and attributes.get("logicalType") in (None, "date", "uuid")
+        case Enum():
+            return True
+        case Array() | Map() | Union():
+            return False
+    return False
+
+
+def _check_examples(contract: "Contract", newest: Schema, places: Places) -> None:
+    codec = Codec(newest.source)
+    for name, example in contract.examples.items():
+        data = from_json(newest, example)
+        try:
+            codec.encode(data)
+            contract.key_of(data)
+        except InvalidEvent as error:
+            raise InvalidContract(str(error), where=places.example.format(name)) from error
