@@ -172,12 +172,18 @@ class Store:
 
     def producers(self, now: int) -> dict[ProducerKey, Producer]:
         """Return the states of producers that wrote within the last day; forget the others."""
-        self._db.execute("delete from producers where used < ?", (now - _DAY_MS,))
+        self.expire_producers(now)
         stored = self._db.execute("select partition, producer, epoch, batches from producers")
         return {
             (partition, producer): Producer.from_bytes(epoch, batches)
             for partition, producer, epoch, batches in stored
         }
+
+    def expire_producers(self, now: int) -> list[ProducerKey]:
+        """Forget producers that have not written for a day (Kafka's producer.id.expiration.ms)."""
+        return self._db.execute(
+            "delete from producers where used < ? returning partition, producer", (now - _DAY_MS,)
+        ).fetchall()
 
     def topics(self) -> list[StoredTopic]:
         """Return all topics; a partition whose last row is damaged ends at -1."""

@@ -22,9 +22,10 @@ from bus.broker.stage import Append, Outcome, ProducerKey, Row, Stage
 from bus.broker.storage import Store, now_ms
 
 ROUND_BYTES = 8 * 2**20
-ROUND_JOBS = 10_000
+ROUND_JOBS = 500  # settled in one turn of the event loop, which must stay short
 PURGE_BYTES = 2**18
 PURGE_EVERY = 0.05  # seconds, so that deleting keeps up while there is produce
+EXPIRE_EVERY = 3600.0  # seconds
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -118,7 +119,7 @@ class Writer:
         return await settled
 
     def _run(self) -> None:
-        purged = time.monotonic()
+        purged = expired = time.monotonic()
         while not self._stopping:
             jobs = self._take()
             if jobs:
@@ -126,15 +127,19 @@ class Writer:
                 self._loop.call_soon_threadsafe(self._finish, finished)
                 if finished.failure and not finished.failure.full:
                     return
-            if self._purging and time.monotonic() - purged >= PURGE_EVERY:
+            now = time.monotonic()
+            if self._purging and (not jobs or now - purged >= PURGE_EVERY):
                 self._purge()
-                purged = time.monotonic()
+                purged = now
+            if now - expired >= EXPIRE_EVERY:
+                self._expire()
+                expired = now
 
     def _take(self) -> list[Job]:
         jobs: list[Job] = []
         size = 0
         try:
-            job = self._queue.get(timeout=PURGE_EVERY if self._purging else None)
+            job = self._queue.get(block=not self._purging)
             while True:
                 if job is None:
                     self._stopping = True
@@ -217,7 +222,16 @@ class Writer:
                 expecting(header.producer_epoch, header.base_sequence),
             )
 
+    def _expire(self) -> None:
+        """Forget producers that have not written for a day."""
+        try:
+            for key in self._store.expire_producers(now_ms()):
+                self._producers.pop(key, None)
+        except sqlite3.Error as error:
+            log.error("forgetting old producers failed: %s", error)
+
     def _purge(self) -> None:
+        """Delete a little of what dropped topics held."""
         try:
             self._store.begin()
             self._purging = self._store.purge(PURGE_BYTES)

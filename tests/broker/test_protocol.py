@@ -8,7 +8,7 @@ import pytest
 from crc32c import crc32c
 from kio.schema.errors import ErrorCode
 
-from bus.broker import ApiKey, Broker, Fault
+from bus.broker import ApiKey, Broker, Delay, Fault
 from bus.broker.apis import APIS
 from bus.broker.configs import NOT_EXECUTED_YET, TOPIC_CONFIGS
 from bus.settings import Address, BrokerSettings
@@ -462,6 +462,23 @@ async def test_a_lost_answer_is_not_a_lost_batch(broker: Broker) -> None:
         assert await raw.answer() == b""
     async with await Raw.to(broker) as raw:
         assert (await raw.fetch("t", 0)).high_watermark == 1
+
+
+async def test_a_request_that_is_held_up_holds_up_only_its_own_connection(broker: Broker) -> None:
+    until = asyncio.Event()
+    async with await Raw.to(broker) as raw, await Raw.to(broker) as other:
+        await raw.create("t")
+        broker.faults.arrange(ApiKey.PRODUCE, Delay(until))
+        raw.send(ApiKey.PRODUCE, 9, **produce_fields("t", batch(b"x")))
+        raw.send(ApiKey.METADATA, 1, topics=None)
+        while broker.faults.take(ApiKey.PRODUCE):
+            broker.faults.arrange(ApiKey.PRODUCE, Delay(until))
+            await other.ask(ApiKey.METADATA, 1, topics=None)
+        assert (await other.fetch("t", 0)).high_watermark == 0
+        until.set()
+        produced = raw.read(ApiKey.PRODUCE, 9, await raw.answer())
+        assert produced.responses[0].partition_responses[0].base_offset == 0
+        raw.read(ApiKey.METADATA, 1, await raw.answer())
 
 
 async def test_above_the_most_connections_new_ones_are_closed(broker: Broker) -> None:

@@ -285,6 +285,20 @@ async def test_after_a_failed_sync_the_broker_stops_and_what_was_acknowledged_is
         assert (await raw.fetch("t", 0)).high_watermark == 1
 
 
+async def test_producers_that_have_not_written_for_a_day_are_forgotten(tmp_path: Path) -> None:
+    async with made(tmp_path) as broker, await Raw.to(broker) as raw:
+        await raw.create("t")
+        await raw.produce("t", batch(b"x", producer=(5, 0, 0)))
+        await raw.produce("t", batch(b"x", producer=(6, 0, 0)))
+    with sqlite3.connect(tmp_path / "broker.db") as database:
+        database.execute("update producers set used = used - 86400001 where producer = 5")
+    async with made(tmp_path) as broker, await Raw.to(broker) as raw:
+        forgotten = await raw.produce("t", batch(b"y", producer=(5, 0, 7)))
+        known = await raw.produce("t", batch(b"y", producer=(6, 0, 7)))
+    assert forgotten.error_code is ErrorCode.none
+    assert known.error_code is ErrorCode.out_of_order_sequence_number
+
+
 async def test_what_a_deleted_topic_held_is_deleted_in_the_background(broker: Broker) -> None:
     engine = broker._engine
     assert engine is not None

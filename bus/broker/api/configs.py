@@ -21,6 +21,8 @@ async def describe_configs(engine: Engine, request: Request) -> Fields:
     for resource in request.body.resources:
         error, reason, configs = _described(engine, resource.resource_type, resource.resource_name)
         keys = resource.configuration_keys
+        if not request.body.include_synonyms:
+            configs = [config | {"synonyms": ()} for config in configs]
         results.append(
             {
                 "error_code": error,
