@@ -8,6 +8,7 @@ import struct
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from bus.avro.fast import Inline, compile_decoder
 from bus.avro.guard import (
     MAX_ITEMS,
     Malformed,
@@ -45,8 +46,10 @@ def decoder(schema: Schema) -> Callable[[bytes], Any]:
 
     def decode(data: bytes) -> Any:
         value, end = root(data, 0)
-        if end != len(data):
+        if end < len(data):
             raise Malformed(f"{len(data) - end} bytes are left over")
+        if end > len(data):
+            raise Malformed(f"a length goes {end - len(data)} bytes past the end")
         return value
 
     return decode
@@ -66,8 +69,19 @@ def _type(schema: Schema, type_: Type) -> Decode:
             return _map(_type(schema, values))
         case Union(branches):
             return _union([_type(schema, branch) for branch in branches])
-        case Record(_, _, fields):
-            return _record([(field.name, _type(schema, field.type)) for field in fields])
+        case Record() as record:
+            return _compiled(schema, record)
+
+
+def _compiled(schema: Schema, record: Record) -> Decode:
+    inline = []
+    for field in record.fields:
+        type_ = schema.resolve(field.type)
+        found = logical(type_) if isinstance(type_, Primitive) else None
+        convert = found.read if found else None
+        inline.append(Inline(field.name, field.type, _type(schema, field.type), convert))
+    slow = _record([(field.name, field.call) for field in inline])
+    return compile_decoder(schema, inline, slow)
 
 
 def _logical(type_: Primitive | Fixed) -> Decode:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from bus.avro.fast import Inline, compile_encoder
 from bus.avro.logical import Logical, Unfit, logical
 from bus.avro.types import (
     MISSING,
@@ -106,7 +107,14 @@ class _Compiler:
             if field.default is not MISSING:
                 default = _Compiler(self._schema, plain=True).of(field.type)(field.default)
             fields.append((field.name, self.of(field.type), default))
-        return _record(fields)
+        slow = _record(fields)
+        if self._plain:
+            return slow
+        inline = [
+            Inline(field.name, field.type, encode, None)
+            for field, (_, encode, _) in zip(record.fields, fields, strict=True)
+        ]
+        return compile_encoder(self._schema, inline, slow)
 
     def _python(self, type_: Type) -> frozenset[type]:
         """Return the Python types that a branch of a union may be meant by."""

@@ -56,9 +56,11 @@ def _instant(unit: int) -> Logical:
     """Return timestamps of so many microseconds."""
 
     def write(value: Any) -> int:
-        if type(value) is not datetime or value.utcoffset() is None:
+        if type(value) is not datetime or value.tzinfo is None or value.utcoffset() is None:
             raise Unfit("a datetime with its time zone")
-        return _whole((value - _EPOCH) // _MICRO, unit)
+        since = value - _EPOCH
+        micros = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+        return micros if unit == 1 else _whole(micros, unit)
 
     def read(number: int) -> datetime:
         return _EPOCH + timedelta(microseconds=number * unit)
