@@ -64,8 +64,8 @@ class LagWatch:
         for gauge in (self._telemetry.lag_records, self._telemetry.lag_seconds):
             gauge.clear()
         for lag in found:
-            if lag.records is not None and lag.seconds is not None:
-                self._telemetry.lag_records.labels(lag.group, lag.topic).set(lag.records)
+            self._telemetry.lag_records.labels(lag.group, lag.topic).set(lag.records)
+            if lag.seconds is not None:
                 self._telemetry.lag_seconds.labels(lag.group, lag.topic).set(lag.seconds)
         self._telemetry.dead_letters.clear()
         for topic, count in letters.items():

@@ -16,14 +16,14 @@ class GroupLag:
     Args:
         group: the group.
         topic: what it reads.
-        records: records that it has not committed; None if it never committed any position.
+        records: records that it has not committed.
         seconds: age of the oldest record that it has not committed, 0 if there is none; None if
-            it never committed any position.
+            it never committed any position, as it is not known then what it means to read.
     """
 
     group: str
     topic: str
-    records: int | None
+    records: int
     seconds: float | None
 
 
@@ -61,19 +61,17 @@ def lag_of(
         oldest_ms: append time of the oldest record that is not committed, if there is one.
         now: this moment.
     """
-    if not positions:
-        return GroupLag(group=group, topic=topic, records=None, seconds=None)
     records = sum(bounds[p][1] - offset for p, offset in unread(positions, bounds).items())
-    seconds = 0.0
-    if oldest_ms is not None:
-        seconds = max(now.timestamp() - oldest_ms / 1000, 0.0)
+    seconds: float | None = None
+    if positions:
+        seconds = 0.0 if oldest_ms is None else max(now.timestamp() - oldest_ms / 1000, 0.0)
     return GroupLag(group=group, topic=topic, records=records, seconds=seconds)
 
 
 async def lags(
     admin: Admin, reader: LogReader, groups: Iterable[str] | None = None
 ) -> list[GroupLag]:
-    """Return the lag of groups on every topic that they have positions on.
+    """Return the lag of groups on every topic that they have positions on, or are reading now.
 
     Args:
         admin: knows groups and their positions.
@@ -85,7 +83,11 @@ async def lags(
     """
     found = []
     for group in await admin.groups() if groups is None else groups:
-        by_topic: dict[str, dict[int, int]] = {}
+        try:
+            members = (await admin.describe_group(group)).members
+        except NotFound:
+            continue  # nobody has joined it, or it went away meanwhile
+        by_topic: dict[str, dict[int, int]] = {t: {} for m in members for t, _ in m.partitions}
         for (topic, partition), offset in (await admin.group_offsets(group)).items():
             by_topic.setdefault(topic, {})[partition] = offset
         for topic, positions in sorted(by_topic.items()):

@@ -26,11 +26,11 @@ BOUNDS = {0: (0, 10), 1: (5, 8), 2: (0, 0)}
         pytest.param({0: 10}, MS, 3, 0.0, id="a partition without position counts from its start"),
         pytest.param({0: 10, 1: 2}, MS - 1000, 3, 1.0, id="what was removed does not count"),
         pytest.param({0: 9}, MS + 5000, 4, 0.0, id="a clock that is behind gives no negative lag"),
-        pytest.param({}, None, None, None, id="never committed: nothing to say"),
+        pytest.param({}, MS, 13, None, id="never committed: all is unread, but no time is known"),
     ],
 )
 def test_lag(
-    positions: dict[int, int], oldest: int | None, records: int | None, seconds: float | None
+    positions: dict[int, int], oldest: int | None, records: int, seconds: float | None
 ) -> None:
     assert lag_of("g", "t", positions, BOUNDS, oldest, NOW) == GroupLag(
         group="g", topic="t", records=records, seconds=seconds
