@@ -139,17 +139,25 @@ async def everything(bootstrap: str) -> dict[tuple[int, int], bytes]:
     return found
 
 
+@asynccontextmanager
+async def member_of_nothing(bootstrap: str) -> AsyncIterator[AIOKafkaConsumer]:
+    """Return a consumer that has a group's name and commits only what it is told to."""
+    async with AIOKafkaConsumer(
+        bootstrap_servers=bootstrap, group_id="g", enable_auto_commit=False
+    ) as consumer:
+        consumer.assign(PLACES)
+        yield consumer
+
+
 async def commit(bootstrap: str, offset: int) -> None:
     """Store a group's position."""
-    async with AIOKafkaConsumer(bootstrap_servers=bootstrap, group_id="g") as consumer:
-        consumer.assign(PLACES)
+    async with member_of_nothing(bootstrap) as consumer:
         await consumer.commit({PLACES[0]: offset})
 
 
 async def position(bootstrap: str) -> int | None:
     """Return the group's position."""
-    async with AIOKafkaConsumer(bootstrap_servers=bootstrap, group_id="g") as consumer:
-        consumer.assign(PLACES)
+    async with member_of_nothing(bootstrap) as consumer:
         found: int | None = await consumer.committed(PLACES[0])
         return found
 
