@@ -9,6 +9,7 @@ import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 from unicodedata import is_normalized, normalize
 from uuid import UUID
@@ -277,6 +278,7 @@ def write_time(time: datetime) -> str:
     return time.isoformat()[:-6] + "Z"
 
 
+@lru_cache(1024)  # what happens at once is often announced at once
 def read_time(text: str) -> datetime:
     """Return a time written in RFC 3339, in UTC; digits past the microsecond are cut off.
 
@@ -355,12 +357,9 @@ def read_envelope(topic: str, headers: Sequence[tuple[str, bytes | None]]) -> En
     if len(found) != len(headers):
         _refuse_twice(headers)
     try:
-        id_, source, type_, time = (
-            found["ce_id"].decode(),  # type: ignore[union-attr]  # None is caught below
-            found["ce_source"].decode(),  # type: ignore[union-attr]
-            found["ce_type"],
-            found["ce_time"].decode(),  # type: ignore[union-attr]
-        )
+        id_ = found["ce_id"].decode()  # type: ignore[union-attr]  # None is caught below
+        source = _source(found["ce_source"])
+        type_, time = found["ce_type"], found["ce_time"].decode()  # type: ignore[union-attr]
         version, content = found["ce_specversion"], found.get("content-type")
         subject = _optional(found, "ce_subject")
         traceparent = _optional(found, "traceparent")
@@ -380,14 +379,20 @@ def read_envelope(topic: str, headers: Sequence[tuple[str, bytes | None]]) -> En
         raise _bad(f"ce_type is {type_!r}, not the topic's name")
     if not _UUID.fullmatch(id_):
         raise _bad(f'ce_id "{id_[:64]}" is no UUID in lower case')
-    if not source.startswith(SOURCE) or member_of(source[len(SOURCE) :]) is None:
-        raise _bad(f'ce_source "{source[:128]}" is not {SOURCE}<system>')
     if sequence is not None and not _SEQUENCE.fullmatch(sequence):
         raise _bad(f'stadtbus-seq "{sequence[:96]}" is not <incarnation>/<number>')
     if traceparent is not None and not _TRACE.fullmatch(traceparent):
         # W3C Trace Context, "traceparent Header": a value that cannot be read is ignored.
         traceparent = None
     return Envelope(id_, source, at, subject, traceparent, sequence)
+
+
+@lru_cache(1024)  # few systems, many events
+def _source(value: bytes | None) -> str:
+    source = value.decode()  # type: ignore[union-attr]  # None is caught where this is called
+    if not source.startswith(SOURCE) or member_of(source[len(SOURCE) :]) is None:
+        raise _bad(f'ce_source "{source[:128]}" is not {SOURCE}<system>')
+    return source
 
 
 def _optional(found: Mapping[str, bytes | None], name: str) -> str | None:
