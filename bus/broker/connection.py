@@ -83,6 +83,7 @@ class Connection:
         self._open_bytes = 0
         self._progress = asyncio.Event()
         self._flushing = False
+        self._stopping = False
         self._counted: dict[tuple[ApiKey, bool], tuple[Counter, Histogram]] = {}
         self._serving: ApiKey | None = None
         self._task: asyncio.Task[None] | None = None
@@ -105,11 +106,12 @@ class Connection:
     async def _serve(self) -> None:
         turn = 0
         try:
-            while True:
+            while not self._stopping:
                 await self._serve_one()
                 turn += 1
                 if turn % _TURN == 0:
                     await asyncio.sleep(0)
+            await self._until(0)
         except (asyncio.IncompleteReadError, ConnectionError):
             return
         except _Hangup as reason:
@@ -123,7 +125,8 @@ class Connection:
             self._writer.transport.abort() if self._open else self._writer.close()
 
     async def settled(self) -> None:
-        """Wait until everything that was taken is answered."""
+        """Take no more requests, and wait until those that were taken are answered."""
+        self._stopping = True
         await self._until(0)
 
     async def _serve_one(self) -> None:
@@ -131,6 +134,8 @@ class Connection:
         if not PREFIX.size <= size <= self._engine.settings.max_frame_bytes:
             raise _Hangup(f"a frame of {size} bytes")
         frame = await self._reader.readexactly(size)
+        if self._stopping:
+            return
         number, version, correlation = PREFIX.unpack_from(frame)
         started = time.perf_counter()
         try:

@@ -2,6 +2,7 @@
 
 import asyncio
 import struct
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -547,3 +548,27 @@ async def test_requests_are_counted_with_bounded_labels(
 
 def test_what_is_not_executed_yet_is_a_config() -> None:
     assert set(TOPIC_CONFIGS) >= NOT_EXECUTED_YET
+
+
+async def test_stopping_answers_what_was_taken_and_waits_for_nobody_else(tmp_path: Path) -> None:
+    settings = BrokerSettings(listen=Address(host="127.0.0.1", port=0))
+    broker = Broker(settings, tmp_path, Telemetry())
+    await broker.start()
+    async with await Raw.to(broker) as waiting, await Raw.to(broker) as raw:
+        await raw.create("t")
+        waiting.send(ApiKey.FETCH, 11, **fetch_fields("t", 5, max_wait=60_000))
+        waiting.send(ApiKey.FETCH, 11, **fetch_fields("t", 0, max_wait=60_000, min_bytes=2**20))
+        for _ in range(50):
+            raw.send(ApiKey.PRODUCE, 9, **produce_fields("t", batch(b"x")))
+        assert await raw.answer()
+        async with asyncio.timeout(2):
+            await broker.stop()
+        answered = 1 + len([answer async for answer in _answers(raw)])
+    async with Broker(settings, tmp_path, Telemetry()) as again, await Raw.to(again) as raw:
+        assert (await raw.fetch("t", 0)).high_watermark == answered
+
+
+async def _answers(raw: Raw) -> AsyncIterator[bytes]:
+    """Yield what is still answered until the connection is closed."""
+    while answer := await raw.answer():
+        yield answer
