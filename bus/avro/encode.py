@@ -274,11 +274,11 @@ def _map(item: Encode) -> Encode:
 
 def _union(branches: Sequence[tuple[frozenset[type], Encode]]) -> Encode:
     by_type: dict[type, list[tuple[bytes, Encode]]] = {}
-    for index, (kinds, encode) in enumerate(branches):
+    for index, (kinds, of_branch) in enumerate(branches):
         for kind in kinds:
-            by_type.setdefault(kind, []).append((long(index), encode))
+            by_type.setdefault(kind, []).append((long(index), of_branch))
     only = {kind: found[0] for kind, found in by_type.items() if len(found) == 1}
-    wanted = " or ".join(sorted({"nothing" if k is type(None) else k.__name__ for k in by_type}))
+    wanted = " or ".join(sorted({_WORDS.get(kind, f"a {kind.__name__}") for kind in by_type}))
 
     def encode(value: Any) -> bytes:
         kind = type(value)
@@ -343,6 +343,17 @@ def _at(name: str, what: str) -> Wrong:
     return wrong
 
 
+_WORDS: dict[type, str] = {
+    type(None): "nothing",
+    bool: "True or False",
+    int: "a number",
+    float: "a number",
+    str: "text",
+    bytes: "bytes",
+    dict: "a dict",
+    list: "a list",
+    tuple: "a list",
+}
 _PRIMITIVES: dict[str, Encode] = {
     "null": _null,
     "boolean": _boolean,

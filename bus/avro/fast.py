@@ -53,7 +53,8 @@ def compile_encoder(
         "        return slow(value)",
         f"    return b''.join(({parts},))" if fields else "    return b''",
     ]
-    return _compiled(lines, scope, "encode")
+    compiled: Callable[[Any], bytes] = _compiled(lines, scope, "encode")
+    return compiled
 
 
 def _encode(schema: Schema, type_: Type, number: int, scope: dict[str, Any]) -> Code:
@@ -115,7 +116,8 @@ def compile_decoder(
         "        return slow(data, start)",
         f"    return {{{items}}}, at",
     ]
-    return _compiled(lines, scope, "decode")
+    compiled: Callable[[bytes, int], tuple[Any, int]] = _compiled(lines, scope, "decode")
+    return compiled
 
 
 _TEXT = (
