@@ -21,6 +21,9 @@ from bus.settings import KafkaSettings
 _Hears = Callable[[Iterable[TopicPartition]], Awaitable[None]]
 _NOTHING = TopicPartition("", -1)
 
+JOINING = 0.01
+"""Seconds between two looks whether this member has been given partitions."""
+
 
 class Watcher(Protocol):
     """What a group's member does when partitions come and go."""
@@ -123,6 +126,8 @@ class GroupConsumer:
         if self._new:
             await self._open()
         wanted = [p for p in self._readable if (p.topic, p.partition) not in without]
+        if not self._readable:
+            max_wait = min(max_wait, JOINING)
         try:
             found = await asyncio.wait_for(
                 self._use().getmany(*(wanted or [_NOTHING]), timeout_ms=int(max_wait * 1000)),

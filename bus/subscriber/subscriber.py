@@ -3,7 +3,7 @@
 import asyncio
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from bus.errors import BusError, BusUnavailable, Conflict, InvalidSettings
 from bus.event import Event, member_of
-from bus.kafka import GroupConsumer, Place
+from bus.kafka import Fetched, GroupConsumer, Place
 from bus.schemas import SchemaClient
 from bus.settings import Settings, load
 from bus.subscriber.dead import DeadLetters
@@ -195,7 +195,7 @@ class Subscriber:
     async def _turn(self, consumer: GroupConsumer) -> None:
         full = {place for place, worker in self._workers.items() if worker.waiting > BACKLOG}
         try:
-            found = await consumer.poll(SHORT_POLL if full else POLL, without=full)
+            found = await self._poll(consumer, SHORT_POLL if full else POLL, full)
         except BusUnavailable as error:
             log.warning("group %s: %s", self._group, error)
             await asyncio.sleep(POLL)
@@ -209,6 +209,19 @@ class Subscriber:
         if clock >= self._next_commit:
             self._next_commit = clock + COMMIT_INTERVAL
             await self._commit(self._workers)
+
+    async def _poll(
+        self, consumer: GroupConsumer, wait: float, without: Collection[Place]
+    ) -> Mapping[Place, Sequence[Fetched]]:
+        """Poll, but let go of it at once when `stop` is called."""
+        polling = asyncio.create_task(consumer.poll(wait, without))
+        stopping = asyncio.create_task(self._stopping.wait())
+        try:
+            await asyncio.wait({polling, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            return polling.result() if polling.done() else {}
+        finally:
+            stopping.cancel()
+            polling.cancel()
 
     async def positions(self, places: frozenset[Place]) -> Mapping[Place, int]:
         """Return where each partition is read from; the inbox wins over the group's position."""
