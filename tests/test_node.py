@@ -14,6 +14,8 @@ from bus.node import Node, process_age
 from bus.settings import KafkaSettings, load
 from ops.node import NodeProcess
 
+pytestmark = pytest.mark.slow
+
 FREE = {f"{role}.listen": "127.0.0.1:0" for role in ("broker", "registry", "ops")}
 
 

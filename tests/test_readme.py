@@ -9,6 +9,8 @@ import pytest
 
 from ops.node import NodeProcess
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 

@@ -28,10 +28,10 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_demo_runs_from_the_wheel_alone(wheel: Path, tmp_path: Path) -> None:
     environment = tmp_path / "environment"
     subprocess.run([sys.executable, "-m", "venv", environment], check=True)
-    pip = [environment / "bin" / "python", "-m", "pip", "install", "--quiet"]
-    lock = ROOT / "requirements.lock"
+    pip = [str(environment / "bin" / "python"), "-m", "pip", "install", "--quiet"]
+    lock = str(ROOT / "requirements.lock")
     subprocess.run([*pip, "--require-hashes", "-r", lock], check=True, cwd=tmp_path)
-    subprocess.run([*pip, "--no-deps", wheel], check=True, cwd=tmp_path)
+    subprocess.run([*pip, "--no-deps", str(wheel)], check=True, cwd=tmp_path)
     done = subprocess.run(
         [environment / "bin" / "stadtbus", "demo", "--for", "5", "-o", "json"],
         capture_output=True,

@@ -34,6 +34,8 @@ from bus.broker.configs import TOPIC_CONFIGS
 from bus.settings import KafkaSettings
 from tests.broker.raw import CODECS
 
+pytestmark = pytest.mark.slow
+
 DEADLINE = 20.0  # seconds, after which a test fails instead of hanging
 
 

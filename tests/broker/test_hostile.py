@@ -16,6 +16,8 @@ from bus.broker import ApiKey, Broker
 from bus.broker.apis import APIS
 from tests.broker.raw import Raw, batch, fetch_fields, frame, request
 
+pytestmark = pytest.mark.slow
+
 SEED = 20261121
 DAMAGED = 3000
 

@@ -10,6 +10,8 @@ import pytest
 from ops.node import NodeProcess
 from tests.cli.conftest import Stadtbus, lines
 
+pytestmark = pytest.mark.slow
+
 SYSTEM = "de.mun.055150000000.zaehlstellen"
 READING = {
     "thing": "1",
@@ -97,7 +99,10 @@ def test_every_reading_command_answers_in_json_and_as_a_table(
         pytest.param(("serve", "--brokr-listen", "x"), 2, "--broker-listen", id="unknown flag"),
         pytest.param(("serve", "--roles", "registri"), 2, '"registry"', id="unknown role"),
         pytest.param(
-            ("serve", "--broker-listen", "0.0.0.0:0"), 2, "loopback", id="listening to everybody"
+            ("serve", "--broker-listen", "0.0.0.0:0", "--ops-listen", "127.0.0.1:0"),
+            2,
+            "loopback",
+            id="listening to everybody",
         ),
         pytest.param(("serve", "--broker-listen", "9092"), 2, "is not host:port", id="no address"),
         pytest.param(("publish", TOPIC), 2, "--system", id="nobody publishes"),

@@ -15,6 +15,8 @@ from bus.publisher import Publisher, Receipt
 from consumers.address_book.__main__ import app
 from tests.running import Bus, Program, ended, eventually, program
 
+pytestmark = pytest.mark.slow
+
 MODULE = "consumers.address_book"
 TOPIC = "address.building-changed.v1"
 GROUP = "de.agency.geodaten.address-book"

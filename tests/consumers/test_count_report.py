@@ -8,6 +8,8 @@ import pytest
 from consumers.count_report.__main__ import app
 from tests.running import Bus, Program, ended, program, run
 
+pytestmark = pytest.mark.slow
+
 MODULE = "consumers.count_report"
 GROUP = "de.agency.statistik.count-report"
 

@@ -24,6 +24,8 @@ from bus.kafka import LARGEST_BATCH, Producer, Record
 from bus.settings import KafkaSettings
 from tests.city import records
 
+pytestmark = pytest.mark.slow
+
 TOPIC = "test.topic.v1"
 
 

@@ -8,6 +8,8 @@ import pytest
 from producers.address_register.__main__ import app
 from tests.running import Bus, ended, events, program, run
 
+pytestmark = pytest.mark.slow
+
 MODULE = "producers.address_register"
 TOPIC = "address.building-changed.v1"
 HEADER = "hnr,hnr_zusatz,str_name,plz,ort_name,PLR_NAME,PLR_ID\n"

@@ -10,6 +10,8 @@ import pytest
 from producers.counts.__main__ import app
 from tests.running import Bus, ended, events, program, run
 
+pytestmark = pytest.mark.slow
+
 MODULE = "producers.counts"
 TOPIC = "sensor.reading.v1"
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -16,6 +16,8 @@ from bus.registry import Registry
 from bus.settings import Address, KafkaSettings, RegistrySettings, Settings
 from bus.telemetry import Telemetry
 
+pytestmark = pytest.mark.slow
+
 Start = Callable[[], Awaitable[Registry]]
 
 SHIPPED = {contract.topic: contract for contract in load_all()}

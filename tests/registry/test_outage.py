@@ -16,6 +16,8 @@ from bus.registry import store as freshness
 from bus.settings import Address, BrokerSettings, KafkaSettings, RegistrySettings, Settings
 from bus.telemetry import Telemetry
 
+pytestmark = pytest.mark.slow
+
 SCHEMA = {"schema": '"int"'}
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from bus.journal import TOPIC
 from bus.journal.chain import Chain
@@ -18,6 +19,8 @@ from bus.kafka import LogReader
 from bus.registry import Registry
 from bus.registry.state import State
 from bus.settings import KafkaSettings
+
+pytestmark = pytest.mark.slow
 
 Start = Callable[[], Awaitable[Registry]]
 

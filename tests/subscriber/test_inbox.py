@@ -15,6 +15,8 @@ from bus.publisher import Publisher
 from bus.subscriber import Inbox, RetryPolicy, Subscriber
 from tests.city import GROUP, READINGS, SYSTEM, City, reading, until
 
+pytestmark = pytest.mark.slow
+
 PLACE = ("sensor.reading.v1", 0)
 QUICK = RetryPolicy(first=0.01, longest=0.02, limit=3, pause=0.05)
 

@@ -20,6 +20,8 @@ from bus.subscriber import RetryPolicy, Subscriber
 from bus.telemetry import Telemetry
 from tests.city import GROUP, READINGS, SYSTEM, City, reading, records, until
 
+pytestmark = pytest.mark.slow
+
 DEAD = f"dead.de.agency.statistik.{READINGS}"
 QUICK = RetryPolicy(first=0.01, longest=0.02, limit=3, pause=0.05)
 

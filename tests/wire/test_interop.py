@@ -22,6 +22,8 @@ from bus.subscriber import Subscriber
 from tests.city import GROUP, READINGS, SYSTEM, City, reading, records
 from tests.wire.test_vectors import TOPIC, VECTORS, record
 
+pytestmark = pytest.mark.slow
+
 
 def headers(id_: str) -> list[tuple[str, bytes]]:
     """Return an envelope, written down from docs/wire.md."""
