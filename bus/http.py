@@ -1,7 +1,6 @@
 """An HTTP listener inside a running event loop: uvicorn without its signal handlers."""
 
 import asyncio
-import errno
 import socket
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
@@ -9,7 +8,7 @@ from contextlib import contextmanager, suppress
 import uvicorn
 from starlette.types import ASGIApp
 
-from bus.errors import AddressInUse, InvalidSettings
+from bus.listen import bind, require_loopback
 from bus.settings import Address
 
 
@@ -83,43 +82,3 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.ready.set()
-
-
-def require_loopback(listen: Address, setting: str) -> None:
-    """Refuse an address that others could reach: there is no TLS and no login yet.
-
-    Raises:
-        InvalidSettings: the address is not loopback.
-    """
-    if not listen.is_loopback:
-        raise InvalidSettings(
-            f"{listen} can be reached from other machines, but there is no TLS and no login yet",
-            where=setting,
-            remedy="listen on 127.0.0.1 or ::1",
-        )
-
-
-def bind(listen: Address, setting: str) -> socket.socket:
-    """Return a listening socket.
-
-    Raises:
-        AddressInUse: the port is taken, or the host is none of this machine's.
-    """
-    family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
-    # Only for sockets that say they are TCP does asyncio switch off Nagle's algorithm, which
-    # would hold every answer back for 40 ms.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((listen.host, listen.port))
-        listener.listen(1024)
-    except OSError as error:
-        listener.close()
-        taken = error.errno == errno.EADDRINUSE
-        raise AddressInUse(
-            "the port is taken" if taken else f"cannot be listened on: {error.strerror}",
-            where=f"{setting} {listen}",
-            remedy="stop the other program, or choose another port (0 takes a free one)",
-        ) from error
-    listener.setblocking(False)
-    return listener

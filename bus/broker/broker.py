@@ -1,8 +1,6 @@
 """The broker's life: the folder, the listener, the connections."""
 
 import asyncio
-import errno
-import ipaddress
 import logging
 import socket
 import sqlite3
@@ -17,7 +15,8 @@ from bus.broker.directory import Directory
 from bus.broker.engine import Engine
 from bus.broker.faults import Faults
 from bus.broker.groups.shell import Groups
-from bus.errors import AddressInUse, InvalidSettings, StorageUnusable
+from bus.errors import StorageUnusable
+from bus.listen import bind, require_loopback
 from bus.settings import Address, BrokerSettings
 from bus.telemetry import Telemetry
 
@@ -71,11 +70,11 @@ class Broker:
             StorageInUse: another process uses the folder.
             StorageUnusable: the folder cannot be written to, or holds something else.
         """
-        _refuse_outside(self._settings.listen)
+        require_loopback(self._settings.listen, "broker.listen")
         self._directory.take()
         listener: socket.socket | None = None
         try:
-            listener = _bind(self._settings.listen)
+            listener = bind(self._settings.listen, "broker.listen")
             host, port = listener.getsockname()[:2]
             self.address = Address(host=host, port=port)
             self._engine = self._open()
@@ -182,33 +181,3 @@ class Broker:
         self.failed.set()
         if self._stopping is None:
             self._stopping = asyncio.get_running_loop().create_task(self._stop())
-
-
-def _refuse_outside(address: Address) -> None:
-    try:
-        own = address.host == "localhost" or ipaddress.ip_address(address.host).is_loopback
-    except ValueError:
-        own = False
-    if not own:
-        raise InvalidSettings(
-            f"the broker has no security yet and listens on loopback only, not on {address}",
-            where="broker.listen",
-            remedy="use 127.0.0.1 or [::1]",
-        )
-
-
-def _bind(address: Address) -> socket.socket:
-    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    place = (address.host, address.port)
-    try:
-        listener = socket.create_server(place, family=family, backlog=1024)
-        # Made anew from its descriptor, it knows that it is TCP; only then does asyncio switch
-        # off Nagle's algorithm, which would hold answers back.
-        return socket.socket(fileno=listener.detach())
-    except OSError as error:
-        reason = "is taken" if error.errno == errno.EADDRINUSE else f"cannot be used: {error}"
-        raise AddressInUse(
-            f"the address {reason}",
-            where=str(address),
-            remedy="choose another one, or port 0 for any that is free",
-        ) from error

@@ -21,7 +21,14 @@ from bus.broker.engine import Engine
 from bus.broker.faults import AnyFault, Delay, Fault
 from bus.broker.keys import ApiKey
 from bus.broker.produced import TopicAnswer, failed, write
-from bus.broker.wire import PREFIX, MalformedRequest, Request, read_request, write_answer
+from bus.broker.wire import (
+    PREFIX,
+    MalformedRequest,
+    Request,
+    has_error,
+    read_request,
+    write_answer,
+)
 
 MOST_OPEN = 1000  # Produce requests of one connection under way
 MOST_OPEN_BYTES = 16 * 2**20
@@ -171,7 +178,7 @@ class Connection:
         self._serving = request.key
         fields = await APIS[request.key].handle(self._engine, request)
         self._serving = None
-        self._count(request, started, fields.get("error_code", ErrorCode.none) != ErrorCode.none)
+        self._count(request, started, has_error(fields))
         if fault is Fault.DROP_CONNECTION_AFTER_COMMIT:
             raise _Hangup("arranged")
         await self._send(write_answer(request.key, request.version, request.correlation, fields))

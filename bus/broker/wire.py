@@ -63,6 +63,19 @@ def read_request(frame: bytes, key: ApiKey, version: int, correlation: int) -> R
     return Request(key, version, correlation, header.client_id or "", body)
 
 
+def has_error(fields: Fields) -> bool:
+    """Whether an answer says no, to all that was asked or to a part of it."""
+    for name, value in fields.items():
+        if name == "error_code" and value:
+            return True
+        inner = (value,) if isinstance(value, Mapping) else value
+        if isinstance(inner, tuple | list) and any(
+            isinstance(item, Mapping) and has_error(item) for item in inner
+        ):
+            return True
+    return False
+
+
 def write_answer(key: ApiKey, version: int, correlation: int, fields: Fields) -> bytes:
     """Return the framed answer."""
     build, write, tagged_header = _writers(key, version)

@@ -101,7 +101,7 @@ def test_every_reading_command_answers_in_json_and_as_a_table(
         pytest.param(
             ("serve", "--broker-listen", "0.0.0.0:0", "--ops-listen", "127.0.0.1:0"),
             2,
-            "loopback",
+            "other machines",
             id="listening to everybody",
         ),
         pytest.param(("serve", "--broker-listen", "9092"), 2, "is not host:port", id="no address"),

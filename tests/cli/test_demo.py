@@ -2,11 +2,13 @@
 
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -73,48 +75,44 @@ def test_it_tells_what_flows_what_was_refused_and_who_is_late(tmp_path: Path) ->
     assert done.stdout == ""
 
 
-def test_ctrl_c_ends_all_processes(tmp_path: Path) -> None:
+@contextmanager
+def running(folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """A demo that is ready."""
     process = subprocess.Popen(
         [sys.executable, "-m", "bus.cli", "demo"],
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        cwd=tmp_path,
+        cwd=folder,
     )
     assert process.stderr is not None
-    for line in process.stderr:
-        if line.startswith("Ready in"):
-            break
-    programs = children(process.pid)
-    assert len(programs) == 4
-    process.send_signal(signal.SIGINT)
-    _, talk = process.communicate(timeout=15)
-    assert process.returncode == 0, talk
-    assert alive(programs) == []
+    assert any(line.startswith("Ready in") for line in process.stderr)
+    yield process
+    if process.returncode is None:
+        process.kill()
+        process.communicate()
+
+
+def test_ctrl_c_ends_all_processes(tmp_path: Path) -> None:
+    with running(tmp_path) as process:
+        programs = children(process.pid)
+        assert len(programs) == 4
+        process.send_signal(signal.SIGINT)
+        _, talk = process.communicate(timeout=15)
+        assert process.returncode == 0, talk
+        assert alive(programs) == []
 
 
 def test_the_kernel_ends_the_programs_when_the_demo_is_killed(tmp_path: Path) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "bus.cli", "demo"],
-        stderr=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=tmp_path,
-    )
-    assert process.stderr is not None
-    for line in process.stderr:
-        if line.startswith("Ready in"):
-            break
-    handles = [os.pidfd_open(pid) for pid in children(process.pid)]
-    assert len(handles) == 4
-    process.kill()
-    process.communicate(timeout=15)
-    for handle in handles:
-        # Readable once the process has ended, pidfd_open(2).
-        import select
-
-        assert select.select([handle], [], [], 15)[0]
-        os.close(handle)
+    with running(tmp_path) as process:
+        handles = [os.pidfd_open(pid) for pid in children(process.pid)]
+        assert len(handles) == 4
+        process.kill()
+        process.communicate(timeout=15)
+        for handle in handles:
+            # Readable once the process has ended, pidfd_open(2).
+            assert select.select([handle], [], [], 15)[0]
+            os.close(handle)
 
 
 def test_a_folder_that_holds_something_else_is_let_be(tmp_path: Path) -> None:
