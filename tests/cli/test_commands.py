@@ -21,7 +21,7 @@ READING = {
     "phenomenon_time": "2026-07-01T06:00:00Z",
     "interval_seconds": 900,
     "result": 27.5,
-    "unit": "{count}",
+    "unit": "1",
     "quality": "VALID",
 }
 TOPIC, SUBJECT = "sensor.reading.v1", "sensor.reading.v1-value"
@@ -181,3 +181,10 @@ def test_a_closed_pipe_is_no_error(stadtbus: Stadtbus, node: NodeProcess) -> Non
         timeout=60,
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_doctor_says_what_is_not_executed_yet(stadtbus: Stadtbus) -> None:
+    (document,) = lines(stadtbus("doctor", "-o", "json"))
+    notes = [finding["detail"] for finding in document["findings"] if finding["state"] == "note"]
+    assert [note for note in notes if "cleanup.policy=compact: stored, but not executed" in note]
+    assert [note for note in notes if "retention.ms=2592000000: stored, but not executed" in note]
