@@ -132,8 +132,8 @@ class OutcomeUnknown(BusUnavailable):
     code = "BUS-0401"
 
 
-class StorageFull(BusUnavailable):
-    """The engine's disk is full; it serves readers and takes events again once there is space."""
+class StorageFull(OutcomeUnknown):
+    """The engine's disk is full; what was sent is stored once there is space, or sent again."""
 
     code = "BUS-0402"
 

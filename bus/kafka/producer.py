@@ -121,7 +121,7 @@ class Producer:
 
         Raises:
             OutcomeUnknown: no answer in time; the batch may still be written.
-            StorageFull: the engine has no space; as for OutcomeUnknown, it is tried again.
+            StorageFull: the engine has no space; the batch is written once there is some.
             BusUnavailable: nothing of this batch was written, and it may be tried again.
             EventTooLarge: the batch is above the limit.
             NotFound, NotAuthorised: the topic is not there, or not for us.
@@ -249,12 +249,10 @@ class Producer:
         return OutcomeUnknown(f"no acknowledgement came in time{reason}", where=where)
 
     def _not_sent(self, place: Place) -> BusUnavailable:
-        unknown = self._unknown(place)
-        if isinstance(unknown, StorageFull):
-            return unknown
+        earlier = self._unknown(place)
         return BusUnavailable(
-            "an earlier batch is still without an answer, so nothing was sent after it",
-            where=unknown.where,
+            f"nothing was sent, as an earlier batch is still without an answer: {earlier.what}",
+            where=earlier.where,
         )
 
     def _too_large(self, topic: str, count: int) -> EventTooLarge:

@@ -16,6 +16,7 @@ from bus.errors import (
     InvalidSettings,
     NotFound,
     OutcomeUnknown,
+    StorageFull,
 )
 from bus.event import Draft, new_id, partition_of, read_envelope
 from bus.kafka import Fetched
@@ -199,6 +200,23 @@ async def test_what_nobody_acknowledged_is_sent_before_anything_later(city: City
         await publisher.publish(READINGS, reading(), id=later)
     found = await records(city.settings.kafka, READINGS)
     assert ids(found)[1:] == [unknown, later]
+    assert numbers(found) == [1, 2, 3]
+
+
+async def test_what_met_a_full_disk_is_there_once_when_there_is_space(city: City) -> None:
+    async with Publisher(SYSTEM, city.settings, deadline=0.4) as publisher:
+        await publisher.publish(READINGS, reading())
+        for _ in range(100):
+            city.broker.faults.arrange(ApiKey.PRODUCE, Fail(ErrorCode.kafka_storage_error))
+        unsure = new_id()
+        with pytest.raises(StorageFull) as full:
+            await publisher.publish(READINGS, reading(), id=unsure)
+        assert full.value.retriable
+        while city.broker.faults.take(ApiKey.PRODUCE):
+            pass
+        later = await publisher.publish(READINGS, reading())
+    found = await records(city.settings.kafka, READINGS)
+    assert ids(found)[1:] == [unsure, later.id]
     assert numbers(found) == [1, 2, 3]
 
 

@@ -21,7 +21,7 @@ from bus.registry import refusals
         pytest.param(refusals.subject_not_found("s"), 404, 40401, id="a refusal is its own"),
         pytest.param(OutcomeUnknown("x"), 503, 50002, id="an unknown outcome may be tried again"),
         pytest.param(BusUnavailable("x"), 503, 50001, id="so may what was not written"),
-        pytest.param(StorageFull("x"), 503, 50001, id="and what had no room"),
+        pytest.param(StorageFull("x"), 503, 50002, id="and what waits for room"),
         pytest.param(EventTooLarge("x"), 422, 42201, id="a schema too large for the journal"),
         pytest.param(InvalidContract("x"), 422, 42291, id="a contract that the engine refuses"),
         pytest.param(PositionLost("x"), 500, 50001, id="a journal that has lost entries"),
