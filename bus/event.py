@@ -61,7 +61,7 @@ _TIME = re.compile(
     r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:[Zz]|[+-]\d{2}:\d{2})", re.ASCII
 )
 _TRACE = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
-_SEQUENCE = re.compile(r"[0-9a-z][0-9a-z-]{0,63}/(?:0|[1-9][0-9]{0,18})")
+_SEQUENCE = re.compile(r"[0-9a-z][0-9a-z-]{0,63}/[1-9][0-9]{0,18}")
 _ESCAPE = re.compile(r"%(?!25|3A)")
 _FRAME = struct.Struct(">bI")
 
@@ -380,7 +380,7 @@ def read_envelope(topic: str, headers: Sequence[tuple[str, bytes | None]]) -> En
     if not _UUID.fullmatch(id_):
         raise _bad(f'ce_id "{id_[:64]}" is no UUID in lower case')
     if sequence is not None and not _SEQUENCE.fullmatch(sequence):
-        raise _bad(f'stadtbus-seq "{sequence[:96]}" is not <incarnation>/<number>')
+        raise _bad(f'stadtbus-seq "{sequence[:96]}" is not <incarnation>/<number from 1>')
     if traceparent is not None and not _TRACE.fullmatch(traceparent):
         # W3C Trace Context, "traceparent Header": a value that cannot be read is ignored.
         traceparent = None
