@@ -163,28 +163,28 @@ class PositionLost(BusError):
     """A subscriber's position lies outside what the topic still holds."""
 
     code = "BUS-0700"
-    exit_code = 1
+    exit_code = 3
 
 
 class Conflict(BusError):
     """Somebody else changed the same thing first, or holds what was asked for."""
 
     code = "BUS-0701"
-    exit_code = 1
+    exit_code = 3
 
 
 class StorageInUse(BusError):
     """Another process has the data directory open."""
 
     code = "BUS-0800"
-    exit_code = 1
+    exit_code = 2
 
 
 class StorageUnusable(BusError):
     """The data directory cannot be used: not writable, damaged, or of a newer version."""
 
     code = "BUS-0801"
-    exit_code = 1
+    exit_code = 2
 
 
 class AddressInUse(BusError):

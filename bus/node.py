@@ -18,6 +18,7 @@ from starlette.routing import Route
 from bus.broker import Broker
 from bus.errors import StorageUnusable
 from bus.http import HttpListener
+from bus.listen import require_loopback
 from bus.settings import KafkaSettings, Role, Settings
 from bus.telemetry import Telemetry
 
@@ -78,6 +79,7 @@ class Node:
         Raises:
             BusError: a role cannot start; the message says which setting or file is at fault.
         """
+        self._refuse_outside()
         ops = HttpListener(self._ops(), self._settings.ops.listen, setting="ops.listen")
         await self._start(ops)
         self.settings = await self._start_broker()
@@ -110,6 +112,11 @@ class Node:
                 remedy="see the log for the cause, mend the disk, and start again",
             )
         await asyncio.Event().wait()
+
+    def _refuse_outside(self) -> None:
+        """Refuse every address that others could reach before anything is made."""
+        for role in (*self._roles, "ops"):
+            require_loopback(getattr(self._settings, role).listen, f"{role}.listen")
 
     async def _start(self, part: _Part) -> None:
         self._running.push_async_callback(part.stop)

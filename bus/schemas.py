@@ -219,6 +219,7 @@ class SchemaClient:
         kinds: dict[int, type[BusError]] = {
             404: NotFound,
             409: Conflict,
+            413: InvalidContract if contract else InvalidSchema,
             422: InvalidContract if contract else InvalidSchema,
         }
         if status in kinds:

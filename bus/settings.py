@@ -6,6 +6,7 @@ one. Secrets come from files, never from flags.
 """
 
 import os
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
@@ -113,6 +114,13 @@ class RegistrySettings(Section):
     )
 
     _parse = field_validator("listen", mode="before")(_addresses)
+
+    @field_validator("url")
+    @classmethod
+    def _is_http(cls, value: str) -> str:
+        if not re.fullmatch(r"https?://[^/\s]+(/\S*)?", value):
+            raise ValueError(f'"{value}" is no address of HTTP, such as http://127.0.0.1:8081')
+        return value
 
 
 class OpsSettings(Section):

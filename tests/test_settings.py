@@ -73,6 +73,13 @@ def test_precedence(
             id="unknown choice",
         ),
         pytest.param(
+            "",
+            {},
+            {"registry.url": "ftp://x"},
+            'registry.url (flags): "ftp://x" is no address of HTTP',
+            id="registry that is not HTTP",
+        ),
+        pytest.param(
             "[broker]\nmax_frame_bytes = 5\n",
             {},
             {},

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -13,6 +13,7 @@ from bus.cli.options import Format, Kafka, Output, Registry, client_settings
 if TYPE_CHECKING:
     from bus.admin import Admin
     from bus.contracts import Contract
+    from bus.errors import BusError
     from bus.schemas import SchemaClient
     from bus.settings import Settings
 
@@ -22,6 +23,7 @@ EMBEDDED = "stadtbus-"
 MARKS = {"ok": "✔", "note": "!", "fault": "✘"}
 
 NO = 3
+"""The exit code of a question that was answered with no."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,12 +34,13 @@ class Finding:
     subject: str
     detail: str
     remedy: str = ""
+    exit_code: int = NO
 
 
 def doctor(kafka: Kafka = None, registry: Registry = None, output: Output = Format.table) -> None:
     """Check a bus from a client's place: who answers, contracts, topics, what is not done yet.
 
-    The exit code is 3 if there is a fault; notes are no faults.
+    The exit code is 3 if there is a fault, 4 if somebody cannot be reached; notes are no faults.
     """
     findings = asyncio.run(_examine(client_settings(kafka, registry)))
     if output is Format.json:
@@ -47,8 +50,8 @@ def doctor(kafka: Kafka = None, registry: Registry = None, output: Output = Form
             typer.echo(f"{MARKS[finding.state]} {finding.subject}: {finding.detail}")
             if finding.remedy:
                 typer.echo(f"  Next: {finding.remedy}")
-    if any(finding.state == "fault" for finding in findings):
-        raise typer.Exit(NO)
+    if faults := [finding for finding in findings if finding.state == "fault"]:
+        raise typer.Exit(max(finding.exit_code for finding in faults))
 
 
 async def _examine(settings: "Settings") -> list[Finding]:
@@ -141,6 +144,12 @@ def _finding(state: str, subject: str, detail: str, remedy: str) -> Finding:
     return Finding(state=state, subject=subject, detail=detail, remedy=remedy)
 
 
-def _fault(subject: str, error: Any) -> Finding:
+def _fault(subject: str, error: "BusError") -> Finding:
     where = f"{error.where}: " if error.where else ""
-    return _finding("fault", subject, f"{where}{error.what}", error.remedy)
+    return Finding(
+        state="fault",
+        subject=subject,
+        detail=f"{where}{error.what}",
+        remedy=error.remedy,
+        exit_code=error.exit_code,
+    )

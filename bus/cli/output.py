@@ -1,5 +1,6 @@
 """Data on standard output, as a table for people or as JSON for programs."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -7,6 +8,9 @@ from bus.cli.edge import emit
 from bus.cli.options import Format
 
 Row = Mapping[str, Any]
+
+WIDEST = 10_000
+"""Columns of a table that no terminal shows."""
 
 
 def show(name: str, rows: Sequence[Row], columns: Sequence[str], output: Format) -> None:
@@ -49,7 +53,9 @@ def show_one(row: Row, output: Format) -> None:
 def _console() -> Any:
     from rich.console import Console
 
-    return Console(highlight=False, markup=False, soft_wrap=True)
+    # A terminal's lines end somewhere; what is piped is not cut.
+    width = None if sys.stdout.isatty() else WIDEST
+    return Console(highlight=False, markup=False, soft_wrap=True, width=width)
 
 
 def _cell(value: Any) -> str:

@@ -38,7 +38,12 @@ def show_topic(
     output: Output = Format.table,
 ) -> None:
     """Show one topic: its partitions' offsets and its configuration."""
-    show_one(asyncio.run(_show(client_settings(kafka, None), topic)), output)
+    found = asyncio.run(_show(client_settings(kafka, None), topic))
+    if output is Format.table:
+        found["partitions"] = {
+            str(p["partition"]): f"{p['first']} to {p['end']}" for p in found["partitions"]
+        }
+    show_one(found, output)
 
 
 async def _list(settings: "Settings", *, everything: bool) -> list[dict[str, Any]]:
@@ -67,6 +72,9 @@ async def _show(settings: "Settings", topic: str) -> dict[str, Any]:
     return {
         "topic": topic,
         "events": sum(end - first for first, end in bounds.values()),
-        "partitions": {str(p): f"{first} to {end}" for p, (first, end) in sorted(bounds.items())},
+        "partitions": [
+            {"partition": partition, "first": first, "end": end}
+            for partition, (first, end) in sorted(bounds.items())
+        ],
         "configs": dict(sorted(configs.items())),
     }
