@@ -45,7 +45,19 @@ class LagWatch:
                 await self._measure_until_unavailable()
             except BusError as error:
                 log.warning("lag cannot be measured just now: %s", error)
+            except Exception:  # a watch that ends in silence is worse than one that fails aloud
+                log.exception("lag cannot be measured: unexpected")
+            self._forget()
             await asyncio.sleep(INTERVAL)
+
+    def _forget(self) -> None:
+        """Show no lag rather than one that is no longer true."""
+        for gauge in (
+            self._telemetry.lag_records,
+            self._telemetry.lag_seconds,
+            self._telemetry.dead_letters,
+        ):
+            gauge.clear()
 
     async def _measure_until_unavailable(self) -> None:
         reader = LogReader(self._kafka, client_id="stadtbus-lag")
@@ -61,12 +73,10 @@ class LagWatch:
             BusError: the engine cannot be read.
         """
         found, letters = await lags(admin, reader), await dead_letters(admin, reader)
-        for gauge in (self._telemetry.lag_records, self._telemetry.lag_seconds):
-            gauge.clear()
+        self._forget()
         for lag in found:
             self._telemetry.lag_records.labels(lag.group, lag.topic).set(lag.records)
             if lag.seconds is not None:
                 self._telemetry.lag_seconds.labels(lag.group, lag.topic).set(lag.seconds)
-        self._telemetry.dead_letters.clear()
         for topic, count in letters.items():
             self._telemetry.dead_letters.labels(topic).set(count)

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date
+from math import isfinite
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -34,6 +35,7 @@ from bus.event import Event
 from consumers.count_report.day import day_of, intervals
 
 ZONE = ZoneInfo("Europe/Berlin")
+FIRST_YEAR, LAST_YEAR = 2, 9998
 KEY = ("municipality", "datastream", "phenomenon_time")
 COUNTS = {"bicycle-count": "bicycles", "car-count": "cars"}
 
@@ -89,15 +91,14 @@ def keep(connection: Connection, events: Iterable[Event]) -> None:
     """Keep readings, inside the caller's transaction; other properties are none of ours.
 
     Raises:
-        BadEvent: an interval has no length, so it cannot be a part of a day; nothing was done.
+        BadEvent: what an event says cannot be a part of any day's total; nothing was done.
     """
     rows = {}
     for event in events:
         data = event.data
         if data is None or data["observed_property"] not in COUNTS:
             continue
-        if data["interval_seconds"] <= 0:
-            raise BadEvent("a count needs an interval with a length", where="interval_seconds")
+        _check(data)
         row = _row(data)
         rows[tuple(row[name] for name in KEY)] = row
     if rows:
@@ -105,6 +106,16 @@ def keep(connection: Connection, events: Iterable[Event]) -> None:
         keys = [{f"this_{name}": row[name] for name in KEY} for row in rows.values()]
         connection.execute(delete(READING).where(*same), keys)
         connection.execute(insert(READING), list(rows.values()))
+
+
+def _check(data: Mapping[str, Any]) -> None:
+    if data["interval_seconds"] <= 0:
+        raise BadEvent("a count needs an interval with a length", where="interval_seconds")
+    if data["result"] is not None and not isfinite(data["result"]):
+        raise BadEvent(f"{data['result']} is no count", where="result")
+    if not FIRST_YEAR <= data["phenomenon_time"].year <= LAST_YEAR:
+        # The calendar ends there: such a moment has no local day, or none after it.
+        raise BadEvent("lies outside the calendar", where="phenomenon_time")
 
 
 def streams(connection: Connection) -> list[Stream]:

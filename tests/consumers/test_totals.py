@@ -128,6 +128,28 @@ def test_days_begin_and_end_at_midnight_there(
     assert (day.total, day.readings, day.expected) == (quarters, quarters, quarters)
 
 
-def test_a_count_over_no_time_is_a_bad_event(connection: Connection) -> None:
-    with pytest.raises(BadEvent, match="interval"):
-        keep(connection, [reading("11", 0, 1, interval_seconds=0)])
+@pytest.mark.parametrize(
+    ("changes", "where"),
+    [
+        pytest.param({"interval_seconds": 0}, "interval_seconds", id="over no time"),
+        pytest.param({"result": float("inf")}, "result", id="without an end"),
+        pytest.param({"result": float("nan")}, "result", id="no number"),
+        pytest.param(
+            {"phenomenon_time": datetime(9999, 12, 31, 23, 59, tzinfo=UTC)},
+            "phenomenon_time",
+            id="on the last day of the calendar",
+        ),
+        pytest.param(
+            {"phenomenon_time": datetime(1, 1, 1, tzinfo=UTC)},
+            "phenomenon_time",
+            id="on the first day of the calendar",
+        ),
+    ],
+)
+def test_what_is_part_of_no_day_is_a_bad_event(
+    connection: Connection, changes: dict[str, Any], where: str
+) -> None:
+    with pytest.raises(BadEvent) as refused:
+        keep(connection, [reading("11", 0, **({"result": 1.0} | changes))])
+    assert refused.value.where == where
+    assert streams(connection) == []
