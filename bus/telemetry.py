@@ -22,7 +22,7 @@ from prometheus_client import (
 LATENCIES = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
 # A counter that starts anew shows by falling; a series more for each of them would tell no more.
-disable_created_metrics()
+disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no types for it
 
 
 class Telemetry:
@@ -162,6 +162,9 @@ class JsonLines(logging.Formatter):
 def configure_logging(level: int = logging.INFO) -> None:
     """Log to standard error: plain sentences on a terminal, JSON lines elsewhere."""
     handler = logging.StreamHandler(sys.stderr)
+    # aiokafka logs each failed attempt with a traceback's worth of words; what comes of it in the
+    # end, and why, is said by bus.kafka.
+    handler.addFilter(lambda record: not record.name.startswith("aiokafka"))
     if not sys.stderr.isatty():
         handler.setFormatter(JsonLines())
     else:
