@@ -92,6 +92,7 @@ class Subscriber:
         self._largest = 1
         self._handle: Callable[..., Any] = _unset
         self._stopping = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._next_commit = 0.0
 
     async def start(self) -> None:
@@ -135,8 +136,22 @@ class Subscriber:
         await self.close()
 
     def stop(self) -> None:
-        """Let `run` finish the events at hand, commit and return."""
+        """Hand over nothing more; `run` finishes what handlers have in hand, commits and returns.
+
+        A handler may call it, also one with an inbox, which runs in another thread.
+        """
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:  # another thread, or nothing runs yet
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(self._halt)
+                return
+        self._halt()
+
+    def _halt(self) -> None:
         self._stopping.set()
+        for worker in self._workers.values():
+            worker.halt()
 
     async def run(self, handle: Handle) -> None:
         """Hand over one event after the other until `stop` is called.
@@ -175,6 +190,7 @@ class Subscriber:
                 where=f"group {self._group}",
             )
         self._handle, self._largest = handle, largest
+        self._loop = asyncio.get_running_loop()
         self._consumer = consumer = GroupConsumer(
             self._settings.kafka,
             self._group,
@@ -191,6 +207,7 @@ class Subscriber:
             grace = GRACE if self._stopping.is_set() else 0.0
             await self._release(frozenset(self._workers), grace)
             await consumer.stop()
+            self._loop = None
 
     async def _turn(self, consumer: GroupConsumer) -> None:
         full = {place for place, worker in self._workers.items() if worker.waiting > BACKLOG}
@@ -232,7 +249,7 @@ class Subscriber:
 
     def begin(self, place: Place, position: int) -> None:
         """Begin to handle a partition."""
-        self._workers[place] = Worker(
+        worker = self._workers[place] = Worker(
             place,
             position,
             decoder=self._decoders[place[0]],
@@ -242,6 +259,8 @@ class Subscriber:
             dead=self._dead,
             largest=self._largest,
         )
+        if self._stopping.is_set():
+            worker.halt()
 
     async def _first(self, place: Place) -> int:
         """Return where a partition is read from that the inbox does not know."""

@@ -81,10 +81,14 @@ class Worker:
         if self._task.done() and not self._task.cancelled():
             self._task.result()
 
-    async def finish(self, grace: float) -> None:
-        """Stop after the event at hand, or break it off after so many seconds."""
+    def halt(self) -> None:
+        """Let what is in the handler's hands be the last; takes effect at once."""
         self._stopping.set()
         self._arrived.set()
+
+    async def finish(self, grace: float) -> None:
+        """Stop after what the handler has in hand, or break it off after so many seconds."""
+        self.halt()
         done, _ = await asyncio.wait([self._task], timeout=grace)
         if not done:
             log.warning("%s: a handler takes longer than %s s and is broken off", self, grace)
@@ -151,6 +155,8 @@ class Worker:
         """Have events handled, and move the position to an offset behind them."""
         attempt = 1
         while after > self.position:
+            if taken and self._stopping.is_set():
+                raise Stopped
             try:
                 await self._apply([event for event, _ in taken], self.position, after)
             except Conflict as error:

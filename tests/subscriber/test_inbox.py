@@ -113,6 +113,21 @@ async def test_a_batch_is_one_transaction_and_a_bad_event_leaves_it(
     assert effects(inbox) == ids[:20] + ids[21:]
 
 
+async def test_a_handler_in_another_thread_can_stop(city: City, inbox: Inbox) -> None:
+    ids = await publish(city, 50)
+    for count in (1, 2):
+        async with Subscriber(GROUP, [READINGS], city.settings, inbox=inbox) as subscriber:
+
+            def handle(
+                event: Event, connection: Connection, subscriber: Subscriber = subscriber
+            ) -> None:
+                note(connection, event)
+                subscriber.stop()
+
+            await asyncio.wait_for(subscriber.run(handle), 20)
+        assert effects(inbox) == ids[:count]
+
+
 async def test_the_inbox_wins_over_the_groups_position(city: City, inbox: Inbox) -> None:
     """A database that was put back to an older state catches up from its own position."""
     ids = await publish(city, 10)

@@ -265,6 +265,31 @@ async def test_batches_come_in_order_and_a_bad_event_is_found_in_them(city: City
     assert len(await records(city.settings.kafka, DEAD)) == 2
 
 
+@pytest.mark.parametrize("way", ["one by one", "in batches"])
+async def test_nothing_is_handed_over_once_stop_was_called(city: City, way: str) -> None:
+    ids = await publish(city, 5000)
+    handed: list[list[str]] = []
+    for turn in (1, 2):
+        async with Subscriber(GROUP, [READINGS], city.settings) as subscriber:
+
+            async def one(event: Event, subscriber: Subscriber = subscriber) -> None:
+                handed.append([event.id])
+                subscriber.stop()
+
+            async def many(events: Sequence[Event], subscriber: Subscriber = subscriber) -> None:
+                handed.append([event.id for event in events])
+                subscriber.stop()
+
+            run = subscriber.run(one) if way == "one by one" else subscriber.run_batches(many)
+            await asyncio.wait_for(run, 20)
+        assert len(handed) == turn
+        handled = [id_ for events in handed for id_ in events]
+        assert handled == ids[: len(handled)]
+        async with Admin(city.settings.kafka) as admin:
+            positions = await admin.group_offsets(GROUP)
+        assert sum(positions.values()) == len(handled)
+
+
 async def test_two_members_share_the_partitions_and_hand_over(city: City) -> None:
     ids: list[str] = []
     async with Reader(city) as one:
