@@ -1,6 +1,8 @@
 """Reading partitions from positions."""
 
 import asyncio
+import logging
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -12,12 +14,12 @@ from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.protocol.offset import OffsetRequest
 from aiokafka.record.memory_records import MemoryRecords
 
-from bus.errors import (
-    BusUnavailable,
-)
+from bus.errors import BusUnavailable
 from bus.kafka.connection import REACH, Topics, ours, security, started
 from bus.kafka.records import FETCH_BYTES, Fetched, fetched
 from bus.settings import KafkaSettings
+
+log = logging.getLogger(__name__)
 
 EARLIEST, LATEST = -2, -1
 
@@ -72,10 +74,10 @@ class LogReader:
             NotFound: the topic does not exist.
             BusUnavailable: its leaders cannot be reached.
         """
-        count = await self._metadata.count(self._client, topic)
-        first = await asyncio.gather(*(self._offset(topic, p, EARLIEST) for p in range(count)))
-        end = await asyncio.gather(*(self._offset(topic, p, LATEST) for p in range(count)))
-        return {p: (first[p], end[p]) for p in range(count)}
+        partitions = range(await self._metadata.count(self._use(), topic))
+        first = await self._offsets(topic, partitions, EARLIEST)
+        end = await self._offsets(topic, partitions, LATEST)
+        return {p: (first[p], end[p]) for p in partitions}
 
     async def offset_at(self, topic: str, partition: int, timestamp_ms: int) -> int | None:
         """Return the offset of the first record at or after a time; None if there is none."""
@@ -131,6 +133,44 @@ class LogReader:
             raise ours(error, f"{topic}-{partition} at {offset}") from error
         return records, parts.next_fetch_offset
 
+    async def _offsets(
+        self, topic: str, partitions: Sequence[int], timestamp_ms: int
+    ) -> dict[int, int]:
+        """Ask each leader once; for what is not answered, ask by partition until it is."""
+        by_leader = await self._by_leader(topic, partitions)
+        asked = (self._answered(topic, *item, timestamp_ms) for item in by_leader.items())
+        found = {p: offset for answer in await asyncio.gather(*asked) for p, offset in answer}
+        missing = [p for p in partitions if p not in found]
+        again = await asyncio.gather(*(self._offset(topic, p, timestamp_ms) for p in missing))
+        return found | dict(zip(missing, again, strict=True))
+
+    async def _by_leader(self, topic: str, partitions: Sequence[int]) -> dict[int, list[int]]:
+        client = self._use()
+        await client.add_topic(topic)  # asks for its leaders the first time
+        by_leader: dict[int, list[int]] = {}
+        for partition in partitions:
+            leader = client.cluster.leader_for_partition(TopicPartition(topic, partition))
+            if leader is not None and leader != -1:
+                by_leader.setdefault(leader, []).append(partition)
+        return by_leader
+
+    async def _answered(
+        self, topic: str, leader: int, partitions: Sequence[int], timestamp_ms: int
+    ) -> list[tuple[int, int]]:
+        """Return the partitions that a leader has an answer for, with their offsets."""
+        wanted = [(topic, [(partition, timestamp_ms) for partition in partitions])]
+        try:
+            response = await self._use().send(leader, OffsetRequest(-1, READ_COMMITTED, wanted))
+        except foreign.KafkaError as error:
+            log.debug("%s: leader %d has no answer: %r", topic, leader, error)
+            return []
+        return [
+            (partition, offset)
+            for _, answers in response.topics
+            for partition, code, _, offset in answers
+            if foreign.for_code(code) is foreign.NoError
+        ]
+
     async def _offset(self, topic: str, partition: int, timestamp_ms: int) -> int:
         request = OffsetRequest(-1, READ_COMMITTED, [(topic, [(partition, timestamp_ms)])])
         answer, _ = await self._ask(topic, partition, request)
@@ -138,9 +178,7 @@ class LogReader:
 
     async def _ask(self, topic: str, partition: int, request: Any) -> tuple[Any, int]:
         """Send a request to a partition's leader until it answers, and return its partition."""
-        client = self._client
-        if client is None:
-            raise BusUnavailable("the reader is not started", where=self._kafka.bootstrap)
+        client = self._use()
         await self._metadata.count(client, topic)
         error: BaseException = foreign.LeaderNotAvailableError()
         deadline = asyncio.get_running_loop().time() + REACH
@@ -165,3 +203,8 @@ class LogReader:
                 client.force_metadata_update()
             await asyncio.sleep(0.05)
         raise ours(error, f"{topic}-{partition} at {self._kafka.bootstrap}") from error
+
+    def _use(self) -> AIOKafkaClient:
+        if self._client is None:
+            raise BusUnavailable("the reader is not started", where=self._kafka.bootstrap)
+        return self._client

@@ -5,9 +5,14 @@ import asyncio
 import pytest
 
 from bus.admin import Admin, TopicSpec
+from bus.broker import Broker
+from bus.broker.faults import Fault
+from bus.broker.keys import ApiKey
+from bus.broker.partition import Partition
 from bus.errors import BusUnavailable, NotFound, PositionLost
 from bus.kafka import LogReader, Producer, Record
 from bus.settings import KafkaSettings
+from bus.telemetry import Telemetry
 
 TOPIC = "test.topic.v1"
 
@@ -26,6 +31,52 @@ async def test_bounds(kafka: KafkaSettings, topic: str) -> None:
         assert await reader.bounds(topic) == {0: (0, 3), 1: (0, 0)}
         with pytest.raises(NotFound):
             await reader.bounds("test.other.v1")
+
+
+def asked(telemetry: Telemetry, outcome: str = "ok") -> float:
+    labels = {"api": "list_offsets", "outcome": outcome}
+    return telemetry.registry.get_sample_value("stadtbus_requests_total", labels) or 0.0
+
+
+async def test_bounds_take_one_request_for_each_kind(
+    kafka: KafkaSettings, telemetry: Telemetry
+) -> None:
+    async with Admin(kafka) as admin, LogReader(kafka) as reader, Producer(kafka) as producer:
+        await admin.ensure_topic(TopicSpec(name=TOPIC, partitions=50))
+        await producer.append(TOPIC, 49, [Record(b"k", b"v")])
+        assert await reader.bounds(TOPIC) == dict.fromkeys(range(49), (0, 0)) | {49: (0, 1)}
+        assert asked(telemetry) == 2
+        await reader.bounds(TOPIC)
+        assert asked(telemetry) == 4
+
+
+async def test_bounds_survive_a_lost_connection(
+    broker: Broker, kafka: KafkaSettings, topic: str
+) -> None:
+    async with LogReader(kafka) as reader:
+        for fault in (Fault.DROP_CONNECTION_BEFORE, Fault.DROP_CONNECTION_AFTER_COMMIT):
+            broker.faults.arrange(ApiKey.LIST_OFFSETS, fault)
+            assert await reader.bounds(topic) == {0: (0, 3), 1: (0, 0)}
+
+
+async def test_a_partition_without_an_answer_is_asked_again_by_itself(
+    broker: Broker,
+    kafka: KafkaSettings,
+    topic: str,
+    telemetry: Telemetry,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert broker._engine is not None
+    topics = broker._engine.topics
+    find, unknown = topics.partition, iter([None, None])
+
+    def partition(name: str, index: int) -> Partition | None:
+        return next(unknown, find(name, index)) if index == 1 else find(name, index)
+
+    async with LogReader(kafka) as reader:
+        monkeypatch.setattr(topics, "partition", partition)
+        assert await reader.bounds(topic) == {0: (0, 3), 1: (0, 0)}
+    assert (asked(telemetry, "error"), asked(telemetry)) == (2, 2)
 
 
 async def test_reading_begins_at_the_offset_in_the_middle_of_a_batch(
