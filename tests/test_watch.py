@@ -6,6 +6,7 @@ import pytest
 
 from bus import watch as module
 from bus.admin import Admin
+from bus.errors import BusError
 from bus.kafka import LogReader
 from bus.settings import KafkaSettings
 from bus.telemetry import Telemetry
@@ -16,7 +17,7 @@ from bus.watch import LagWatch
     "trouble",
     [
         pytest.param(ZeroDivisionError("a fault of our own"), id="what nobody foresaw"),
-        pytest.param(module.BusError("the engine is away"), id="an engine that is away"),
+        pytest.param(BusError("the engine is away"), id="an engine that is away"),
     ],
 )
 async def test_it_goes_on_and_shows_nothing_that_is_no_longer_true(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bus.cli.edge import say
+from bus.cli.edge import emit
 from bus.cli.options import Format, Output, Registry, client_settings
 from bus.cli.output import show, show_one
 
@@ -70,12 +70,15 @@ def show_contract(
 
 
 @app.command("check")
-def check(folder: Folder) -> None:
+def check(folder: Folder, output: Output = Format.table) -> None:
     """Check a contract's folder: its rules, documentation, examples and versions."""
     from bus.contracts import load_folder
 
     contract = load_folder(folder.absolute())
-    say(f"✔ {contract.topic} is in order: {len(contract.versions)} version(s)")
+    if output is Format.json:
+        emit({"v": 1, "topic": contract.topic, "versions": len(contract.versions)})
+    else:
+        typer.echo(f"✔ {contract.topic} is in order: {len(contract.versions)} version(s)")
 
 
 @app.command("apply")

@@ -54,7 +54,7 @@ async def _show(settings: "Settings", topic: str, limit: int) -> list[dict[str, 
     rows = []
     async with LogReader(settings.kafka) as reader:
         span = Span(last=limit, to_end=True)
-        async for record in records(reader, topic, span, asyncio.Event()):
+        async for record in records(reader, topic, span):
             headers = {name: text(value) for name, value in record.headers}
             rows.append(
                 {

@@ -54,9 +54,10 @@ class leaving_in_order:  # noqa: N801  # reads as what the block does
         match error:
             case BusError():
                 fail(error)
-            case BrokenPipeError():
-                # Who reads our output has seen enough. Python would complain again while it
-                # flushes standard output at exit, so give it one that takes everything.
+            case BrokenPipeError() | SystemExit(__context__=BrokenPipeError()):
+                # Who reads our output has seen enough; Typer would call that a failure. Python
+                # would complain again while it flushes standard output at exit, so give it one
+                # that takes everything.
                 with suppress(OSError):
                     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
                 sys.exit(0)

@@ -3,20 +3,25 @@
 import asyncio
 import json
 import sys
+import threading
+from collections import deque
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
-from bus.avro.codec import Codec
 from bus.avro.limits import admit
 from bus.avro.text import from_json
 from bus.contracts import Contract
 from bus.errors import InvalidInput
-from bus.event import Draft, partition_of
+from bus.event import Draft
+from bus.publisher.stream import Stream, now_text
 
 BATCH = 500
 """Lines that are handed over together at the most."""
+
+ANYBODY = "de.mun.000000000000.dry-run"
+"""Stands for the publisher while lines are only checked."""
 
 Line = tuple[int, str]
 
@@ -26,12 +31,12 @@ class Reading:
 
     Args:
         contract: in its newest version.
+        system: who publishes; anybody if None.
     """
 
-    def __init__(self, contract: Contract) -> None:
-        self._contract = contract
+    def __init__(self, contract: Contract, system: str | None) -> None:
         self._schema = admit(contract.versions[-1])
-        self._codec = Codec(contract.versions[-1])
+        self._stream = Stream(contract, system or ANYBODY)
 
     def draft(self, line: str) -> Draft:
         """Return the event that a line describes.
@@ -39,17 +44,17 @@ class Reading:
         Raises:
             InvalidInput: the line is no JSON object.
             InvalidEvent: the data does not keep to the contract.
+            EventTooLarge: it is above the limit for one event.
         """
         try:
             value = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InvalidInput(f"is no JSON: {error}") from error
         if not isinstance(value, dict):
             raise InvalidInput("is no JSON object with the fields of the contract")
-        data: dict[str, Any] = from_json(self._schema, value)
-        self._codec.encode(data)
-        partition_of(self._contract.key_of(data), self._contract.partitions)
-        return Draft(data=data)
+        draft = Draft(data=from_json(self._schema, value))
+        self._stream.event(draft, now_text())
+        return draft
 
 
 @contextmanager
@@ -67,33 +72,80 @@ def opened(file: Path) -> Iterator[TextIO]:
             yield stream
     except OSError as error:
         raise InvalidInput(f"cannot be read: {error.strerror}", where=str(file)) from error
-    except UnicodeDecodeError as error:
-        raise InvalidInput(f"is not UTF-8: {error.reason}", where=str(file)) from error
 
 
 async def batches(stream: TextIO) -> AsyncIterator[list[Line]]:
-    """Yield the numbered lines that are there, at most `BATCH` at once; empty lines are left out.
+    """Yield the numbered lines that are there, at most `BATCH` at once; empty ones are left out.
 
-    A file comes in full batches; of a pipe, each line as soon as it is written.
+    A file comes in full batches; of a pipe, each line comes as soon as it is written.
+
+    Raises:
+        InvalidInput: the text is not UTF-8.
     """
-    waiting: asyncio.Queue[Line | None] = asyncio.Queue(2 * BATCH)
-    loop = asyncio.get_running_loop()
-
-    def read() -> None:
-        try:
-            for number, line in enumerate(stream, start=1):
-                if line.strip():
-                    asyncio.run_coroutine_threadsafe(waiting.put((number, line)), loop).result()
-        finally:
-            asyncio.run_coroutine_threadsafe(waiting.put(None), loop).result()
-
-    reading = loop.run_in_executor(None, read)
-    ended = False
-    while not ended:
-        batch = [await waiting.get()]
-        while batch[-1] is not None and len(batch) < BATCH and not waiting.empty():
-            batch.append(waiting.get_nowait())
-        ended = batch[-1] is None
-        if lines := [line for line in batch if line is not None]:
+    pump = _Pump(stream)
+    try:
+        while lines := await pump.take():
             yield lines
-    await reading
+    finally:
+        pump.stop()
+
+
+class _Pump:
+    """Reads lines in a thread of its own: a read that waits cannot be called off, but left."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._loop = asyncio.get_running_loop()
+        self._lines: deque[Line] = deque()
+        self._room = threading.Semaphore(2 * BATCH)
+        self._arrived, self._stopped = asyncio.Event(), threading.Event()
+        self._ended = False
+        self._error: InvalidInput | None = None
+        self._thread = threading.Thread(target=self._read, name="lines", daemon=True)
+        self._thread.start()
+
+    async def take(self) -> list[Line]:
+        """Return the next lines; none at the end."""
+        await self._arrived.wait()
+        taken = [self._lines.popleft() for _ in range(min(BATCH, len(self._lines)))]
+        self._room.release(len(taken)) if taken else None
+        if self._error is not None and not taken:
+            raise self._error
+        if not self._lines and not self._ended:
+            self._arrived.clear()
+        return taken
+
+    def stop(self) -> None:
+        """Let the thread end before its file is closed; one that waits for a pipe is left."""
+        self._stopped.set()
+        self._thread.join(0.5)
+
+    def _read(self) -> None:
+        error: InvalidInput | None = None
+        try:
+            for number, line in enumerate(self._stream, start=1):
+                while not self._room.acquire(timeout=0.1):
+                    if self._stopped.is_set():
+                        return
+                if self._stopped.is_set():
+                    return
+                if line.strip():
+                    self._tell(number, line)
+                else:
+                    self._room.release()
+        except UnicodeDecodeError as wrong:
+            error = InvalidInput(f"is not UTF-8: {wrong.reason}", where=self._stream.name)
+        with suppress(RuntimeError):  # the loop has ended, and nobody wants the lines any more
+            self._loop.call_soon_threadsafe(self._end, error)
+
+    def _tell(self, number: int, line: str) -> None:
+        with suppress(RuntimeError):  # as above
+            self._loop.call_soon_threadsafe(self._add, (number, line))
+
+    def _add(self, line: Line) -> None:
+        self._lines.append(line)
+        self._arrived.set()
+
+    def _end(self, error: InvalidInput | None) -> None:
+        self._ended, self._error = True, error
+        self._arrived.set()

@@ -9,7 +9,7 @@ import typer
 
 from bus.cli.edge import emit, explain, say
 from bus.cli.options import Format, Kafka, Output, Registry, client_settings
-from bus.errors import InvalidEvent, InvalidInput
+from bus.errors import EventTooLarge, InvalidEvent, InvalidInput
 
 if TYPE_CHECKING:
     from bus.cli.lines import Line, Reading
@@ -47,6 +47,8 @@ def publish(
         raise typer.BadParameter("say which system publishes", param_hint="--system")
     settings = client_settings(kafka, registry)
     sent, wrong = asyncio.run(_publish(settings, topic, file, None if dry_run else system, output))
+    if dry_run and output is Format.json:
+        emit({"v": 1, "would_publish": sent, "refused": wrong})
     say(f"{sent} {'would be published' if dry_run else 'published'}, {wrong} refused")
     if wrong:
         raise typer.Exit(SKIPPED)
@@ -61,7 +63,7 @@ async def _publish(
     from bus.schemas import SchemaClient
 
     async with SchemaClient(settings.registry.url) as schemas:
-        reading = Reading(await schemas.contract(topic))
+        reading = Reading(await schemas.contract(topic), system)
     sent = wrong = 0
     async with AsyncExitStack() as running:
         stream = running.enter_context(opened(file))
@@ -76,7 +78,15 @@ async def _publish(
                 continue
             for receipt in await publisher.publish_many(topic, drafts):
                 if output is Format.json:
-                    emit({"id": receipt.id, "topic": topic, "partition": receipt.partition})
+                    emit(
+                        {
+                            "v": 1,
+                            "id": receipt.id,
+                            "topic": topic,
+                            "partition": receipt.partition,
+                            "offset": receipt.offset,
+                        }
+                    )
     return sent, wrong
 
 
@@ -85,6 +95,6 @@ def _drafts(reading: "Reading", lines: "list[Line]") -> "list[Draft]":
     for number, line in lines:
         try:
             found.append(reading.draft(line))
-        except (InvalidEvent, InvalidInput) as error:
+        except (EventTooLarge, InvalidEvent, InvalidInput) as error:
             say(f"line {number}: {explain(error)}")
     return found

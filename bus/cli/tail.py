@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bus.cli.edge import emit, run_program, say, stopped_within
-from bus.cli.options import Kafka, Registry, client_settings
+from bus.cli.edge import emit, say
+from bus.cli.options import Format, Kafka, Registry, client_settings
 from bus.cli.when import instant
 
 if TYPE_CHECKING:
@@ -43,6 +43,15 @@ def tail(
     raw: Annotated[bool, typer.Option("--raw", help="bytes and headers, not decoded")] = False,
     kafka: Kafka = None,
     registry: Registry = None,
+    output: Annotated[
+        Format | None,
+        typer.Option(
+            "-o",
+            "--output",
+            help="[default: table on a terminal, json elsewhere]",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Show the events of a topic as they come, or those that came.
 
@@ -61,7 +70,8 @@ def tail(
         to_end=end,
     )
     settings = client_settings(kafka, registry)
-    run_program(lambda stop: _tail(settings, topic, span, limit, raw, stop))
+    chosen = output or (Format.table if sys.stdout.isatty() else Format.json)
+    raise typer.Exit(asyncio.run(_tail(settings, topic, span, limit, raw, chosen)))
 
 
 async def _tail(
@@ -70,7 +80,7 @@ async def _tail(
     span: "Span",
     limit: int | None,
     raw: bool,
-    stop: asyncio.Event,
+    output: Format,
 ) -> int:
     from bus.cli.decoding import Decoder
     from bus.cli.decoding import raw as undecoded
@@ -81,9 +91,9 @@ async def _tail(
     shown, skipped = 0, 0
     async with LogReader(settings.kafka) as reader, SchemaClient(settings.registry.url) as schemas:
         decoder = Decoder(schemas)
-        async for record in records(reader, topic, span, stop):
+        async for record in records(reader, topic, span):
             try:
-                _show(undecoded(record) if raw else await decoder.decode(record))
+                _show(undecoded(record) if raw else await decoder.decode(record), output)
                 shown += 1
             except UndecodableEvent as error:
                 place = f"{record.topic}-{record.partition} at {record.offset}"
@@ -94,9 +104,7 @@ async def _tail(
     return SKIPPED if skipped else 0
 
 
-async def records(
-    reader: "LogReader", topic: str, span: "Span", stop: asyncio.Event
-) -> AsyncIterator["Fetched"]:
+async def records(reader: "LogReader", topic: str, span: "Span") -> AsyncIterator["Fetched"]:
     """Yield a topic's records of a span, in the order of their partitions' offsets.
 
     Raises:
@@ -110,7 +118,7 @@ async def records(
             yield record
         positions = {p: end for p, (_, end) in bounds.items()}
     ends = {p: end for p, (_, end) in bounds.items()} if span.bounded else {}
-    while not stop.is_set():
+    while True:
         idle = True
         for partition, position in positions.items():
             if partition in ends and position >= ends[partition]:
@@ -123,7 +131,7 @@ async def records(
         if idle and span.bounded:
             return
         if idle:
-            await stopped_within(stop, IDLE)
+            await asyncio.sleep(IDLE)
 
 
 async def _newest(
@@ -148,9 +156,9 @@ async def _newest(
         yield record
 
 
-def _show(value: dict[str, Any]) -> None:
-    if not sys.stdout.isatty():
-        emit(value)
+def _show(value: dict[str, Any], output: Format) -> None:
+    if output is Format.json:
+        emit({"v": 1, **value})
         return
     import json
 

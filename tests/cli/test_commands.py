@@ -1,6 +1,7 @@
 """Each command against a real node: data, exit codes, sentences."""
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -55,10 +56,49 @@ def test_a_wrong_line_is_told_and_the_others_are_published(stadtbus: Stadtbus) -
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        pytest.param("[" * 200_000 + "\n", "is no JSON", id="nested without end"),
+        pytest.param(line(thing="x" * 1_100_000), "BUS-0303", id="above the limit"),
+    ],
+)
+def test_a_hostile_line_is_refused_alone(stadtbus: Stadtbus, wrong: str, sentence: str) -> None:
+    done = stadtbus(
+        "publish", TOPIC, "--system", SYSTEM, "-o", "json", given=line() + wrong + line()
+    )
+    assert done.returncode == 7, done.stderr
+    assert len(lines(done)) == 2
+    assert "line 2: ✘" in done.stderr
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_ctrl_c_ends_a_command_with_130_and_without_a_traceback(node: NodeProcess) -> None:
+    command = [sys.executable, "-m", "bus.cli", "publish", TOPIC, "--system", SYSTEM, "-o", "json"]
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=node.environment,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(line())
+    process.stdin.flush()
+    assert json.loads(process.stdout.readline())["v"] == 1
+    process.send_signal(signal.SIGINT)
+    _, talk = process.communicate(timeout=20)
+    assert (process.returncode, talk) == (130, "")
+
+
 def test_a_dry_run_checks_and_sends_nothing(stadtbus: Stadtbus) -> None:
     before = stadtbus("topic", "show", TOPIC, "-o", "json").stdout
-    done = stadtbus("publish", TOPIC, "--dry-run", given=line() + "[]\n")
-    assert (done.returncode, done.stdout) == (7, "")
+    done = stadtbus("publish", TOPIC, "--dry-run", "-o", "json", given=line() + "[]\n")
+    assert done.returncode == 7
+    assert lines(done) == [{"v": 1, "would_publish": 1, "refused": 1}]
     assert "1 would be published, 1 refused" in done.stderr
     assert stadtbus("topic", "show", TOPIC, "-o", "json").stdout == before
 
@@ -125,6 +165,8 @@ def test_every_reading_command_answers_in_json_and_as_a_table(
         pytest.param(("topic", "show", "no.such.v1"), 6, "no.such.v1", id="no such topic"),
         pytest.param(("tail", "no.such.v1", "--end"), 6, "no.such.v1", id="tail of no topic"),
         pytest.param(("schema", "show", "nothing"), 6, "nothing", id="no such subject"),
+        pytest.param(("schema", "ls", "--registry", "ftp://x"), 2, "ftp://x", id="no registry"),
+        pytest.param(("doctor", "--kafka", "127.0.0.1:1"), 4, "", id="doctor without an engine"),
         pytest.param(("group", "lag", "nobody"), 6, "nobody", id="no such group"),
         pytest.param(("contract", "show", "no.such.v1"), 6, "no.such.v1", id="no such contract"),
     ],
@@ -170,11 +212,11 @@ def test_tail_finds_the_newest_and_those_since(stadtbus: Stadtbus) -> None:
     assert record["headers"]["ce_type"] == TOPIC
 
 
-def test_a_closed_pipe_is_no_error(stadtbus: Stadtbus, node: NodeProcess) -> None:
+@pytest.mark.parametrize("command", [f"tail {TOPIC} --all --end", f"topic show {TOPIC}"])
+def test_a_closed_pipe_is_no_error(stadtbus: Stadtbus, node: NodeProcess, command: str) -> None:
     stadtbus("publish", TOPIC, "--system", SYSTEM, given=line() * 2000)
-    tail = f"{sys.executable} -m bus.cli tail {TOPIC} --all --end"
     done = subprocess.run(
-        ["bash", "-c", f"{tail} | head -1; exit ${{PIPESTATUS[0]}}"],
+        ["bash", "-c", f"{sys.executable} -m bus.cli {command} | true; exit ${{PIPESTATUS[0]}}"],
         capture_output=True,
         text=True,
         env=node.environment,

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -59,10 +59,13 @@ def test_it_accounts_for_every_event_and_goes_on_when_started_again(tmp_path: Pa
 
 def test_it_tells_what_flows_what_was_refused_and_who_is_late(tmp_path: Path) -> None:
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
+        with suppress(OSError):  # then somebody else has taken it, which does as well
+            taken.bind(("127.0.0.1", 9092))
         done = demo(tmp_path, "--for", "7")
     assert done.returncode == 0, done.stderr
     for part in (
+        "! the usual port of broker is taken, so it listens on ",
+        "export STADTBUS_KAFKA__BOOTSTRAP=127.0.0.1:",
         "Ready in ",
         "schema refused: sensor.reading.v1-value is FULL_TRANSITIVE, but `unit` was removed",
         "malformed event on sensor.reading.v1",
@@ -76,10 +79,10 @@ def test_it_tells_what_flows_what_was_refused_and_who_is_late(tmp_path: Path) ->
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[subprocess.Popen[str]]:
+def running(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     """A demo that is ready."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "bus.cli", "demo"],
+        [sys.executable, "-m", "bus.cli", "demo", *arguments],
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -113,6 +116,27 @@ def test_the_kernel_ends_the_programs_when_the_demo_is_killed(tmp_path: Path) ->
             # Readable once the process has ended, pidfd_open(2).
             assert select.select([handle], [], [], 15)[0]
             os.close(handle)
+
+
+def test_what_an_earlier_run_left_unread_is_no_loss(tmp_path: Path) -> None:
+    with running(tmp_path, "--rate", "200") as process:
+        assert process.stderr is not None
+        assert any("count-report is" in line for line in process.stderr)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=15)
+    done = demo(tmp_path, "--for", "2", "-o", "json")
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout)
+    assert (summary["lost"], summary["dead_letters"]) == (0, 2)
+
+
+def test_a_demo_that_runs_is_not_disturbed_by_another(tmp_path: Path) -> None:
+    with running(tmp_path) as process:
+        second = demo(tmp_path, "--reset", "--for", "1")
+        assert second.returncode == 2
+        assert "another demo runs in this folder" in second.stderr
+        assert process.poll() is None
+        assert (tmp_path / "stadtbus-demo" / "node" / "broker" / "broker.db").exists()
 
 
 def test_a_folder_that_holds_something_else_is_let_be(tmp_path: Path) -> None:

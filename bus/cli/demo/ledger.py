@@ -35,6 +35,16 @@ class Ledger:
         return sum(map(len, self._acknowledged.values()))
 
     @property
+    def acknowledged_ids(self) -> set[str]:
+        """The ids of the events that the bus said it has."""
+        return set().union(*self._acknowledged.values())
+
+    @property
+    def handled(self) -> int:
+        """How many events the groups have handled in all, those of earlier runs included."""
+        return sum(map(len, self._delivered.values()))
+
+    @property
     def delivered(self) -> dict[str, int]:
         """How many events reached each group, counting only those that were acknowledged."""
         return {

@@ -2,7 +2,7 @@
 
 import json
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,12 +25,13 @@ class Mistake:
     topic: str
     value: bytes
     what: str
+    id: str = field(default_factory=new_id)
 
     def record(self) -> Record:
         """Return the record, its envelope in order: only the value is wrong."""
         envelope = [
             *unchanging(f"{SOURCE}{VENDOR}", self.topic),
-            ("ce_id", new_id().encode()),
+            ("ce_id", self.id.encode()),
             ("ce_time", write_time(datetime.now(UTC)).encode()),
         ]
         return Record(b"careless", self.value, envelope)

@@ -99,10 +99,11 @@ class Process:
 
     def failure(self) -> BusError:
         """Return the error that says how it ended, with its last words."""
-        words = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        said = self._log.read_text(encoding="utf-8", errors="replace")
+        # A sentence that tells of an error begins with its mark; what it advises comes after.
+        last = said.rpartition("✘")[2].strip().partition("\n")[0] or "it said nothing"
         return BusError(
-            f"the program ended with exit code {self.exit_code}: "
-            f"{words[-1] if words else 'it said nothing'}",
+            f"the program ended with exit code {self.exit_code}: {last}",
             where=self.program.title,
             remedy=f"all that it said is in {self._log}",
         )

@@ -1,5 +1,7 @@
 """What the demo shows to the person at the terminal."""
 
+import shutil
+import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -59,9 +61,8 @@ class Scenes:
             self._say(f"      export {variable('registry.url')}={ready.registry}")
         else:
             self._say("Try, in another terminal:")
-        self._say("      .venv/bin/stadtbus tail sensor.reading.v1")
-        self._say("      .venv/bin/stadtbus group lag")
-        self._say("      .venv/bin/stadtbus dead ls")
+        for arguments in ("tail sensor.reading.v1", "group lag", "dead ls"):
+            self._say(f"      {command()} {arguments}")
         self._say(
             f"Ready in {seconds:.1f} s. Demo only: no login, this machine only. Ctrl-C stops, "
             "--reset begins anew.\n"
@@ -146,6 +147,15 @@ class Scenes:
     def _say(self, text: str) -> None:
         if not self._quiet:
             say(text)
+
+
+def command() -> str:
+    """Return what a person at this terminal types to run the command."""
+    called = Path(sys.argv[0])
+    if called.name != "stadtbus" or shutil.which("stadtbus"):
+        return "stadtbus"
+    here = Path.cwd()
+    return str(called.relative_to(here) if called.is_relative_to(here) else called)
 
 
 def sentence(topic: str, value: Mapping[str, Any]) -> str:

@@ -1,22 +1,27 @@
 """The course of the demo: set the stage, say what is where, make mistakes, watch, settle."""
 
 import asyncio
+import fcntl
 import logging
 import shutil
-from contextlib import AsyncExitStack
+from collections.abc import Coroutine, Iterator
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from bus.admin import Admin
+from bus.cli.decoding import text
 from bus.cli.demo.mistakes import mistakes, publish_mistakes, try_breaking_schema
 from bus.cli.demo.ports import free_port
 from bus.cli.demo.scenes import Scenes
 from bus.cli.demo.stage import ADDRESSES, READINGS, SUBSCRIPTIONS, Stage
 from bus.cli.edge import emit, explain, say, stopped_within
 from bus.cli.serve import chosen_roles
+from bus.cli.span import Span
+from bus.cli.tail import records
 from bus.contracts import Contract
-from bus.errors import BusError, InvalidSettings
+from bus.errors import BusError, InvalidSettings, StorageInUse
 from bus.kafka import LogReader
 from bus.node import Node, process_age
 from bus.schemas import SchemaClient
@@ -28,7 +33,7 @@ MARK = ".stadtbus-demo"
 """The file that tells a demo's folder from one that must not be emptied."""
 
 STALLED = 15.0
-"""Seconds without any delivery after which what is missing counts as lost."""
+"""Seconds in which nobody handles anything, after which what is missing counts as lost."""
 
 USUAL_PORTS = {"broker": 9092, "registry": 8081, "ops": 9464}
 
@@ -49,27 +54,35 @@ class Options:
 async def run(options: Options, stop: asyncio.Event) -> int:
     """Run the demo to its end; return the exit code."""
     configure_logging(logging.WARNING)
-    prepare(options.data, reset=options.reset)
-    settings, moved = place(options)
-    async with AsyncExitStack() as cleanup:
-        roles = chosen_roles(None, external=options.kafka is not None)
-        node = await cleanup.enter_async_context(Node(settings, roles))
-        stage = Stage(node.settings, options.data, rate=options.rate, seed=options.seed)
-        cleanup.push_async_callback(stage.close)
-        await stage.start()
-        ready_seconds = process_age()
-        scenes = Scenes(quiet=options.json)
-        contracts = await in_force(node.settings)
-        scenes.introduce(node.ready, contracts, options.data, options.rate, moved, ready_seconds)
-        letters_before = await count_dead_letters(node.settings)
-        wrong = await misbehave(node.settings, stage, scenes)
-        finished = await watch(options, node.settings, stage, scenes, stop)
-        settled = finished and await settle(stage, stop)
-        if settled:
-            await until_set_aside(node.settings, letters_before + wrong, stop)
-        stage.ledger.dead_letters = await count_dead_letters(node.settings) - letters_before
-        failures = stage.failures()
-        await stage.close()
+    with claimed(options.data, reset=options.reset):
+        settings, moved = place(options)
+        async with AsyncExitStack() as cleanup:
+            roles = chosen_roles(None, external=options.kafka is not None)
+            node = await cleanup.enter_async_context(Node(settings, roles))
+            stage = Stage(node.settings, options.data, rate=options.rate, seed=options.seed)
+            cleanup.push_async_callback(stage.close)
+            if not await unless_stopped(stage.start(), stop):
+                return 0
+            return await play(options, node, stage, moved, stop)
+
+
+async def play(
+    options: Options, node: Node, stage: Stage, moved: dict[str, int], stop: asyncio.Event
+) -> int:
+    """Show the course of events once everybody is ready; return the exit code."""
+    ready_seconds = process_age()
+    scenes = Scenes(quiet=options.json)
+    contracts = await in_force(node.settings)
+    scenes.introduce(node.ready, contracts, options.data, options.rate, moved, ready_seconds)
+    wrong = await misbehave(node.settings, stage, scenes)
+    finished = await watch(options, node.settings, stage, scenes, stop)
+    settled = finished and await settle(stage, stop)
+    if settled:
+        await until_set_aside(node.settings, wrong, stop)
+    letters = await set_aside(node.settings, wrong | stage.ledger.acknowledged_ids)
+    stage.ledger.dead_letters = len(letters)
+    failures = stage.failures()
+    await stage.close()
     summary = stage.ledger.summary(ready_seconds, settled=settled)
     scenes.close(summary)
     for failure in failures:
@@ -79,30 +92,69 @@ async def run(options: Options, stop: asyncio.Event) -> int:
     return verdict(summary, failures, settled=settled)
 
 
+async def unless_stopped(starting: Coroutine[Any, Any, None], stop: asyncio.Event) -> bool:
+    """Wait for something to start, but no longer than nobody asks to stop.
+
+    Returns:
+        Whether it has started.
+    """
+    start, stopped = asyncio.create_task(starting), asyncio.create_task(stop.wait())
+    await asyncio.wait({start, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if start.done():
+        start.result()
+        return True
+    start.cancel()
+    await asyncio.wait({start})
+    return False
+
+
 def verdict(summary: dict[str, Any], failures: list[BusError], *, settled: bool) -> int:
     """Return the exit code: 0 only if nothing failed and nothing that was waited for is lost."""
     return 1 if failures or (settled and summary["lost"]) else 0
 
 
-def prepare(data: Path, *, reset: bool) -> None:
-    """Make the demo's folder, or empty it.
+@contextmanager
+def claimed(data: Path, *, reset: bool) -> Iterator[None]:
+    """Make the demo's folder, or empty it; keep every other demo out of it meanwhile.
 
     Raises:
         InvalidSettings: the folder holds something else than a demo, or cannot be written.
+        StorageInUse: another demo runs in it; nothing was touched.
     """
     try:
-        if data.exists() and any(data.iterdir()) and not (data / MARK).exists():
-            raise InvalidSettings(
-                "the folder holds something else than a demo",
-                where=str(data),
-                remedy="name a new one",
-            )
-        if reset and data.exists():
-            shutil.rmtree(data)
-        data.mkdir(parents=True, exist_ok=True)
-        (data / MARK).touch()
+        mark = _marked(data)
     except OSError as error:
         raise InvalidSettings(f"cannot be used: {error.strerror}", where=str(data)) from error
+    with mark:
+        try:
+            fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StorageInUse(
+                "another demo runs in this folder",
+                where=str(data),
+                remedy="stop it, or name another folder with --data",
+            ) from error
+        if reset:
+            _empty(data)
+        yield
+
+
+def _marked(data: Path) -> TextIO:
+    if data.exists() and any(data.iterdir()) and not (data / MARK).exists():
+        raise InvalidSettings(
+            "the folder holds something else than a demo", where=str(data), remedy="name a new one"
+        )
+    data.mkdir(parents=True, exist_ok=True)
+    return (data / MARK).open("a", encoding="utf-8")
+
+
+def _empty(data: Path) -> None:
+    for entry in data.iterdir():
+        if entry.is_dir():
+            shutil.rmtree(entry)
+        elif entry.name != MARK:
+            entry.unlink()
 
 
 def place(options: Options) -> tuple[Settings, dict[str, int]]:
@@ -122,8 +174,8 @@ async def in_force(settings: Settings) -> list[Contract]:
         return [await schemas.contract(topic) for topic in await schemas.contracts()]
 
 
-async def misbehave(settings: Settings, stage: Stage, scenes: Scenes) -> int:
-    """Try a breaking schema and write malformed events; return how many events."""
+async def misbehave(settings: Settings, stage: Stage, scenes: Scenes) -> set[str]:
+    """Try a breaking schema and write malformed events; return the ids of the events."""
     async with SchemaClient(settings.registry.url) as schemas:
         refusal = await try_breaking_schema(schemas, READINGS)
         scenes.breaking_schema(refusal)
@@ -131,7 +183,7 @@ async def misbehave(settings: Settings, stage: Stage, scenes: Scenes) -> int:
     await publish_mistakes(settings, found)
     scenes.malformed(found)
     stage.ledger.refused = len(found) + (refusal is not None)
-    return len(found)
+    return {mistake.id for mistake in found}
 
 
 async def watch(
@@ -156,33 +208,39 @@ async def watch(
 
 
 async def settle(stage: Stage, stop: asyncio.Event) -> bool:
-    """Stop the cities and let every subscriber read to the end.
+    """Stop the cities and let every subscriber read to the end, the slow one at full speed.
 
     Returns:
-        False if somebody stopped the demo before; True once nothing is missing, or once nothing
-        more has been delivered for a while.
+        False if somebody stopped the demo before; True once nothing is missing, or once nobody
+        has handled anything for a while.
     """
     await stage.close_cities()
+    await stage.hurry()
     clock = asyncio.get_running_loop().time
-    missing, since = stage.ledger.missing, clock()
-    while missing and clock() - since < STALLED and not stage.failures():
+    handled, since = stage.ledger.handled, clock()
+    while stage.ledger.missing and clock() - since < STALLED and not stage.failures():
         if await stopped_within(stop, 0.1):
             return False
-        if stage.ledger.missing < missing:
-            missing, since = stage.ledger.missing, clock()
+        if stage.ledger.handled != handled:
+            handled, since = stage.ledger.handled, clock()
     return True
 
 
-async def until_set_aside(settings: Settings, count: int, stop: asyncio.Event) -> None:
-    """Wait until so many dead letters are there, or until it is plain that they will not come."""
+async def until_set_aside(settings: Settings, ids: set[str], stop: asyncio.Event) -> None:
+    """Wait until these events are dead letters, or until it is plain that they will not be."""
     clock = asyncio.get_running_loop().time
     end = clock() + STALLED
-    while await count_dead_letters(settings) < count and clock() < end:
+    while await set_aside(settings, ids) != ids and clock() < end:
         if await stopped_within(stop, 0.2):
             return
 
 
-async def count_dead_letters(settings: Settings) -> int:
-    """Return how many events were set aside in all."""
+async def set_aside(settings: Settings, ids: set[str]) -> set[str]:
+    """Return those of these events that are dead letters, by their ids."""
+    found: set[str] = set()
+    span = Span(everything=True, to_end=True)
     async with Admin(settings.kafka) as admin, LogReader(settings.kafka) as reader:
-        return sum((await dead_letters(admin, reader)).values())
+        for topic in await dead_letters(admin, reader):
+            async for record in records(reader, topic, span):
+                found.add(text(dict(record.headers).get("ce_id")) or "")
+    return found & ids
