@@ -110,9 +110,15 @@ def version_in(request: Request) -> int:
 
 
 def id_in(request: Request) -> int:
-    """Return the schema id in a path; 0, which is no id, if it is no number that an id can be."""
+    """Return the schema id in a path.
+
+    Raises:
+        Refusal: it is no number that an id can be, so there is no such schema.
+    """
     text = part_of(request, "id")
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 11 else 0
+    if not (text.isascii() and text.isdecimal() and len(text) < 11):
+        raise refusals.schema_not_found(text[:40])
+    return int(text)
 
 
 def flag(request: Request, name: str) -> bool:
