@@ -85,6 +85,11 @@ class BrokerSettings(Section):
         ge=1024,
         description="largest record batch of a topic without max.message.bytes, in bytes",
     )
+    max_unpacked_bytes: int = Field(
+        default=16 * 2**20,
+        ge=2**20,
+        description="bytes that the records of one compressed batch may unpack to",
+    )
     max_connections: int = Field(default=2000, ge=1, description="open connections in all")
     fetch_max_bytes: int = Field(
         default=4 * 2**20, ge=2**16, description="largest answer to one fetch, in bytes"

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from bus.broker.faults import Faults
 from bus.broker.groups.shell import Groups
+from bus.broker.housekeeping import Housekeeping
 from bus.broker.partition import NOTHING, Partition, Read, TailCache, gather
 from bus.broker.reader import Damaged, Reader
 from bus.broker.stage import Append
@@ -87,7 +88,8 @@ class Engine:
             self._store,
             ends=ends,
             producers=self._store.producers(now_ms()),
-            min_free_bytes=self.settings.min_free_bytes,
+            housekeeping=Housekeeping(self._store, self.settings.min_free_bytes),
+            max_unpacked_bytes=self.settings.max_unpacked_bytes,
             finish=self._finish,
         )
         self._writer.start()

@@ -1,29 +1,138 @@
-"""Single records inside a batch: only to find one by its time.
+"""Single records inside a batch: whether they are as its header says, and which is the first since.
 
-Decompression is bounded: a batch that unpacks to more than `LIMIT` bytes is not looked into.
+A record is its length, attributes, timestamp delta, offset delta, key, value and headers; numbers
+are zigzag varints (Kafka's documentation, "Record"). Readers go by the header, so a batch whose
+inside is otherwise would stop every one of them: it is refused as a whole on its way in.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
-import cramjam
+from kio.schema.errors import ErrorCode
 
-from bus.broker.batch import CODEC, HEADER, LOG_APPEND_TIME, Header
+from bus.broker.batch import CODEC, HEADER, LOG_APPEND_TIME, BadBatch, Header
+from bus.broker.compression import TooLarge, Unreadable, unpacked
 
-LIMIT = 64 * 2**20  # bytes
-_XERIAL = b"\x82SNAPPY\x00"
-_XERIAL_HEADER = 16
-
-_INTO: Mapping[int, Callable[[bytes, Any], int]] = {
-    1: cramjam.gzip.decompress_into,
-    3: cramjam.lz4.decompress_into,
-    4: cramjam.zstd.decompress_into,
-}
-_SNAPPY = 2
+LIMIT = 64 * 2**20  # bytes; a batch that unpacks to more is not searched for a time
+_NULL = 1  # -1, the length of what is null, as a zigzag varint
 
 
-class Unreadable(Exception):
-    """Records that cannot be unpacked, or only to more than the limit."""
+def check_inside(batch: bytes, header: Header, *, limit: int, keyed: bool) -> None:
+    """Check that a batch's records are what its header says.
+
+    The error is final, not the CORRUPT_MESSAGE that clients answer by sending again: the CRC bears
+    out that the batch was written as it is.
+
+    Args:
+        batch: one whole batch.
+        header: its header.
+        limit: bytes that compressed records may unpack to.
+        keyed: whether every record must have a key, as in a compacted topic (LogValidator).
+
+    Raises:
+        BadBatch: MESSAGE_TOO_LARGE if they unpack to more than the limit, so that clients that can
+            send them in smaller batches do; INVALID_RECORD if they are not what the header says.
+    """
+    try:
+        records = unpacked(batch[HEADER.size :], header.attributes & CODEC, limit)
+        walk(records, header.record_count, keyed=keyed)
+    except TooLarge as error:
+        raise BadBatch(ErrorCode.message_too_large, str(error)) from error
+    except Unreadable as error:
+        raise BadBatch(ErrorCode.invalid_record, str(error)) from error
+    except IndexError as error:
+        raise BadBatch(ErrorCode.invalid_record, "the records end early") from error
+
+
+def walk(  # noqa: C901  # a call for each number would take longer than all the rest
+    records: bytes, count: int, *, keyed: bool
+) -> None:
+    """Go from record to record; this is run for every record that is written to the bus.
+
+    Raises:
+        Unreadable: a length or an offset lies, there are bytes left, or a key is missing.
+        IndexError: the records end early.
+    """
+    at = 0
+    for delta in range(count):
+        size = records[at]
+        at += 1
+        if size > 127:
+            size, at = _rest(records, at, size)
+        end = at + (size >> 1)
+        at += 1  # attributes
+        time = records[at]
+        at += 1
+        if time > 127:
+            time, at = _rest(records, at, time)
+        offset = records[at]
+        at += 1
+        if offset > 127:
+            offset, at = _rest(records, at, offset)
+        key = records[at]
+        at += 1
+        if key > 127:
+            key, at = _rest(records, at, key)
+        if key != _NULL:
+            at += key >> 1
+        elif keyed:
+            raise Unreadable("a compacted topic takes no record without a key")
+        value = records[at]
+        at += 1
+        if value > 127:
+            value, at = _rest(records, at, value)
+        if value != _NULL:
+            at += value >> 1
+        headers = records[at]
+        at += 1
+        if headers:
+            at = _headers(records, at, headers, end)
+        if at != end or size & 1 or (key & 1 and key != _NULL) or (value & 1 and value != _NULL):
+            raise Unreadable(f"the lengths within record {delta} do not agree")
+        if offset != delta << 1:
+            raise Unreadable(f"the offset of record {delta} is not {delta}")
+    if at != len(records):
+        raise Unreadable(f"there are bytes after record {count - 1}, the last")
+
+
+def _headers(records: bytes, at: int, count: int, end: int) -> int:
+    """Return where a record's headers end; `count` is the first byte of their number."""
+    if count > 127:
+        count, at = _rest(records, at, count)
+    if count & 1 or count > end - at:  # each takes two bytes at least
+        raise Unreadable("a record's number of headers is not that of its bytes")
+    for _ in range(count >> 1):
+        name = records[at]
+        at += 1
+        if name > 127:
+            name, at = _rest(records, at, name)
+        at += name >> 1
+        value = records[at]
+        at += 1
+        if value > 127:
+            value, at = _rest(records, at, value)
+        if value != _NULL:
+            at += value >> 1
+            value &= 1
+        else:
+            value = 0
+        if name & 1 or value:
+            raise Unreadable("the length of a header is negative")
+    return at
+
+
+def _rest(records: bytes, at: int, value: int) -> tuple[int, int]:
+    """Return a number of several bytes, still zigzag, and where it ends; `value` is the first."""
+    more = records[at]
+    if more < 128:
+        return value - 128 + (more << 7), at + 1
+    value &= 127
+    for shift in range(7, 64, 7):
+        more = records[at]
+        at += 1
+        value |= (more & 127) << shift
+        if more < 128:
+            return value, at
+    raise Unreadable("a number is longer than 64 bits")
 
 
 def first_since(batch: bytes, timestamp: int, start: int) -> tuple[int, int] | None:
@@ -56,7 +165,7 @@ def times(batch: bytes, header: Header) -> Iterator[tuple[int, int]]:
         Unreadable: the records cannot be unpacked.
         IndexError: the records end early.
     """
-    records = unpacked(batch[HEADER.size :], header.attributes & CODEC)
+    records = unpacked(batch[HEADER.size :], header.attributes & CODEC, LIMIT)
     at = 0
     for _ in range(header.record_count):
         length, at = _varint(records, at)
@@ -66,51 +175,8 @@ def times(batch: bytes, header: Header) -> Iterator[tuple[int, int]]:
         at += length
 
 
-def unpacked(records: bytes, codec: int) -> bytes:
-    """Return a batch's records without compression.
-
-    Raises:
-        Unreadable: they cannot be unpacked, or only to more than the limit.
-    """
-    if codec == 0:
-        return records
-    try:
-        if codec == _SNAPPY:
-            return _snappy(records)
-        room = bytearray(LIMIT)
-        size = _INTO[codec](records, room)
-        return bytes(memoryview(room)[:size])
-    except (cramjam.DecompressionError, KeyError, ValueError, OSError) as error:
-        raise Unreadable(str(error)) from error
-
-
-def _snappy(records: bytes) -> bytes:
-    """Unpack raw snappy, or the chunks that Java's snappy-java writes (xerial)."""
-    if not records.startswith(_XERIAL):
-        return _snappy_block(records, LIMIT)
-    at, size, blocks = _XERIAL_HEADER, 0, []
-    while at < len(records):
-        length = int.from_bytes(records[at : at + 4], "big")
-        blocks.append(_snappy_block(records[at + 4 : at + 4 + length], LIMIT - size))
-        size += len(blocks[-1])
-        at += 4 + length
-    return b"".join(blocks)
-
-
-def _snappy_block(block: bytes, limit: int) -> bytes:
-    if cramjam.snappy.decompress_raw_len(block) > limit:
-        raise Unreadable("the batch unpacks to more than the limit")
-    return bytes(cramjam.snappy.decompress_raw(block))
-
-
 def _varint(data: bytes, at: int) -> tuple[int, int]:
-    value, shift = 0, 0
-    while True:
-        byte = data[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return (value >> 1) ^ -(value & 1), at
-        shift += 7
-        if shift > 63:
-            raise Unreadable("a number is longer than 64 bits")
+    value, at = data[at], at + 1
+    if value > 127:
+        value, at = _rest(data, at, value)
+    return (value >> 1) ^ -(value & 1), at

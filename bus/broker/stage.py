@@ -12,6 +12,8 @@ from bus.broker.sequences import Producer, Written, judge
 ROW_BYTES = 2**20
 OFFSET_BITS = 40  # a partition holds 2^40 offsets, the database 2^23 partitions
 
+_USED_UP = f"the partition's {1 << OFFSET_BITS} offsets are used up: publish to another topic"
+
 ProducerKey = tuple[int, int]  # partition number, producer id
 
 
@@ -23,23 +25,33 @@ class Outcome(NamedTuple):
         offset: of the first record; -1 if it is not stored.
         time: append time in milliseconds since 1970; -1 if the records keep their own.
         repeat: whether it was stored before.
+        reason: why it is refused, for people; None if the error says it all.
     """
 
     error: ErrorCode
     offset: int = -1
     time: int = -1
     repeat: bool = False
+    reason: str | None = None
 
 
 @dataclass(slots=True)
 class Append:
-    """A checked batch on its way into a partition; `done` is told once it is durable or refused."""
+    """A batch on its way into a partition, its header checked.
+
+    Attributes:
+        stamped: whether its records get the time when they are appended.
+        done: told once it is durable or refused.
+        keyed: whether its records must have keys.
+        fault: what a test has arranged to go wrong at its commit.
+    """
 
     partition: int
     records: bytes
     header: Header
     stamped: bool
     done: Callable[[Outcome], None]
+    keyed: bool = False
     fault: Exception | None = None
 
 
@@ -87,9 +99,9 @@ class Stage:
         if offset is None:
             offset = self.committed_ends.get(number, 0)
         if offset + header.record_count >= 1 << OFFSET_BITS:
-            # Only reached by batches that lie about their records; the next offset would belong to
-            # another partition.
-            return Outcome(ErrorCode.invalid_record)
+            # The next one would be the first of another partition. Sending again does not help, and
+            # Kafka, whose offsets have 63 bits, has no error of its own for it.
+            return Outcome(ErrorCode.policy_violation, reason=_USED_UP)
         if header.producer_id >= 0:
             key = (number, header.producer_id)
             verdict = judge(

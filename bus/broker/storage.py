@@ -25,6 +25,8 @@ VERSION = 1
 NAME = "broker.db"
 _SEAL = struct.Struct(">qqqI")
 _DAY_MS = 86_400_000
+_BUSY_WAITS_MS = 10_000
+_FOLD_WAITS_MS = 50  # as every publisher waits, too
 
 _SCHEMA = """
 create table meta (name text primary key, value) without rowid;
@@ -81,7 +83,8 @@ class Position(NamedTuple):
 
 def connect(path: Path) -> sqlite3.Connection:
     """Open the database for use by one thread at a time."""
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    connection.execute(f"pragma busy_timeout = {_BUSY_WAITS_MS}")
     connection.execute("pragma synchronous = full")
     connection.execute("pragma wal_autocheckpoint = 250")
     return connection
@@ -269,6 +272,39 @@ class Store:
             first, _ = bounds(dropped[0])
             self._db.execute("delete from log where position between ? and ?", (first, last))
         return True
+
+    def pages(self) -> int:
+        """Return the pages of the database, those that are free included."""
+        return self._number("page_count")
+
+    def free_pages(self) -> int:
+        """Return the pages that hold nothing."""
+        return self._number("freelist_count")
+
+    def free_bytes(self) -> int:
+        """Return the space that can be written to before the database grows."""
+        return self.free_pages() * self._number("page_size")
+
+    def vacuum(self, pages: int) -> None:
+        """Take so many free pages off the database's end; what lies there moves forward."""
+        # One row for each page: they are only freed as they are fetched.
+        self._db.execute(f"pragma incremental_vacuum({pages})").fetchall()
+
+    def fold(self) -> bool:
+        """Fold the write-ahead log into the database and cut both off where they end.
+
+        Returns:
+            false if a reader was in the way for too long.
+        """
+        self._db.execute(f"pragma busy_timeout = {_FOLD_WAITS_MS}")
+        try:
+            busy, _, _ = self._db.execute("pragma wal_checkpoint(truncate)").fetchone()
+        finally:
+            self._db.execute(f"pragma busy_timeout = {_BUSY_WAITS_MS}")
+        return not busy
+
+    def _number(self, pragma: str) -> int:
+        return int(self._db.execute(f"pragma {pragma}").fetchone()[0])
 
     def set_configs(self, topic: int, configs: Mapping[str, str]) -> None:
         """Replace a topic's configs."""

@@ -29,6 +29,7 @@ class Topic:
 
     Attributes:
         stamped: whether its records carry the time when they were appended.
+        compacted: whether its last record per key is kept, so that each must have one.
         limit: the largest batch, in bytes.
     """
 
@@ -54,6 +55,7 @@ class Topic:
         """Take other configs."""
         self.configs = dict(configs)
         self.stamped = configs.get("message.timestamp.type") == "LogAppendTime"
+        self.compacted = "compact" in configs.get("cleanup.policy", "").strip().split(",")
         self.limit = int(configs.get("max.message.bytes", self._default_limit))
 
     def extend(self, stored: Iterable[StoredPartition]) -> None:

@@ -7,7 +7,6 @@ a round that fails leaves nothing to undo. Rows and answers are handed over only
 import asyncio
 import logging
 import queue
-import shutil
 import sqlite3
 import threading
 import time
@@ -17,14 +16,15 @@ from typing import Any, Generic, TypeVar
 
 from kio.schema.errors import ErrorCode
 
+from bus.broker.batch import BadBatch
+from bus.broker.housekeeping import Housekeeping
+from bus.broker.records import check_inside
 from bus.broker.sequences import Producer, expecting
 from bus.broker.stage import Append, Outcome, ProducerKey, Row, Stage
 from bus.broker.storage import Store, now_ms
 
 ROUND_BYTES = 8 * 2**20
 ROUND_JOBS = 500  # settled in one turn of the event loop, which must stay short
-PURGE_BYTES = 2**18
-PURGE_EVERY = 0.05  # seconds, so that deleting keeps up while there is produce
 EXPIRE_EVERY = 3600.0  # seconds
 
 log = logging.getLogger(__name__)
@@ -73,7 +73,8 @@ class Writer:
         store: the database.
         ends: the next offset by partition number, as stored.
         producers: the producers' states, as stored.
-        min_free_bytes: space on the disk below which nothing is appended.
+        housekeeping: what is done between rounds, and what knows whether there is space.
+        max_unpacked_bytes: what the records of a compressed batch may unpack to.
         finish: called on the event loop with each round.
     """
 
@@ -83,16 +84,17 @@ class Writer:
         *,
         ends: Mapping[int, int],
         producers: Mapping[ProducerKey, Producer],
-        min_free_bytes: int,
+        housekeeping: Housekeeping,
+        max_unpacked_bytes: int,
         finish: Callable[[Round], None],
     ) -> None:
-        self._store, self._finish, self._min_free = store, finish, min_free_bytes
+        self._store, self._housekeeping, self._finish = store, housekeeping, finish
+        self._max_unpacked = max_unpacked_bytes
         self._ends, self._producers = dict(ends), dict(producers)
         self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._loop = asyncio.get_running_loop()
         self._thread = threading.Thread(target=self._run, name="broker-writer", daemon=True)
         self._stopping = False
-        self._purging = True
         self._trouble = ""
 
     def start(self) -> None:
@@ -119,7 +121,7 @@ class Writer:
         return await settled
 
     def _run(self) -> None:
-        purged = expired = time.monotonic()
+        expired = time.monotonic()
         while not self._stopping:
             jobs = self._take()
             if jobs:
@@ -127,10 +129,8 @@ class Writer:
                 self._loop.call_soon_threadsafe(self._finish, finished)
                 if finished.failure and not finished.failure.full:
                     return
+            self._housekeeping.step(idle=not jobs)
             now = time.monotonic()
-            if self._purging and (not jobs or now - purged >= PURGE_EVERY):
-                self._purge()
-                purged = now
             if now - expired >= EXPIRE_EVERY:
                 self._expire()
                 expired = now
@@ -139,7 +139,7 @@ class Writer:
         jobs: list[Job] = []
         size = 0
         try:
-            job = self._queue.get(block=not self._purging)
+            job = self._queue.get(timeout=self._housekeeping.wait())
             while True:
                 if job is None:
                     self._stopping = True
@@ -158,9 +158,13 @@ class Writer:
         started = time.perf_counter()
         stage = Stage(self._ends, self._producers, now_ms())
         try:
-            space = self._has_space()
+            refused = [self._refusal(job) for job in jobs]
+            space = self._housekeeping.has_space()
             self._store.begin()
-            outcomes = [self._do(job, stage, space=space) for job in jobs]
+            outcomes = [
+                no or self._do(job, stage, space=space)
+                for job, no in zip(jobs, refused, strict=True)
+            ]
             stage.close()
             self._store.write_rows(stage.rows)
             self._store.write_producers(stage.producers, stage.now)
@@ -171,8 +175,19 @@ class Writer:
             self._say("")
         self._ends |= stage.ends
         self._producers |= stage.producers
-        self._purging = self._purging or any(isinstance(job, Change) for job in jobs)
+        if any(isinstance(job, Change) for job in jobs):
+            self._housekeeping.wake()
         return Round(jobs, outcomes, stage.rows, time.perf_counter() - started)
+
+    def _refusal(self, job: Job) -> Outcome | None:
+        """Look into a batch: here, as it takes long for the event loop, and before the database."""
+        if isinstance(job, Change):
+            return None
+        try:
+            check_inside(job.records, job.header, limit=self._max_unpacked, keyed=job.keyed)
+        except BadBatch as error:
+            return Outcome(error.error, reason=error.reason)
+        return None
 
     def _do(self, job: Job, stage: Stage, *, space: bool) -> Outcome:
         if isinstance(job, Change):
@@ -185,9 +200,6 @@ class Writer:
             self._expect_again(job)
             return Outcome(ErrorCode.kafka_storage_error)
         return stage.append(job)
-
-    def _has_space(self) -> bool:
-        return shutil.disk_usage(self._store.path.parent).free >= self._min_free
 
     def _failed(self, jobs: Sequence[Job], error: Exception) -> Round:
         full = (
@@ -229,14 +241,3 @@ class Writer:
                 self._producers.pop(key, None)
         except sqlite3.Error as error:
             log.error("forgetting old producers failed: %s", error)
-
-    def _purge(self) -> None:
-        """Delete a little of what dropped topics held."""
-        try:
-            self._store.begin()
-            self._purging = self._store.purge(PURGE_BYTES)
-            self._store.commit()
-        except sqlite3.Error as error:
-            log.error("deleting failed: %s", error)
-            self._store.rollback()
-            self._purging = False

@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from crc32c import crc32c
 from kio.index import load_request_schema, load_response_schema
 from kio.serial import entity_reader, entity_writer
 
 from bus.broker import ApiKey, Broker
 from bus.broker.wire import builder
 
+TIME = 1_700_000_000_000  # milliseconds since 1970
 CODECS = {"none": 0, "gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4}
 
 
@@ -28,12 +30,19 @@ def batch(
     for offset, value in enumerate(values):
         made.append(
             offset=offset,
-            timestamp=times[offset] if times else 1_700_000_000_000 + offset,
+            timestamp=times[offset] if times else TIME + offset,
             key=None,
             value=value,
             headers=[],
         )
     return bytes(made.build())
+
+
+def wrapped(packed: bytes, count: int, codec: int = 0) -> bytes:
+    """Return a batch with a true CRC around whatever bytes, that says it has so many records."""
+    covered = struct.pack(">hiqqqhii", codec, count - 1, TIME, TIME, -1, -1, -1, count) + packed
+    front = struct.pack(">qiibI", 0, 9 + len(covered), 0, 2, crc32c(covered))
+    return front + covered
 
 
 def frame(

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from kio.schema.errors import ErrorCode
 
 from bus.broker.batch import HEADER, Header, check, cut, spans
+from bus.broker.compression import TooLarge, unpacked
 from bus.broker.partition import Partition, TailCache, gather
-from bus.broker.records import LIMIT, Unreadable, first_since, unpacked
+from bus.broker.records import LIMIT, first_since
 from bus.broker.sequences import Producer, Written, advance, expecting, judge
 from bus.broker.stage import ROW_BYTES, Append, Outcome, Row, Stage
 from tests.broker.raw import CODECS, batch
@@ -183,6 +184,6 @@ def test_without_room_nothing_is_read_unless_it_has_to_be() -> None:
 @pytest.mark.parametrize("codec", [name for name in CODECS if name != "none"])
 def test_a_batch_that_unpacks_to_too_much_is_not_looked_into(codec: str) -> None:
     bomb = batch(b"\0" * (LIMIT + 2**20), codec=CODECS[codec])
-    with pytest.raises(Unreadable):
-        unpacked(bomb[HEADER.size :], CODECS[codec])
+    with pytest.raises(TooLarge):
+        unpacked(bomb[HEADER.size :], CODECS[codec], LIMIT)
     assert first_since(bomb, 0, 0) == (0, 1_700_000_000_000)

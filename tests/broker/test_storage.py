@@ -230,7 +230,7 @@ async def test_with_too_little_space_publishers_wait_and_readers_go_on(tmp_path:
         assert (await raw.fetch("t", 0)).high_watermark == 1
         answer = await raw.ask(ApiKey.OFFSET_COMMIT, 7, **committed("t", 1, ""))
         assert answer.topics[0].partitions[0].error_code is ErrorCode.none
-        broker._engine._writer._min_free = 0  # type: ignore[union-attr]  # space is back
+        broker._engine._writer._housekeeping._min_free = 0  # type: ignore[union-attr]  # space is back
         accepted = await raw.produce("t", batch(b"y", producer=(5, 0, 1)))
         assert (accepted.error_code, accepted.base_offset) == (ErrorCode.none, 1)
 

@@ -75,13 +75,23 @@ def _take(
 
     def settled(outcome: Outcome) -> None:
         answer.error, answer.offset, answer.time = outcome.error, outcome.offset, outcome.time
+        answer.reason = outcome.reason
         if outcome.error is ErrorCode.none and not outcome.repeat:
             topic.produced(engine.telemetry, header.record_count, len(batch))
         pending.finish()
 
     pending.begin()
-    broken = _broken(fault)
-    engine.append(Append(partition.number, batch, header, topic.stamped, settled, broken))
+    engine.append(
+        Append(
+            partition.number,
+            batch,
+            header,
+            topic.stamped,
+            settled,
+            keyed=topic.compacted,
+            fault=_broken(fault),
+        )
+    )
 
 
 def _refusal(body: Any, topic: Topic | None, index: int, fault: AnyFault | None) -> ErrorCode:
