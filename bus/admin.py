@@ -119,13 +119,13 @@ class Admin:
             InvalidContract: the engine refuses its name, number of partitions or configuration.
             BusUnavailable: the engine cannot be reached.
         """
-        new = NewTopic(
-            spec.name,
-            num_partitions=spec.partitions,
-            replication_factor=spec.replication_factor,
-            config=dict(spec.configs),
-        )
         try:
+            new = NewTopic(
+                spec.name,
+                num_partitions=spec.partitions,
+                replication_factor=spec.replication_factor,
+                config=dict(spec.configs),
+            )
             await self._each(spec.name, lambda c: c.create_topics([new], request_timeout=TIMEOUT))
         except Conflict:
             there = (await self.topics()).get(spec.name)
@@ -137,6 +137,8 @@ class Admin:
                     "the contract is a new topic",
                 ) from None
             return False
+        except (ValueError, OverflowError) as error:  # refused before anything was sent
+            raise InvalidContract(str(error), where=spec.name) from error
         return True
 
     async def topics(self) -> dict[str, int]:

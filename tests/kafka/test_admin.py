@@ -40,6 +40,21 @@ async def test_a_configuration_that_is_none_is_refused(kafka: KafkaSettings) -> 
             )
 
 
+@pytest.mark.parametrize(
+    "spec",
+    [
+        pytest.param(TopicSpec(name="t", partitions=100_001), id="too many partitions"),
+        pytest.param(TopicSpec(name="t", partitions=2**70), id="more than a machine's number"),
+        pytest.param(TopicSpec(name="t\0", partitions=1), id="no text of C"),
+        pytest.param(TopicSpec(name="t" * 300, partitions=1), id="a name too long"),
+    ],
+)
+async def test_what_no_topic_can_be_is_refused(kafka: KafkaSettings, spec: TopicSpec) -> None:
+    async with Admin(kafka) as admin:
+        with pytest.raises(InvalidContract):
+            await admin.ensure_topic(spec)
+
+
 async def test_what_is_not_there_is_not_found(kafka: KafkaSettings) -> None:
     async with Admin(kafka) as admin:
         await admin.ensure_topic(SPEC)
