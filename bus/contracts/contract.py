@@ -1,7 +1,7 @@
 """A contract as a value, and what follows from it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from datetime import timedelta
 from typing import Any, Self
 
@@ -26,8 +26,8 @@ class Contract:
         owner: the member that answers for it.
         access: ``open`` or ``restricted``.
         key: the fields that make the key, in order.
-        partitions: fixed for good, as order is kept per key.
-        compatibility: one of the seven levels.
+        partitions: 1 to 1000, fixed for good, as order is kept per key.
+        compatibility: ``FULL_TRANSITIVE``: each version reads each.
         municipality: the field that names the municipality it is about.
         subject: the field that names what it is about; None if there is none.
         retention: an ISO 8601 duration, or ``last-state``.
@@ -35,7 +35,7 @@ class Contract:
             tell.
         sensitivity: of each field, by its path.
         versions: the schema's versions; index 0 is version 1.
-        examples: data as JSON, by name.
+        examples: data as JSON, by name; at least one.
         schema_ids: the registry's ids of the versions, once it is in force.
     """
 
@@ -53,7 +53,7 @@ class Contract:
     expected_interval: str | None = None
     sensitivity: Mapping[str, str]
     versions: tuple[Any, ...]
-    examples: Mapping[str, Any] = field(default_factory=dict)
+    examples: Mapping[str, Any]
     schema_ids: tuple[int, ...] = ()
 
     def to_json(self) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bus.avro.codec import Codec
-from bus.avro.compatibility import LEVELS, problems
+from bus.avro.compatibility import problems
 from bus.avro.limits import admit
 from bus.avro.text import from_json
 from bus.avro.types import Array, Enum, Map, Primitive, Record, Schema, Type, Union, below
@@ -18,7 +18,11 @@ if TYPE_CHECKING:
     from bus.contracts.contract import Contract
 
 ACCESS = ("open", "restricted")
+COMPATIBILITY = "FULL_TRANSITIVE"
+"""Each version reads each: hundreds of vendors upgrade when they like."""
+
 LANGUAGES = ("de", "en")
+MOST_PARTITIONS = 1000
 SENSITIVITY = ("public", "internal", "confidential", "restricted")
 """How far a field may be shown (CloudEvents extension ``dataclassification``)."""
 
@@ -53,7 +57,7 @@ _SHAPES: dict[str, tuple[type[Any], str]] = {
     "examples": (dict, "data by name"),
     "schema_ids": (list, "a list of numbers"),
 }
-_OPTIONAL = ("subject", "expected_interval", "examples", "schema_ids")
+_OPTIONAL = ("subject", "expected_interval", "schema_ids")
 
 
 def arguments(value: Any, where: str) -> dict[str, Any]:
@@ -95,20 +99,20 @@ def _broken(contract: "Contract") -> Iterator[tuple[str, str]]:
     yield from _texts_broken("description", contract.description)
     if member_of(f"{contract.owner}.x") != contract.owner:
         yield "owner", f'"{contract.owner}" is no member\'s id, such as de.mun.092720140140'
-    for name, given, known in (
-        ("access", contract.access, ACCESS),
-        ("compatibility", contract.compatibility, tuple(LEVELS)),
-    ):
-        if given not in known:
-            yield name, f'"{given}" is not known; {nearest(given, known)}'
-    if contract.partitions < 1:
-        yield "partitions", f"{contract.partitions} is less than 1"
+    if contract.access not in ACCESS:
+        yield "access", f'"{contract.access}" is not known; {nearest(contract.access, ACCESS)}'
+    if contract.compatibility != COMPATIBILITY:
+        yield "compatibility", f'"{contract.compatibility}" is not {COMPATIBILITY}, as all are here'
+    if not 1 <= contract.partitions <= MOST_PARTITIONS:
+        yield "partitions", f"{contract.partitions} is not between 1 and {MOST_PARTITIONS}"
     if contract.retention != LAST_STATE:
         yield from _duration_broken("retention", contract.retention)
     if contract.expected_interval is not None:
         yield from _duration_broken("expected_interval", contract.expected_interval)
     if not contract.versions:
         yield "versions", "there is no schema"
+    if not contract.examples:
+        yield "examples", "there is no example"
 
 
 def _texts_broken(name: str, texts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -123,7 +127,7 @@ def _texts_broken(name: str, texts: Mapping[str, Any]) -> Iterator[tuple[str, st
 def _duration_broken(name: str, text: str) -> Iterator[tuple[str, str]]:
     try:
         duration(text)
-    except (ValueError, OverflowError) as error:
+    except ValueError as error:
         yield name, str(error)
 
 
@@ -167,11 +171,24 @@ def _undocumented(schema: Schema, value: Any, path: str) -> Iterator[str]:
 
 def _fields_broken(contract: "Contract", schemas: Sequence[Schema]) -> Iterator[tuple[str, str]]:
     """Yield the places that are wrong beside the schemas."""
-    newest = list(_top(schemas[-1]))
     yield from _key_broken(contract, schemas)
-    for place, named in (("municipality", contract.municipality), ("subject", contract.subject)):
-        if named is not None and named not in newest:
-            yield place, f'"{named}" is no field; {nearest(named, newest)}'
+    yield from _named_broken("municipality", contract.municipality, schemas[-1])
+    if contract.subject is not None:
+        yield from _named_broken("subject", contract.subject, schemas[-1], optional=True)
+    yield from _sensitivity_broken(contract, list(_top(schemas[-1])))
+
+
+def _named_broken(
+    place: str, name: str, newest: Schema, *, optional: bool = False
+) -> Iterator[tuple[str, str]]:
+    there = _top(newest)
+    if name not in there:
+        yield place, f'"{name}" is no field; {nearest(name, list(there))}'
+    elif not _is_text(newest, there[name], optional=optional):
+        yield place, f'"{name}" is not text' + (" or null" if optional else " that is always there")
+
+
+def _sensitivity_broken(contract: "Contract", newest: Sequence[str]) -> Iterator[tuple[str, str]]:
     for name in newest:
         if name not in contract.sensitivity:
             yield f"sensitivity.{name}", "is missing"
@@ -188,7 +205,10 @@ def _fields_broken(contract: "Contract", schemas: Sequence[Schema]) -> Iterator[
 def _key_broken(contract: "Contract", schemas: Sequence[Schema]) -> Iterator[tuple[str, str]]:
     if not contract.key:
         yield "key", "names no field"
-    for name in map(str, contract.key):
+    names = [str(name) for name in contract.key]
+    for name in dict.fromkeys(names):
+        if names.count(name) > 1:
+            yield "key", f'"{name}" is there twice'
         for number, schema in enumerate(schemas, 1):
             there = _top(schema)
             if name not in there:
@@ -215,6 +235,20 @@ def _is_key(schema: Schema, type_: Type) -> bool:
         case Array() | Map() | Union():
             return False
     return False
+
+
+def _is_text(schema: Schema, type_: Type, *, optional: bool) -> bool:
+    match schema.resolve(type_):
+        case Primitive("string", attributes):
+            return "logicalType" not in attributes
+        case Union(branches) if optional:
+            text = [branch for branch in branches if not _is_null(branch)]
+            return len(text) == 1 and _is_text(schema, text[0], optional=False)
+    return False
+
+
+def _is_null(type_: Type) -> bool:
+    return isinstance(type_, Primitive) and type_.kind == "null"
 
 
 def _check_examples(contract: "Contract", newest: Schema, places: Places) -> None:

@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from bus.admin import Admin
 from bus.contracts import Contract
-from bus.errors import BusError, Conflict, InvalidContract
+from bus.errors import BusError, Conflict
 from bus.registry import refusals, rules
 from bus.registry.http import (
     LATEST,
@@ -246,10 +246,7 @@ class Api:
         topic, body = part_of(request, "topic"), await body_of(request)
         if isinstance(versions := body.get("versions"), list):
             self._check_versions(topic, versions)
-        try:
-            contract = Contract.from_json(body)
-        except InvalidContract as error:
-            raise refusals.invalid_contract(str(error)) from error
+        contract = Contract.from_json(body)
         if contract.topic != topic:
             raise refusals.invalid_contract(f"it is about {contract.topic}, not {topic}")
         return answer(await self.put_in_force(contract))

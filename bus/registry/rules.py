@@ -113,8 +113,6 @@ def put_contract(state: State, contract: Contract) -> dict[str, Any] | Write[dic
             fixed, or what is registered already; 42201 and 42291, it is not valid.
     """
     topic = contract.topic
-    if contract.compatibility != DEFAULT_LEVEL:
-        raise refusals.invalid_contract(f"{topic}: compatibility is {DEFAULT_LEVEL} or more")
     _check_fixed(state, contract)
     candidates = [candidate(version) for version in contract.versions]
     texts = [new.text for new in candidates]

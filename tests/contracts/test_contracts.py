@@ -114,22 +114,68 @@ def test_keys_come_from_the_key_fields() -> None:
         pytest.param(
             lambda c: c.update(key=["quality_flag"]), "key", "of version 1", id="key of version 2"
         ),
-        pytest.param(lambda c: c.update(partitions=0), "partitions", "less than 1", id="none"),
+        pytest.param(
+            lambda c: c.update(key=["datastream", "thing", "datastream"]),
+            "key",
+            '"datastream" is there twice',
+            id="a key field twice",
+        ),
+        *(
+            pytest.param(
+                lambda c, number=number: c.update(partitions=number),
+                "partitions",
+                "not between 1 and 1000",
+                id=f"{number} partitions",
+            )
+            for number in (-1, 0, 1001, 2**31)
+        ),
         pytest.param(lambda c: c.update(partitions="3"), "partitions", "a number", id="as text"),
         pytest.param(
-            lambda c: c.update(compatibility="FULL"), "", "", id="another level may be declared"
-        ),
-        pytest.param(
-            lambda c: c.update(compatibility="SOME"), "compatibility", "not known", id="no level"
+            lambda c: c.update(compatibility="FULL"),
+            "compatibility",
+            '"FULL" is not FULL_TRANSITIVE',
+            id="a weaker promise",
         ),
         pytest.param(
             lambda c: c.update(municipality="ars"), "municipality", "no field", id="no municipality"
         ),
+        *(
+            pytest.param(
+                lambda c, name=name: c.update(municipality=name),
+                "municipality",
+                "is not text that is always there",
+                id=f"a municipality that is {kind}",
+            )
+            for name, kind in (
+                ("result", "a number or null"),
+                ("interval_seconds", "a number"),
+                ("quality", "an enum"),
+                ("quality_flag", "not always there"),
+            )
+        ),
         pytest.param(lambda c: c.update(subject="x"), "subject", "no field", id="no subject"),
+        pytest.param(
+            lambda c: c.update(subject="phenomenon_time"),
+            "subject",
+            "is not text or null",
+            id="a time as subject",
+        ),
+        pytest.param(
+            lambda c: c.update(subject="result"),
+            "subject",
+            "is not text or null",
+            id="a number or null as subject",
+        ),
         pytest.param(
             lambda c: c.update(retention="30 days"), "retention", "P30D", id="no duration"
         ),
         pytest.param(lambda c: c.update(retention="P1M"), "retention", "P30D", id="a month"),
+        pytest.param(
+            lambda c: c.update(retention=f"P{'9' * 17}D"),
+            "retention",
+            "at most eight digits",
+            id="longer than time can be",
+        ),
         pytest.param(lambda c: c.update(retention="PT0S"), "retention", "no time", id="no time"),
         pytest.param(
             lambda c: c.update(expected_interval="x"),
@@ -162,9 +208,6 @@ def test_keys_come_from_the_key_fields() -> None:
 )
 def test_contract_yaml(folder: Path, change: Change, place: str, what: str) -> None:
     spoil(folder / "contract.yaml", change)
-    if not what:
-        assert load_folder(folder).topic == READINGS
-        return
     with pytest.raises(InvalidContract) as caught:
         load_folder(folder)
     assert str(folder / "contract.yaml") in caught.value.where
@@ -222,6 +265,7 @@ def test_schemas_and_examples(folder: Path, file: str, change: Change, what: str
         pytest.param(
             lambda f: [v.unlink() for v in f.glob("*.avsc")], "no schema", id="no version"
         ),
+        pytest.param(lambda f: shutil.rmtree(f / "examples"), "no example", id="no example"),
         pytest.param(lambda f: (f / "1.avsc").write_text("{"), "cannot be read", id="no JSON"),
         pytest.param(lambda f: (f / "contract.yaml").write_text("- a"), "no mapping", id="a list"),
         pytest.param(
@@ -240,6 +284,19 @@ def test_files(folder: Path, spoilt: Callable[[Path], Any], what: str) -> None:
         load_folder(folder)
 
 
+@pytest.mark.parametrize("subject", ["thing", "quality_flag"])
+def test_a_subject_is_text_and_may_be_null(folder: Path, subject: str) -> None:
+    spoil(folder / "contract.yaml", lambda c: c.update(subject=subject))
+    assert load_folder(folder).subject == subject
+
+
+def test_a_contract_in_json_has_examples() -> None:
+    value = SHIPPED[READINGS].to_json()
+    del value["examples"]
+    with pytest.raises(InvalidContract, match="examples: is missing"):
+        Contract.from_json(value)
+
+
 def test_a_folder_without_contracts_is_refused(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "nowhere"):
         with pytest.raises(InvalidContract):
@@ -256,13 +313,33 @@ def test_all_contracts_below_a_folder(folder: Path) -> None:
         ("P30D", timedelta(days=30)),
         ("PT15M", timedelta(minutes=15)),
         ("P1DT2H3M4S", timedelta(days=1, hours=2, minutes=3, seconds=4)),
+        (
+            "P99999999DT99999999H99999999M99999999S",
+            timedelta(days=99999999, hours=99999999, minutes=99999999, seconds=99999999),
+        ),
     ],
 )
 def test_durations(text: str, length: timedelta) -> None:
     assert duration(text) == length
 
 
-@pytest.mark.parametrize("text", ["", "P", "PT", "P1DT", "1D", "P1Y", "P1W", "P-1D", "P1.5D"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "P",
+        "PT",
+        "P1DT",
+        "1D",
+        "P1Y",
+        "P1W",
+        "P-1D",
+        "P1.5D",
+        "P\u0661D",
+        "P100000000D",
+        "PT100000000S",
+    ],
+)
 def test_what_is_no_duration(text: str) -> None:
     with pytest.raises(ValueError, match="is no"):
         duration(text)

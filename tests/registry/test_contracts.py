@@ -23,11 +23,12 @@ Start = Callable[[], Awaitable[Registry]]
 SHIPPED = {contract.topic: contract for contract in load_all()}
 TOPIC = "sensor.reading.v1"
 OURS = "sensor.trial.v1"
+EXAMPLES = {"gap": SHIPPED[TOPIC].examples["gap"]}
 
 
 def contract(**changes: Any) -> dict[str, Any]:
     """A contract like the one for readings, under a topic of its own."""
-    value = deepcopy(SHIPPED[TOPIC].to_json()) | {"topic": OURS, "examples": {}}
+    value = deepcopy(SHIPPED[TOPIC].to_json()) | {"topic": OURS, "examples": EXAMPLES}
     del value["schema_ids"]
     return value | changes
 
@@ -115,7 +116,9 @@ async def test_a_contract_gains_versions_and_words(http: httpx.AsyncClient) -> N
             ),
             ("another topic", contract(topic="sensor.other.v1"), 422, 42291, "it is about"),
             ("an unknown name", contract(colour="red"), 422, 42291, 'unknown name "colour"'),
-            ("a weaker promise", contract(compatibility="BACKWARD"), 422, 42291, "or more"),
+            ("a weaker promise", contract(compatibility="BACKWARD"), 422, 42291, "FULL_TRANSITIVE"),
+            ("too many partitions", contract(partitions=2**31), 422, 42291, "1 and 1000"),
+            ("no example", contract(examples={}), 422, 42291, "no example"),
             ("a promise broken", with_field(type="string"), 409, 40901, "`more` was added, but"),
             (
                 "a version twice",
@@ -143,6 +146,15 @@ async def test_contracts_that_are_refused(
     assert (found, refusal["error_code"]) == (status, code), refusal
     assert words in refusal["message"]
     assert (await http.get(f"/contracts/{OURS}")).json() == before
+
+
+async def test_a_topic_that_the_engine_refuses_is_the_contracts_fault(
+    http: httpx.AsyncClient,
+) -> None:
+    topic = f"sensor.{'x' * 300}.v1"
+    status, refusal = await put(http, contract(topic=topic), topic)
+    assert (status, refusal["error_code"]) == (422, 42291)
+    assert topic not in (await http.get("/contracts")).json()
 
 
 async def test_a_schema_that_was_registered_first_binds_the_contract(
@@ -203,7 +215,7 @@ async def test_a_node_of_an_older_version_leaves_what_a_newer_one_has_said(
     newest["fields"].append(
         {"name": "more", "doc": "More.", "type": ["null", "int"], "default": None}
     )
-    longer |= {"versions": [*longer["versions"], newest], "examples": {}}
+    longer |= {"versions": [*longer["versions"], newest]}
     longer["sensitivity"] = {**longer["sensitivity"], "more": "public"}
     assert (await put(http, longer, TOPIC))[0] == 200
     older = await start()

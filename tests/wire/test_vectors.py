@@ -50,6 +50,7 @@ CONTRACT = Contract(
     retention="P1D",
     sensitivity={},
     versions=(SCHEMA,),
+    examples={},
     schema_ids=(7,),
 )
 
