@@ -19,6 +19,7 @@ import uuid_utils
 from bus.errors import InvalidEvent, UndecodableEvent
 
 BAD_FRAME, BAD_ENVELOPE, BAD_KEY = "bad-frame", "bad-envelope", "bad-key"
+BAD_BATCH = "bad-batch"
 
 SOURCE = "urn:stadtbus:"
 CONTENT_TYPE = "application/avro"
@@ -326,8 +327,15 @@ def check_draft(draft: Draft) -> None:
 
     Raises:
         InvalidEvent: the id is no UUID, the subject is empty, the trace is no W3C trace context,
-            or a header's name is the bus's own.
+            one of them is no text, the time is no datetime, or a header's name is the bus's own.
     """
+    if draft.time is not None and not isinstance(draft.time, datetime):
+        raise InvalidEvent(f"is {type(draft.time).__name__}, wanted a datetime", where="time")
+    if draft.id is not None and not isinstance(draft.id, str):
+        raise InvalidEvent(f"is {type(draft.id).__name__}, wanted its text", where="id")
+    if draft.traceparent is not None and not isinstance(draft.traceparent, str):
+        what = f"is {type(draft.traceparent).__name__}, wanted text"
+        raise InvalidEvent(what, where="traceparent")
     if draft.id is not None and not _UUID.fullmatch(draft.id):
         raise InvalidEvent(f'"{draft.id}" is no UUID in lower case', where="id")
     if draft.subject is not None and not (draft.subject and _is_text(draft.subject)):

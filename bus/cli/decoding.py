@@ -7,7 +7,7 @@ from bus.avro.codec import Codec
 from bus.avro.text import to_json
 from bus.cli.when import iso, iso_ms
 from bus.errors import NotFound, UndecodableEvent
-from bus.event import read_envelope, read_key, unframe
+from bus.event import BAD_BATCH, BAD_ENVELOPE, read_envelope, read_key, unframe
 from bus.kafka import Fetched
 from bus.schemas import SchemaClient
 
@@ -30,6 +30,9 @@ class Decoder:
             UndecodableEvent: the record is no event; the registry knows no such schema.
             BusUnavailable: the registry cannot be reached.
         """
+        if record.fault:
+            reason = BAD_BATCH if record.is_batch else BAD_ENVELOPE
+            raise UndecodableEvent(record.fault, reason=reason)
         envelope = read_envelope(record.topic, record.headers)
         schema_id, value = await self.value(record)
         return {

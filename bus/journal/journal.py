@@ -225,7 +225,8 @@ class Journal:
 
     def _take(self, record: Fetched) -> None:
         before = self._chain.head
-        entry = self._chain.follow(record.value)
+        # A batch that cannot be taken apart is void; an entry's headers say nothing, whole or not.
+        entry = None if record.is_batch else self._chain.follow(record.value)
         self._position = record.offset + 1
         if entry is None:
             return

@@ -1,6 +1,7 @@
 """Reading as a member of a consumer group."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
@@ -15,8 +16,11 @@ from bus.errors import (
     PositionLost,
 )
 from bus.kafka.connection import ours, security, started
+from bus.kafka.reader import LogReader
 from bus.kafka.records import FETCH_BYTES, Fetched, Place, fetched
 from bus.settings import KafkaSettings
+
+log = logging.getLogger(__name__)
 
 _Hears = Callable[[Iterable[TopicPartition]], Awaitable[None]]
 _NOTHING = TopicPartition("", -1)
@@ -66,7 +70,8 @@ class GroupConsumer:
         self._kafka, self._group, self._topics = kafka, group, tuple(topics)
         self._watcher, self._client_id = watcher, client_id
         self._consumer: AIOKafkaConsumer | None = None
-        self._readable: set[TopicPartition] = set()
+        self._readable: dict[TopicPartition, int] = {}  # with the offset behind what was returned
+        self._careful: LogReader | None = None
         self._new: frozenset[Place] = frozenset()
 
     async def start(self) -> None:
@@ -105,6 +110,9 @@ class GroupConsumer:
 
     async def stop(self) -> None:
         """Leave the group."""
+        if self._careful is not None:
+            careful, self._careful = self._careful, None
+            await careful.stop()
         if self._consumer is not None:
             consumer, self._consumer = self._consumer, None
             await consumer.stop()
@@ -128,9 +136,10 @@ class GroupConsumer:
         wanted = [p for p in self._readable if (p.topic, p.partition) not in without]
         if not self._readable:
             max_wait = min(max_wait, JOINING)
+        consumer = self._use()
         try:
             found = await asyncio.wait_for(
-                self._use().getmany(*(wanted or [_NOTHING]), timeout_ms=int(max_wait * 1000)),
+                consumer.getmany(*(wanted or [_NOTHING]), timeout_ms=int(max_wait * 1000)),
                 max_wait + 1,
             )
         except TimeoutError:
@@ -139,12 +148,68 @@ class GroupConsumer:
             return {}
         except foreign.OffsetOutOfRangeError as error:
             raise self._lost(error) from error
+        except (foreign.CorruptRecordException, foreign.UnsupportedCodecError) as error:
+            return await self._read_carefully(consumer, wanted, error)
+        except foreign.ConsumerStoppedError:
+            raise
         except foreign.KafkaError as error:
             raise ours(error, self._kafka.bootstrap) from error
+        except Exception as error:  # the bytes may be anything, and so may what is raised for them
+            return await self._read_carefully(consumer, wanted, error)
+        for partition, records in found.items():
+            if partition in self._readable:
+                self._readable[partition] = records[-1].offset + 1
         return {
             (place.topic, place.partition): [fetched(record) for record in records]
             for place, records in found.items()
         }
+
+    async def _read_carefully(
+        self, consumer: AIOKafkaConsumer, wanted: Sequence[TopicPartition], error: Exception
+    ) -> dict[Place, list[Fetched]]:
+        """Read on around what aiokafka cannot decode.
+
+        It does not say which partition that is in, and has moved on in others without handing over
+        their records: all of them are read from where the last answer of `poll` ended.
+        """
+        log.info("group %s: what was fetched is read with care: %r", self._group, error)
+        for partition in wanted:
+            if partition in self._readable:
+                consumer.seek(partition, self._readable[partition])
+        reader = await self._reader()
+        found: dict[Place, list[Fetched]] = {}
+        trouble: BusUnavailable | None = None
+        for partition in wanted:
+            place = (partition.topic, partition.partition)
+            position = self._readable.get(partition)
+            if position is None:
+                continue
+            try:
+                found[place] = await reader.read(*place, position, max_wait=0)
+            except BusUnavailable as unavailable:  # it is not lost, and holds up no other
+                trouble = unavailable
+        kept = {place: records for place, records in found.items() if records}
+        if trouble is not None and not kept:
+            raise trouble
+        return self._seek_behind(consumer, kept)
+
+    def _seek_behind(
+        self, consumer: AIOKafkaConsumer, found: Mapping[Place, list[Fetched]]
+    ) -> dict[Place, list[Fetched]]:
+        """Go on behind records that were read otherwise; return those of our partitions still."""
+        mine = {p: r for p, r in found.items() if TopicPartition(*p) in self._readable}
+        for place, records in mine.items():
+            partition = TopicPartition(*place)
+            self._readable[partition] = records[-1].offset + 1
+            consumer.seek(partition, self._readable[partition])
+        return mine
+
+    async def _reader(self) -> LogReader:
+        if self._careful is None:
+            reader = LogReader(self._kafka, client_id=self._client_id)
+            await reader.start()
+            self._careful = reader
+        return self._careful
 
     async def commit(self, positions: Mapping[Place, int]) -> None:
         """Store the group's positions: the offset of the next record to be handled.
@@ -194,7 +259,7 @@ class GroupConsumer:
         for place, offset in positions.items():
             partition = TopicPartition(*place)
             self._use().seek(partition, offset)
-            self._readable.add(partition)
+            self._readable[partition] = offset
             self._watcher.begin(place, offset)
 
     def _use(self) -> AIOKafkaConsumer:

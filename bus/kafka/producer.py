@@ -261,7 +261,7 @@ class Producer:
 
 
 def _look(future: "asyncio.Future[Any]") -> None:
-    """Look at a future's error, so that one whose caller has left is not reported as unseen."""
+    """Look at a future's error, so that one nobody waits for any more is not reported as unseen."""
     if not future.cancelled():
         future.exception()
 
@@ -272,10 +272,14 @@ async def _close(engine: AIOKafkaProducer) -> None:
         await asyncio.wait_for(engine.stop(), CLOSING)
     except TimeoutError:
         log.warning("closed a producer whose last batches were never acknowledged")
+        sending = engine._sender.sender_task  # noqa: SLF001
+        if sending is not None:
+            # It would tell a transaction of its end, and there is none; all batches fail below.
+            sending.remove_done_callback(engine._sender._fail_all)  # noqa: SLF001
         await engine.client.close()
         # Its own stop waits without limit for batches that the engine no longer answers.
         engine._message_accumulator.fail_all(foreign.ProducerClosed())  # noqa: SLF001
-        sending = engine._sender.sender_task  # noqa: SLF001
         if sending is not None:
             sending.cancel()
+            sending.add_done_callback(_look)
             await asyncio.wait([sending], timeout=CLOSING)

@@ -16,7 +16,8 @@ from aiokafka.record.memory_records import MemoryRecords
 
 from bus.errors import BusUnavailable
 from bus.kafka.connection import REACH, Topics, ours, security, started
-from bus.kafka.records import FETCH_BYTES, Fetched, fetched
+from bus.kafka.records import FETCH_BYTES, Fetched, Place, fetched
+from bus.kafka.unpack import unpack
 from bus.settings import KafkaSettings
 
 log = logging.getLogger(__name__)
@@ -116,22 +117,12 @@ class LogReader:
         )
         answer, version = await self._ask(topic, partition, request)
         aborted = answer[4] if version >= 11 else answer[-2]
-        # Records that a transaction took back are left out: who reads sees what was committed.
-        parts = PartitionRecords(
-            TopicPartition(topic, partition),
-            MemoryRecords(answer[-1] or b""),
-            aborted,
-            offset,
-            None,
-            None,
-            True,
-            READ_COMMITTED,
-        )
+        data = answer[-1] or b""
         try:
-            records = [fetched(record) for record in parts]
-        except foreign.CorruptRecordException as error:
-            raise ours(error, f"{topic}-{partition} at {offset}") from error
-        return records, parts.next_fetch_offset
+            return _decoded((topic, partition), data, offset, aborted)
+        except Exception as error:  # the bytes may be anything, and so may what is raised for them
+            log.info("%s-%d from %d on is read with care: %r", topic, partition, offset, error)
+            return unpack((topic, partition), data, offset, aborted or ())
 
     async def _offsets(
         self, topic: str, partitions: Sequence[int], timestamp_ms: int
@@ -208,3 +199,19 @@ class LogReader:
         if self._client is None:
             raise BusUnavailable("the reader is not started", where=self._kafka.bootstrap)
         return self._client
+
+
+def _decoded(place: Place, data: bytes, offset: int, aborted: Any) -> tuple[list[Fetched], int]:
+    """Return the records of fetched batches as aiokafka decodes them, and the offset after them."""
+    # Records that a transaction took back are left out: who reads sees what was committed.
+    parts = PartitionRecords(
+        TopicPartition(*place),
+        MemoryRecords(data),
+        aborted,
+        offset,
+        None,
+        None,
+        True,
+        READ_COMMITTED,
+    )
+    return [fetched(record) for record in parts], parts.next_fetch_offset

@@ -23,7 +23,10 @@ class Record(NamedTuple):
 
 
 class Fetched(NamedTuple):
-    """One record as it was read; ``timestamp_ms`` is the broker's, in milliseconds."""
+    """One record as it was read; ``timestamp_ms`` is the broker's, in milliseconds.
+
+    Where it could not be read as it must be, ``fault`` says why, and is empty otherwise.
+    """
 
     topic: str
     partition: int
@@ -32,6 +35,15 @@ class Fetched(NamedTuple):
     key: bytes | None
     value: bytes | None
     headers: Sequence[tuple[str, bytes]]
+    fault: str = ""
+
+    @property
+    def is_batch(self) -> bool:
+        """Whether this stands for a whole batch that cannot be taken apart: value is its bytes.
+
+        The only other fault is one of a record's headers, which a batch does not have.
+        """
+        return bool(self.fault) and not self.headers
 
 
 def fetched(record: Any) -> Fetched:

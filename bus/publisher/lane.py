@@ -70,10 +70,17 @@ class Lane:
             taken = self._take()
             try:
                 base = await self._send([event for part in taken for event in part.events])
-            except BusError as error:
+            except Exception as error:  # whatever it is, callers wait for an answer
+                if not isinstance(error, BusError):
+                    log.exception("%s-%d: events were not sent", self._topic, self._partition)
                 for part in taken:
                     if not part.answer.done():
                         part.answer.set_exception(error)
+            except BaseException:
+                for part in (*taken, *self._waiting):
+                    part.answer.cancel()
+                self._waiting.clear()
+                raise
             else:
                 for part in taken:
                     if not part.answer.done():

@@ -1,11 +1,13 @@
 """Dead letters: records that were refused, untouched, with the reason beside them."""
 
 import asyncio
+import hashlib
 import logging
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from bus.admin import Admin, TopicSpec
-from bus.errors import BusUnavailable
+from bus.errors import BusUnavailable, EventTooLarge
 from bus.event import write_time
 from bus.kafka import Fetched, Producer, Record
 from bus.settings import KafkaSettings
@@ -44,6 +46,27 @@ def letter(record: Fetched, reason: str, detail: str, group: str, now: datetime)
             ("stadtbus-dead-time", write_time(now).encode()),
         ],
     )
+
+
+def letters(
+    record: Fetched, reason: str, detail: str, group: str, now: datetime
+) -> Iterator[Record]:
+    """Yield the dead letter of a record, then smaller ones, in case it is above a limit.
+
+    What is left out is named in ``stadtbus-dead-without``; of the value, size and hash are kept.
+    """
+    whole = letter(record, reason, detail, group, now)
+    yield whole
+    added = []
+    if record.value is not None:
+        added = [
+            ("stadtbus-dead-size", str(len(record.value)).encode()),
+            ("stadtbus-dead-sha256", hashlib.sha256(record.value).hexdigest().encode()),
+        ]
+    without = "stadtbus-dead-without"
+    yield whole._replace(value=None, headers=[*whole.headers, *added, (without, b"value")])
+    own = whole.headers[len(record.headers) :]
+    yield Record(None, None, [*own, *added, (without, b"key, value, headers")])
 
 
 def _cut(detail: str) -> bytes:
@@ -91,14 +114,21 @@ class DeadLetters:
                 )
 
     async def put(self, record: Fetched, reason: str, detail: str) -> None:
-        """Write a dead letter; return once the engine has it durably, however long that takes."""
-        written = [letter(record, reason, detail, self._group, datetime.now(UTC))]
+        """Write a dead letter; return once the engine has it durably, however long that takes.
+
+        A letter that is above the topic's limit is written without its value.
+        """
+        smaller = letters(record, reason, detail, self._group, datetime.now(UTC))
+        written = [next(smaller)]
         topic = dead_topic(self._member, record.topic)
         pause = FIRST_PAUSE
         while True:
             try:
                 producer = await self._ready()
                 await producer.append(topic, record.partition, written)
+            except EventTooLarge as error:
+                log.warning("a dead letter is too large, and is written with less: %s", error)
+                written = [next(smaller, written[0])]
             except BusUnavailable as error:
                 log.warning("cannot write a dead letter yet: %s", error)
             else:

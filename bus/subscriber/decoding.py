@@ -7,7 +7,7 @@ from typing import Any
 from bus.avro.codec import Codec, projection
 from bus.contracts import Contract
 from bus.errors import InvalidSchema, NotFound, UndecodableEvent
-from bus.event import Event, Position, read_envelope, read_key, unframe
+from bus.event import BAD_BATCH, BAD_ENVELOPE, Event, Position, read_envelope, read_key, unframe
 from bus.kafka import Fetched
 from bus.schemas import SchemaClient
 
@@ -62,6 +62,9 @@ class Decoder:
             UndecodableEvent: the record does not keep to the wire contract.
             UnlearntSchema: its schema is not known here yet.
         """
+        if record.fault:
+            reason = BAD_BATCH if record.is_batch else BAD_ENVELOPE
+            raise UndecodableEvent(record.fault, reason=reason)
         key = read_key(record.key)
         envelope = read_envelope(self.topic, record.headers)
         data = None

@@ -287,11 +287,9 @@ class Subscriber:
             self._workers.pop(place, None)
 
     async def _commit(self, workers: Mapping[Place, Worker]) -> None:
-        moved = {
-            place: worker.position
-            for place, worker in workers.items()
-            if worker.position != worker.committed
-        }
+        # Taken out now: a rebalance may take workers away while the engine is asked.
+        moving = {p: worker for p, worker in workers.items() if worker.position != worker.committed}
+        moved = {place: worker.position for place, worker in moving.items()}
         if not moved or self._consumer is None:
             return
         try:
@@ -301,7 +299,7 @@ class Subscriber:
             log.warning("group %s: positions are not committed: %s", self._group, error)
             return
         for place, position in moved.items():
-            workers[place].committed = position
+            moving[place].committed = position
 
     def _apply_to(self, place: Place) -> Apply:
         inbox, handle, single = self._inbox, self._handle, self._largest == 1

@@ -117,13 +117,18 @@ class Worker:
     async def _handle(self, records: Sequence[Fetched]) -> None:
         """Handle records in order: events as far as they are good, then what is not."""
         taken: list[Taken] = []
+        decode = self._decoder.event
         for record in records:
             if self._stopping.is_set():
                 raise Stopped
             if record.offset < self.position:
                 continue
             try:
-                event = await self._decoded(record)
+                try:
+                    event = decode(record)
+                except UnlearntSchema as unlearnt:
+                    await self._learn(unlearnt.schema_id)
+                    event = decode(record)
             except UndecodableEvent as error:
                 await self._deliver(taken, record.offset)
                 taken = []
@@ -137,19 +142,16 @@ class Worker:
                     taken = []
         await self._deliver(taken, records[-1].offset + 1)
 
-    async def _decoded(self, record: Fetched) -> Event:
+    async def _learn(self, schema_id: int) -> None:
         pause = self._policy.first
         while True:
             try:
-                return self._decoder.event(record)
-            except UnlearntSchema as unlearnt:
-                try:
-                    await self._decoder.learn(unlearnt.schema_id)
-                except BusUnavailable as error:
-                    # A registry that is down is our own trouble, not the event's.
-                    log.warning("%s: waiting for schema %s: %s", self, unlearnt.schema_id, error)
-                    await self._wait(pause)
-                    pause = min(pause * 2, self._policy.longest)
+                return await self._decoder.learn(schema_id)
+            except BusUnavailable as error:
+                # A registry that is down is our own trouble, not the event's.
+                log.warning("%s: waiting for schema %s: %s", self, schema_id, error)
+                await self._wait(pause)
+                pause = min(pause * 2, self._policy.longest)
 
     async def _deliver(self, taken: Sequence[Taken], after: int) -> None:
         """Have events handled, and move the position to an offset behind them."""
