@@ -1,5 +1,6 @@
 """What a contract has to keep to; an error names the file and the place in it."""
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -95,6 +96,9 @@ def _broken(contract: "Contract") -> Iterator[tuple[str, str]]:
     """Yield the places that are wrong whatever the schemas say."""
     if not _TOPIC.fullmatch(contract.topic):
         yield "topic", f'"{contract.topic}" is not <domain>.<event>.v<major> in a-z, 0-9 and -'
+    for name in ("title", "description", "examples"):
+        if not _is_json(getattr(contract, name)):
+            yield name, "has half a surrogate pair or another value that JSON in UTF-8 cannot carry"
     yield from _texts_broken("title", contract.title)
     yield from _texts_broken("description", contract.description)
     if member_of(f"{contract.owner}.x") != contract.owner:
@@ -113,6 +117,14 @@ def _broken(contract: "Contract") -> Iterator[tuple[str, str]]:
         yield "versions", "there is no schema"
     if not contract.examples:
         yield "examples", "there is no example"
+
+
+def _is_json(value: Any) -> bool:
+    try:
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _texts_broken(name: str, texts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

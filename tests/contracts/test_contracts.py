@@ -100,6 +100,9 @@ def test_keys_come_from_the_key_fields() -> None:
             lambda c: c["title"].update(fr="x"), "title.fr", "neither de nor en", id="French"
         ),
         pytest.param(
+            lambda c: c["title"].update(de="\ud800"), "title", "surrogate", id="half a character"
+        ),
+        pytest.param(
             lambda c: c.update(description="x"), "description", "by language", id="one text only"
         ),
         pytest.param(lambda c: c.update(access="opne"), "access", '"open"', id="access mistyped"),
@@ -294,6 +297,20 @@ def test_a_contract_in_json_has_examples() -> None:
     value = SHIPPED[READINGS].to_json()
     del value["examples"]
     with pytest.raises(InvalidContract, match="examples: is missing"):
+        Contract.from_json(value)
+
+
+@pytest.mark.parametrize(
+    "examples",
+    [
+        pytest.param({"\ud800": {}}, id="in a name"),
+        pytest.param({"a": {"thing": "\ud800"}}, id="in a value"),
+        pytest.param({"a": {"result": float("nan")}}, id="a number that JSON lacks"),
+    ],
+)
+def test_examples_are_what_json_can_carry(examples: dict[str, Any]) -> None:
+    value = SHIPPED[READINGS].to_json() | {"examples": examples}
+    with pytest.raises(InvalidContract, match="examples: has half a surrogate pair"):
         Contract.from_json(value)
 
 

@@ -44,7 +44,7 @@ def with_field(**field: Any) -> dict[str, Any]:
 
 
 async def put(http: httpx.AsyncClient, value: Any, topic: str = OURS) -> tuple[int, Any]:
-    answer = await http.put(f"/contracts/{topic}", json=value)
+    answer = await http.put(f"/contracts/{topic}", content=json.dumps(value))
     return answer.status_code, answer.json()
 
 
@@ -118,6 +118,13 @@ async def test_a_contract_gains_versions_and_words(http: httpx.AsyncClient) -> N
             ("an unknown name", contract(colour="red"), 422, 42291, 'unknown name "colour"'),
             ("a weaker promise", contract(compatibility="BACKWARD"), 422, 42291, "FULL_TRANSITIVE"),
             ("too many partitions", contract(partitions=2**31), 422, 42291, "1 and 1000"),
+            (
+                "half a character",
+                contract(title={"de": "\ud800", "en": "x"}),
+                422,
+                42291,
+                "half a surrogate pair",
+            ),
             ("no example", contract(examples={}), 422, 42291, "no example"),
             ("a promise broken", with_field(type="string"), 409, 40901, "`more` was added, but"),
             (
