@@ -16,7 +16,7 @@ PURGE_BYTES = 2**18
 VACUUM_PAGES = 32
 MOST_FREE = 0.2  # of the file's pages, before they are given back
 STEP_EVERY = 0.05  # seconds, so that it keeps up while there is produce
-TRY_AGAIN = 5.0  # seconds after a step that failed, for want of space as a rule
+TRY_AGAIN = 5.0  # seconds, after a step that failed or met a reader
 
 log = logging.getLogger(__name__)
 
@@ -82,12 +82,12 @@ class Housekeeping:
     def _shrink(self) -> bool:
         """Give back some pages, or with the last of them the write-ahead log's space, too."""
         free = self._store.free_pages()
-        wanted = free > MOST_FREE * self._store.pages()
-        if free and (wanted or self._scarce()):
-            self._store.vacuum(VACUUM_PAGES)
+        many = free > max(MOST_FREE * self._store.pages(), VACUUM_PAGES)
+        if free and (many or self._scarce()) and self._store.vacuum(VACUUM_PAGES):
             self._vacuumed = True
             return True
         if self._vacuumed and not self._store.fold():
+            self._not_before = time.monotonic() + TRY_AGAIN
             return True
         self._vacuumed = False
         return False

@@ -285,10 +285,16 @@ class Store:
         """Return the space that can be written to before the database grows."""
         return self.free_pages() * self._number("page_size")
 
-    def vacuum(self, pages: int) -> None:
-        """Take so many free pages off the database's end; what lies there moves forward."""
-        # One row for each page: they are only freed as they are fetched.
-        self._db.execute(f"pragma incremental_vacuum({pages})").fetchall()
+    def vacuum(self, pages: int) -> bool:
+        """Take so many free pages off the database's end; what lies there moves forward.
+
+        Returns:
+            whether there are fewer free pages now.
+        """
+        before = self.free_pages()
+        # A page is freed at each step of the statement, and `execute` takes only one step.
+        self._db.executescript(f"pragma incremental_vacuum({pages})")
+        return self.free_pages() < before
 
     def fold(self) -> bool:
         """Fold the write-ahead log into the database and cut both off where they end.

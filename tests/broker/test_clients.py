@@ -408,3 +408,24 @@ async def test_a_partition_without_records_has_no_offset_for_a_time(
     async with AIOKafkaConsumer(bootstrap_servers=kafka.bootstrap) as consumer:
         place = TopicPartition("t", 0)
         assert await consumer.offsets_for_times({place: 0}) == {place: None}
+
+
+async def test_a_client_waits_while_the_database_is_full_and_goes_on(
+    kafka: KafkaSettings, admin: AdminClient, broker: Broker
+) -> None:
+    await create(admin, "t")
+    store = broker._engine._store  # type: ignore[union-attr]
+    async with AIOKafkaProducer(
+        bootstrap_servers=kafka.bootstrap, enable_idempotence=True
+    ) as producer:
+        await producer.send_and_wait("t", b"before")
+        store._db.execute("pragma max_page_count = 1")  # as many as there are
+        waiting = await producer.send("t", b"x" * 2**19)
+        async with asyncio.timeout(DEADLINE):
+            while not broker._engine._writer._trouble:  # type: ignore[union-attr]
+                await asyncio.wait([waiting], timeout=0.01)
+            assert "disk is full" in broker._engine._writer._trouble  # type: ignore[union-attr]
+            assert not waiting.done()
+            store._db.execute("pragma max_page_count = 1000000")
+            assert (await waiting).offset == 1
+        assert (await producer.send_and_wait("t", b"after")).offset == 2

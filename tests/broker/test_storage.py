@@ -5,6 +5,7 @@ import sqlite3
 import struct
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from kio.schema.errors import ErrorCode
@@ -312,3 +313,80 @@ async def test_what_a_deleted_topic_held_is_deleted_in_the_background(broker: Br
                 "select (select count(*) from log) + (select count(*) from dropped)"
             ).fetchone()[0]:
                 await raw.ask(ApiKey.METADATA, 1, topics=None)
+
+
+async def filled(raw: Raw, size: int) -> None:
+    """Write so many bytes to topic t."""
+    await raw.create("t")
+    large = batch(b"x" * (2**20 - 200))
+    for _ in range(size // 2**20):
+        assert (await raw.produce("t", large)).error_code is ErrorCode.none
+
+
+async def deleted(raw: Raw) -> None:
+    """Delete topic t."""
+    await raw.ask(ApiKey.DELETE_TOPICS, 3, topic_names=["t"], timeout=1000)
+
+
+def size_of(data: Path) -> int:
+    """Return what the database takes of the disk, in bytes."""
+    return sum(file.stat().st_size for file in data.glob("broker.db*"))
+
+
+async def test_a_deleted_topic_gives_its_space_back(tmp_path: Path) -> None:
+    async with made(tmp_path) as broker, await Raw.to(broker) as raw, asyncio.timeout(30):
+        await raw.create("kept")
+        await raw.produce("kept", batch(b"kept"))
+        await filled(raw, 24 * 2**20)
+        await raw.produce("kept", batch(b"after"))
+        assert size_of(tmp_path) > 24 * 2**20
+        await deleted(raw)
+        while size_of(tmp_path) > 2**20:
+            await raw.ask(ApiKey.METADATA, 1, topics=None)
+        assert (await raw.fetch("kept", 1)).high_watermark == 2
+        assert (await raw.produce("kept", batch(b"on"))).base_offset == 2
+    async with made(tmp_path, tail_cache_bytes=0) as broker, await Raw.to(broker) as raw:
+        stored = (await raw.fetch("kept", 0)).records
+    assert [word in stored for word in (b"kept", b"after", b"on")] == [True] * 3
+
+
+async def test_deleting_a_topic_ends_the_want_of_space(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limit = 20 * 2**20
+
+    def usage(_: object) -> SimpleNamespace:
+        return SimpleNamespace(free=limit - size_of(tmp_path))
+
+    async with made(tmp_path, min_free_bytes=4 * 2**20) as broker, await Raw.to(broker) as raw:
+        await raw.create("other")
+        monkeypatch.setattr("bus.broker.housekeeping.shutil.disk_usage", usage)
+        await raw.create("t")
+        large = batch(b"x" * (2**20 - 200))
+        while (await raw.produce("t", large)).error_code is ErrorCode.none:
+            assert size_of(tmp_path) < limit
+        assert (await raw.produce("other", batch(b"x"))).error_code is (
+            ErrorCode.kafka_storage_error
+        )
+        await deleted(raw)
+        async with asyncio.timeout(30):
+            while (await raw.produce("other", batch(b"x"))).error_code is not ErrorCode.none:
+                pass
+            while size_of(tmp_path) > 2**20:
+                await raw.ask(ApiKey.METADATA, 1, topics=None)
+        assert (await raw.produce("other", large)).error_code is ErrorCode.none
+
+
+async def test_deleting_a_topic_makes_room_in_a_database_that_may_not_grow(broker: Broker) -> None:
+    store = broker._engine._store  # type: ignore[union-attr]
+    large = batch(b"x" * (2**20 - 200))
+    async with await Raw.to(broker) as raw, asyncio.timeout(30):
+        await raw.create("other")
+        await filled(raw, 4 * 2**20)
+        store._db.execute("pragma max_page_count = 1")  # as many as there are
+        refused = await raw.produce("other", large)
+        assert refused.error_code is ErrorCode.kafka_storage_error
+        await deleted(raw)
+        while (await raw.produce("other", large)).error_code is not ErrorCode.none:
+            pass
+    assert not broker.failed.is_set()
