@@ -47,7 +47,7 @@ def test_a_second_node_on_the_same_folder_is_refused(tmp_path: Path) -> None:
     with NodeProcess(tmp_path):
         listeners = [f"--{role}-listen=127.0.0.1:0" for role in ("broker", "registry", "ops")]
         second = serve("--data", tmp_path, *listeners)
-    assert second.returncode == 1
+    assert second.returncode == 2
     assert str(tmp_path) in second.stderr
     assert "Traceback" not in second.stderr
 

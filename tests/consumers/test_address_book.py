@@ -219,7 +219,7 @@ async def _until_some_are_rebuilt(folder: Path) -> None:
         pytest.param([], 4, "127.0.0.1:1", id="a bus that is not there: its address"),
         pytest.param(["--database", "book.db"], 2, "sqlite:///", id="no URL: how one looks"),
         pytest.param(["--database", "nosuch://x"], 2, "nosuch", id="no such database"),
-        pytest.param(["--database", "sqlite:////no/such/folder/book.db"], 1, "unable to open",
+        pytest.param(["--database", "sqlite:////no/such/folder/book.db"], 2, "unable to open",
                      id="a folder that is not there"),
         pytest.param(["--group", "address-book"], 2, "address-book", id="a group without a member"),
         pytest.param(["--databse", "x"], 2, "--database", id="an unknown option: the nearest"),
