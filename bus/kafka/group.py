@@ -17,7 +17,7 @@ from bus.errors import (
 )
 from bus.kafka.connection import ours, security, started
 from bus.kafka.reader import LogReader
-from bus.kafka.records import FETCH_BYTES, Fetched, Place, fetched
+from bus.kafka.records import FETCH_BYTES, Fetched, Place, check_order, fetched
 from bus.settings import KafkaSettings
 
 log = logging.getLogger(__name__)
@@ -142,6 +142,8 @@ class GroupConsumer:
                 consumer.getmany(*(wanted or [_NOTHING]), timeout_ms=int(max_wait * 1000)),
                 max_wait + 1,
             )
+            for partition in found.keys() & self._readable.keys():
+                check_order(found[partition], await consumer.position(partition))
         except TimeoutError:
             return {}
         except foreign.NoOffsetForPartitionError:
@@ -156,9 +158,8 @@ class GroupConsumer:
             raise ours(error, self._kafka.bootstrap) from error
         except Exception as error:  # the bytes may be anything, and so may what is raised for them
             return await self._read_carefully(consumer, wanted, error)
-        for partition, records in found.items():
-            if partition in self._readable:
-                self._readable[partition] = records[-1].offset + 1
+        for partition in found.keys() & self._readable.keys():
+            self._readable[partition] = found[partition][-1].offset + 1
         return {
             (place.topic, place.partition): [fetched(record) for record in records]
             for place, records in found.items()

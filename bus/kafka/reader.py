@@ -16,7 +16,7 @@ from aiokafka.record.memory_records import MemoryRecords
 
 from bus.errors import BusUnavailable
 from bus.kafka.connection import REACH, Topics, ours, security, started
-from bus.kafka.records import FETCH_BYTES, Fetched, Place, fetched
+from bus.kafka.records import FETCH_BYTES, Fetched, Place, check_order, fetched
 from bus.kafka.unpack import unpack
 from bus.settings import KafkaSettings
 
@@ -214,4 +214,6 @@ def _decoded(place: Place, data: bytes, offset: int, aborted: Any) -> tuple[list
         True,
         READ_COMMITTED,
     )
-    return [fetched(record) for record in parts], parts.next_fetch_offset
+    records = [fetched(record) for record in parts]
+    check_order(records, parts.next_fetch_offset)
+    return records, parts.next_fetch_offset

@@ -1,6 +1,7 @@
 """What is written and read: plain tuples, and the limits of a batch."""
 
 from collections.abc import Sequence
+from operator import lt
 from typing import Any, NamedTuple
 
 LARGEST_BATCH = 1_048_588
@@ -56,3 +57,18 @@ def fetched(record: Any) -> Fetched:
         record.value,
         record.headers,
     )
+
+
+class Misplaced(Exception):
+    """Records whose offsets are not their own: those of others would be taken for read."""
+
+
+def check_order(records: Sequence[Any], following: int) -> None:
+    """Check the offsets that a batch's writer gave its records, which aiokafka takes as they are.
+
+    Raises:
+        Misplaced: they do not rise, or go past the offset that follows the last batch.
+    """
+    offsets = [record.offset for record in records]
+    if not all(map(lt, offsets, [*offsets[1:], following])):
+        raise Misplaced(f"offsets do not rise to {following}")

@@ -126,8 +126,11 @@ def _read(place: Place, header: _Header, batch: bytes, last: int) -> list[Fetche
     try:
         body = _unpacked(batch[_HEADER.size :], header.attributes & _CODEC)
         return list(_records(place, header, body, last))
-    except (_Unreadable, IndexError) as error:
-        return [_whole(place, last, header.max_timestamp, batch, str(error) or "it ends early")]
+    except _Unreadable as error:
+        why = str(error)
+    except IndexError:
+        why = "it ends early"
+    return [_whole(place, last, header.max_timestamp, batch, why)]
 
 
 def _whole(place: Place, last: int, timestamp: int, batch: bytes, why: str) -> Fetched:

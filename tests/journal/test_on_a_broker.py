@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
+import bus.broker.writer as engine
 from bus.admin import Admin, TopicSpec
 from bus.broker import Broker
 from bus.broker.faults import Delay, Fault
@@ -14,6 +15,8 @@ from bus.errors import Conflict, OutcomeUnknown
 from bus.journal import TOPIC, Chain, Entry, Journal
 from bus.kafka import LogReader, Producer, Record
 from bus.settings import KafkaSettings
+from tests.broker.raw import Raw
+from tests.kafka.batches import record, sealed
 
 Open = Callable[..., Awaitable[tuple[Journal, list[Entry]]]]
 
@@ -126,6 +129,24 @@ async def test_records_of_others_are_void(opened: Open, kafka: KafkaSettings) ->
         strangers = [None, b"", b"{}", b'{"after":"' + b"0" * 64 + b'","kind":"note"}']
         for value in strangers:
             await producer.append(TOPIC, 0, [Record(b"key", value, [])])
+    await journal.append("note", {"n": "one"})
+    assert told(entries) == ["one"]
+    assert (await opened())[0].head == journal.head
+
+
+async def test_what_cannot_be_decoded_is_void(
+    broker: Broker, opened: Open, kafka: KafkaSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On an engine that does not look into what it is given."""
+    monkeypatch.setattr(engine, "check_inside", lambda *_, **__: None)
+    journal, entries = await opened()
+    async with await Raw.to(broker) as raw:
+        for batch in (
+            sealed(record(0, header=b"\xff\xfe"), 1),
+            sealed(b"garbage", 3, flags=1),
+            sealed(record(0), 2),
+        ):
+            assert (await raw.produce(TOPIC, batch)).error_code == 0
     await journal.append("note", {"n": "one"})
     assert told(entries) == ["one"]
     assert (await opened())[0].head == journal.head

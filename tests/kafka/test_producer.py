@@ -151,6 +151,8 @@ async def test_closing_does_not_wait_for_ever(
     broker: Broker, kafka: KafkaSettings, topic: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "CLOSING", 0.2)
+    told: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
     release = asyncio.Event()
     producer = Producer(kafka)
     await producer.start()
@@ -162,6 +164,7 @@ async def test_closing_does_not_wait_for_ever(
     await producer.stop()
     assert time.monotonic() - before < 3
     release.set()
+    assert not told, "closing is no error"
 
 
 async def test_a_producer_is_replaced_before_its_numbers_wrap(

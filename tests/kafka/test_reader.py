@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+import bus.broker.writer as engine
 from bus.admin import Admin, TopicSpec
 from bus.broker import Broker
 from bus.broker.faults import Fault
@@ -13,6 +14,8 @@ from bus.errors import BusUnavailable, NotFound, PositionLost
 from bus.kafka import LogReader, Producer, Record
 from bus.settings import KafkaSettings
 from bus.telemetry import Telemetry
+from tests.broker.raw import Raw
+from tests.kafka.batches import record, sealed
 
 TOPIC = "test.topic.v1"
 
@@ -118,3 +121,22 @@ async def test_offset_at_a_time(kafka: KafkaSettings, topic: str) -> None:
 async def test_an_unreachable_broker_is_named() -> None:
     with pytest.raises(BusUnavailable, match=r"127\.0\.0\.1:1: no broker answers"):
         await LogReader(KafkaSettings(bootstrap="127.0.0.1:1")).start()
+
+
+async def test_what_cannot_be_decoded_is_said_and_reading_goes_on(
+    broker: Broker, kafka: KafkaSettings, topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On an engine that does not look into what it is given."""
+    monkeypatch.setattr(engine, "check_inside", lambda *_, **__: None)
+    lie = sealed(b"garbage", 4, flags=1)
+    async with await Raw.to(broker) as raw:
+        for batch in (sealed(record(0, header=b"\xff"), 1), lie, sealed(record(0), 1)):
+            assert (await raw.produce(topic, batch)).error_code == 0
+    async with LogReader(kafka) as reader:
+        found = await reader.read(topic, 0, 0)
+        assert [r.offset for r in found] == [0, 1, 2, 3, 7, 8]
+        assert [bool(r.fault) for r in found] == [False] * 3 + [True, True, False]
+        assert [r.is_batch for r in found[3:]] == [False, True, False]
+        assert (found[4].value or b"")[-7:] == b"garbage"
+        # As `stadtbus group lag` reads: from where a group is.
+        assert (await reader.read(topic, 0, 6))[0].offset == 7

@@ -1,8 +1,9 @@
 """What publishing promises, with a broker on which things go wrong."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from kio.schema.errors import ErrorCode
@@ -128,6 +129,11 @@ async def test_wrong_data_is_refused_before_anything_is_sent(
         pytest.param({"subject": ""}, "subject", id="an empty subject"),
         pytest.param({"subject": "\ud800"}, "subject", id="half a surrogate pair"),
         pytest.param({"traceparent": "00-0-0-0"}, "traceparent", id="no trace context"),
+        pytest.param({"id": uuid4()}, "id", id="an id that is no text"),
+        pytest.param({"subject": 7}, "subject", id="a subject that is no text"),
+        pytest.param({"traceparent": b"00"}, "traceparent", id="a trace that is no text"),
+        pytest.param({"time": "2026-07-01T00:00:00Z"}, "time", id="a time that is text"),
+        pytest.param({"time": date(2026, 7, 1)}, "time", id="a time that is a day"),
         pytest.param({"headers": {"stadtbus-grant": "x"}}, "headers.stadtbus-grant", id="ours"),
         pytest.param({"headers": {"stadtbus-new": "x"}}, "headers.stadtbus-new", id="ours later"),
         pytest.param({"headers": {"ce_id": "x"}}, "headers.ce_id", id="the envelope's"),
@@ -275,3 +281,22 @@ async def test_a_registry_that_is_down_does_not_stop_a_publisher_that_was_there(
         with pytest.raises(BusUnavailable, match="the registry does not answer"):
             await publisher.publish(ADDRESSES, {})
     assert len(await records(city.settings.kafka, READINGS)) == 2
+
+
+async def test_whatever_goes_wrong_every_caller_is_told(
+    city: City, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with Publisher(SYSTEM, city.settings) as publisher:
+        await publisher.publish(READINGS, reading())
+        with monkeypatch.context() as broken:
+            broken.setattr(publisher._producer, "append", _break)
+            calls = [publisher.publish(READINGS, reading(n)) for n in range(20)]
+            outcomes = await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), 5)
+        assert [str(outcome) for outcome in outcomes] == ["never thought of"] * 20
+        assert "events were not sent" in caplog.text
+        await publisher.publish(READINGS, reading())
+    assert len(await records(city.settings.kafka, READINGS)) == 2
+
+
+async def _break(*_: object, **__: object) -> int:
+    raise RuntimeError("never thought of")

@@ -1,12 +1,15 @@
 """What subscribing promises, with a broker, a registry and handlers that fail."""
 
 import asyncio
+import hashlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Self
 
 import pytest
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
+import bus.broker.writer as engine
 from bus.admin import Admin
 from bus.broker.faults import Fault
 from bus.broker.keys import ApiKey
@@ -18,7 +21,9 @@ from bus.schemas import SchemaClient
 from bus.settings import Settings
 from bus.subscriber import RetryPolicy, Subscriber
 from bus.telemetry import Telemetry
+from tests.broker.raw import Raw
 from tests.city import GROUP, READINGS, SYSTEM, City, reading, records, until
+from tests.kafka.batches import record, sealed
 
 pytestmark = pytest.mark.slow
 
@@ -187,6 +192,81 @@ async def test_bytes_that_are_no_event_stop_nobody(city: City) -> None:
         reason: Record(dead.key, dead.value, list(dead.headers)[:-5])
         for reason, dead in by_reason.items()
     } == poison
+
+
+async def letters(city: City, count: int) -> list[dict[str, Any]]:
+    """Wait for so many dead letters, and return their headers with ``value``."""
+    found: list[Any] = []
+    async with asyncio.timeout(20):
+        while len(found) < count:
+            found = await records(city.settings.kafka, DEAD)
+    return [{"value": dead.value, **dict(dead.headers)} for dead in found]
+
+
+async def test_a_header_that_is_no_utf_8_stops_nobody(city: City, kcat: str) -> None:
+    """What any Kafka client can write, in each partition, between good events."""
+    ids = [i for series in "abcdef" for i in await publish(city, 2, series)]
+    for partition in "012":
+        arguments = ["-P", "-b", city.settings.kafka.bootstrap, "-t", READINGS, "-p", partition]
+        program = await asyncio.create_subprocess_exec(
+            kcat, *arguments, "-H", b"\xff\xfe=1", stdin=asyncio.subprocess.PIPE
+        )
+        await program.communicate(b"hello")
+        assert program.returncode == 0
+    ids += [i for series in "abcdef" for i in await publish(city, 2, series)]
+    async with Reader(city) as reader:
+        await until(lambda: len(reader.seen) >= len(ids))
+        dead = await letters(city, 3)
+        ids += await publish(city, 1)
+        await until(lambda: len(reader.seen) >= len(ids))
+    assert sorted(reader.ids) == sorted(ids)
+    assert {d["stadtbus-dead-reason"] for d in dead} == {b"bad-envelope"}
+    assert [(d["value"], d[r"\xff\xfe"]) for d in dead] == [(b"hello", b"1")] * 3
+    async with Reader(city) as successor:
+        ids = await publish(city, 1)
+        await until(lambda: bool(successor.seen))
+    assert successor.ids == ids
+
+
+async def test_a_batch_that_lies_stops_nobody(city: City, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On an engine that does not look into what it is given."""
+    monkeypatch.setattr(engine, "check_inside", lambda *_, **__: None)
+    ids = [i for series in "abcdef" for i in await publish(city, 2, series)]
+    async with Reader(city) as reader:
+        await until(lambda: len(reader.seen) == len(ids))
+        lies = [sealed(b"garbage", 4, flags=1), sealed(record(0), 2), sealed(record(9), 1)]
+        async with await Raw.to(city.broker) as raw:
+            for lie in lies:
+                for partition in range(3):
+                    answer = await raw.produce(READINGS, lie, partition=partition)
+                    assert answer.error_code == 0
+        ids += [i for series in "abcdef" for i in await publish(city, 2, series)]
+        await until(lambda: len(reader.seen) >= len(ids))
+        dead = await letters(city, 9)
+    assert sorted(reader.ids) == sorted(ids)
+    assert {d["stadtbus-dead-reason"] for d in dead} == {b"bad-batch"}
+    assert {d["value"][61:] for d in dead} == {lie[61:] for lie in lies}
+
+
+async def test_a_letter_that_is_too_large_is_written_without_its_value(city: City) -> None:
+    """A small batch that unpacks to five million bytes, and one whose key does."""
+    builder = DefaultRecordBatchBuilder(2, 1, 0, -1, -1, -1, 2**24)
+    zeros = bytes(5_000_000)
+    builder.append(offset=0, timestamp=0, key=b"a", value=zeros, headers=[("h", b"1")])
+    builder.append(offset=1, timestamp=0, key=zeros, value=b"v", headers=[])
+    async with await Raw.to(city.broker) as raw:
+        assert (await raw.produce(READINGS, bytes(builder.build()))).error_code == 0
+    async with Reader(city) as reader:
+        ids = await publish(city, 1)
+        await until(lambda: reader.ids == ids)
+        dead = await letters(city, 2)
+    assert [(d.get("value"), d.get("h")) for d in dead] == [(None, b"1"), (None, None)]
+    assert [d["stadtbus-dead-size"] for d in dead] == [b"5000000", b"1"]
+    hashes = [hashlib.sha256(value).hexdigest().encode() for value in (zeros, b"v")]
+    assert [d["stadtbus-dead-sha256"] for d in dead] == hashes
+    assert [d["stadtbus-dead-without"] for d in dead] == [b"value", b"key, value, headers"]
+    origins = [d["stadtbus-dead-origin"].decode() for d in dead]
+    assert origins == [f"{READINGS}/0/0", f"{READINGS}/0/1"]
 
 
 async def test_a_schema_of_another_topic_is_unknown(city: City) -> None:
