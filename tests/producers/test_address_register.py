@@ -114,7 +114,7 @@ async def test_a_bus_that_goes_away_for_a_while_loses_nothing(bus: Bus, tmp_path
         pytest.param(["register.csv", "--date", "2026-01-31"], 2, "register.csv:3",
                      id="a bad line: its number"),
         pytest.param(["--system", "berlin"], 2, "berlin", id="a system that is no name of one"),
-        pytest.param(["--state", "."], 1, "cannot be used", id="a state that is a folder"),
+        pytest.param(["--state", "."], 2, "cannot be used", id="a state that is a folder"),
         pytest.param(["--rat", "3"], 2, "--rate", id="an unknown option: the nearest"),
         pytest.param(["--kafka", "nowhere"], 2, "nowhere", id="an address that is none"),
     ],
