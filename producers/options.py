@@ -28,3 +28,9 @@ Patience = Annotated[
         min=0.0, metavar="SECONDS", help="how long to wait for a bus that went away meanwhile"
     ),
 ]
+Wait = Annotated[
+    float,
+    typer.Option(
+        min=0.0, metavar="SECONDS", help="how long to wait at the start for a bus to be there"
+    ),
+]

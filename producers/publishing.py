@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from itertools import count
 from typing import Protocol
@@ -23,15 +23,58 @@ LONGEST_WAIT = 5.0
 
 
 @asynccontextmanager
-async def connected(system: str, settings: Settings, topic: str) -> AsyncIterator[Publisher]:
+async def connected(
+    system: str, settings: Settings, topic: str, wait: float, stop: asyncio.Event
+) -> AsyncIterator[Publisher]:
     """Give a publisher that has reached both the engine and the contract of a topic.
+
+    Args:
+        system: who publishes.
+        settings: where the bus is.
+        topic: the contract's topic.
+        wait: seconds that a bus is waited for that is not there yet.
+        stop: set when the program is asked to stop.
 
     Raises:
         BusError: one of them cannot be reached, or there is no such contract.
     """
-    async with Publisher(system, settings, deadline=DEADLINE) as publisher:
+    async with AsyncExitStack() as opened:
+        yield await _reach_within(opened, system, settings, topic, wait, stop)
+
+
+async def _reach_within(
+    opened: AsyncExitStack,
+    system: str,
+    settings: Settings,
+    topic: str,
+    wait: float,
+    stop: asyncio.Event,
+) -> Publisher:
+    clock = asyncio.get_running_loop().time
+    end, pause = clock() + wait, FIRST_WAIT
+    while True:
+        try:
+            return await _reach(opened, system, settings, topic)
+        except BusError as error:
+            if not error.retriable or stop.is_set() or clock() + pause > end:
+                raise
+            say(f"the bus is not there yet ({error.what}); trying again in {pause:.1f} s")
+        await wait_until(stop, clock() + pause)
+        pause = min(2 * pause, LONGEST_WAIT)
+
+
+async def _reach(opened: AsyncExitStack, system: str, settings: Settings, topic: str) -> Publisher:
+    attempt = AsyncExitStack()
+    try:
+        publisher = await attempt.enter_async_context(
+            Publisher(system, settings, deadline=DEADLINE)
+        )
         await publisher.publish_many(topic, ())
-        yield publisher
+    except BaseException:
+        await attempt.aclose()
+        raise
+    opened.push_async_exit(attempt)
+    return publisher
 
 
 class Source(Protocol):

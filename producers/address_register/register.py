@@ -39,6 +39,7 @@ class Job:
     rate: float | None
     limit: int | None
     patience: float
+    wait: float
 
 
 async def publish(job: Job, settings: Settings, stop: asyncio.Event, progress: Progress) -> None:
@@ -51,7 +52,7 @@ async def publish(job: Job, settings: Settings, stop: asyncio.Event, progress: P
     with State(job.state) as state:
         with _snapshot(job) as (path, day):
             changed = take_over(state, read(path, day), path, job)
-        async with connected(job.system, settings, TOPIC) as publisher:
+        async with connected(job.system, settings, TOPIC, job.wait, stop) as publisher:
             progress.ready(f"{changed:,} changes since the last snapshot; publishing on {TOPIC}")
             stream = Stream(
                 topic=TOPIC,

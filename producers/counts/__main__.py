@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from bus.cli.options import Format, Kafka, Output, Registry
-from producers.options import Limit, Patience, Rate
+from producers.options import Limit, Patience, Rate, Wait
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
@@ -33,6 +33,7 @@ def main(
     rate: Rate = None,
     limit: Limit = None,
     patience: Patience = 60.0,
+    wait: Wait = 0.0,
     kafka: Kafka = None,
     registry: Registry = None,
     output: Output = Format.table,
@@ -56,6 +57,7 @@ def main(
         rate=rate,
         limit=limit,
         patience=patience,
+        wait=wait,
     )
     progress = Progress(json=output is Format.json)
     run_program(lambda stop: publish(job, settings, stop, progress))

@@ -36,6 +36,7 @@ class Job:
     rate: float | None
     limit: int | None
     patience: float
+    wait: float
 
 
 async def publish(
@@ -50,7 +51,7 @@ async def publish(
     refused = _Refused()
     with Positions(job.state) as positions, _files(job) as paths:
         source = _Readings(job, positions, feed(paths, positions, ZONE, refused.note))
-        async with connected(job.system, settings, TOPIC) as publisher:
+        async with connected(job.system, settings, TOPIC, job.wait, stop) as publisher:
             progress.ready(f"{len(paths)} stations; publishing on {TOPIC}")
             stream = Stream(
                 topic=TOPIC,

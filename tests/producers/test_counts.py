@@ -34,6 +34,17 @@ def local_day(day: str) -> list[str]:
     return rows
 
 
+async def test_it_waits_for_a_bus_that_is_not_there_yet(bus: Bus, tmp_path: Path) -> None:
+    await bus.stop()
+    asked = ["--wait", 30, "--limit", 3]
+    async with program(MODULE, asked, bus.environment, tmp_path) as city:
+        assert city.process.stderr is not None
+        assert b"the bus is not there yet" in await city.process.stderr.readline()
+        await bus.start()
+        assert await city.ended() == 0
+    assert len(city.ids("acknowledged")) == 3
+
+
 async def test_a_day_of_twenty_five_hours(bus: Bus, tmp_path: Path) -> None:
     file = station(tmp_path, *local_day("2026-10-25"))
     ran = await run(MODULE, [file], bus.environment, tmp_path)

@@ -31,6 +31,9 @@ SNAPSHOT_SECONDS = 15.0
 PAUSE = 5.0
 """Seconds between two snapshots at the least, once the whole register is known."""
 
+WAIT = ("--wait", "30")
+"""A city's job that begins while the bus is away waits for it."""
+
 
 class Stage:
     """Everybody who takes part, and the account of what they did.
@@ -86,6 +89,7 @@ class Stage:
             str(self._data / "counts.db"),
             "--rate",
             f"{readings:g}",
+            *WAIT,
         )
         self._cities = [self._next_snapshot(), counts]
         everybody = [*self._agencies, *self._cities]
@@ -152,6 +156,7 @@ class Stage:
             str(self._data / "register.db"),
             "--rate",
             f"{rate:g}",
+            *WAIT,
         )
 
     def _process(self, title: str, module: str, *arguments: str) -> Process:
