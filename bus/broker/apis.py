@@ -41,8 +41,8 @@ def _alone(handle: Handle) -> Handle:
 
 
 async def _nothing(_: Engine, request: Request) -> Fields:
-    """Stand in for Produce, which is answered in batches: see `api.produce`."""
-    raise NotImplementedError(request.key)
+    """Take Produce's place in the table: it is answered in batches, by `api.produce`."""
+    raise AssertionError(f"{request.key.name} is not answered from the table")
 
 
 APIS: dict[ApiKey, Api] = {

@@ -4,7 +4,6 @@ import asyncio
 import dataclasses
 import random
 import struct
-import time
 import uuid
 from types import UnionType
 from typing import Any, get_args, get_origin
@@ -89,7 +88,6 @@ async def test_damaged_requests_harm_only_their_own_connection(
     broker: Broker, caplog: pytest.LogCaptureFixture
 ) -> None:
     chance = random.Random(SEED)
-    slowest = 0.0
     async with await Raw.to(broker) as other:
         await other.create("untouched")
         await other.produce("untouched", batch(b"x"))
@@ -99,11 +97,8 @@ async def test_damaged_requests_harm_only_their_own_connection(
             async with await Raw.to(broker) as raw:
                 raw.writer.write(damaged(chance, whole))
                 if number % 50 == 0:
-                    started = time.perf_counter()
                     assert (await other.fetch("untouched", 0)).high_watermark == 1
-                    slowest = max(slowest, time.perf_counter() - started)
     assert not [record for record in caplog.records if "unexpected" in record.message]
-    assert slowest < 1.0
 
 
 async def test_noise_harms_only_its_own_connection(broker: Broker) -> None:
