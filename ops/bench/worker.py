@@ -85,7 +85,7 @@ def publish_confluent(count: int, run: str) -> dict[str, Any]:
             ("ce_id", str(uuid7()).encode()),
             ("ce_time", moment.encode()),
             ("ce_subject", event["address_id"].encode()),
-            ("stadtbus-seq", f"confluent/{number}".encode()),
+            ("stadtbus-seq", f"confluent/{number + 1}".encode()),
         ]
         key, value = event["address_id"].encode(), serialize(event, context)
         producer.produce(TOPIC, key=key, value=value, headers=headers, on_delivery=on_delivery)
