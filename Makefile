@@ -24,7 +24,7 @@ test: lint
 	@$(BIN)/pytest
 
 check: lint
-	@$(BIN)/pytest -m "not slow"
+	@$(BIN)/pytest -m "not slow and not kafka"
 
 lint: $(VENV)/development
 	@$(BIN)/ruff check .

@@ -11,7 +11,15 @@ from types import TracebackType
 from typing import Any, Self
 
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
+from confluent_kafka.admin import (
+    AdminClient,
+    ConfigResource,
+    NewTopic,
+    ResourceType,
+    ScramCredentialInfo,
+    ScramMechanism,
+    UserScramCredentialUpsertion,
+)
 
 from bus.errors import (
     BusError,
@@ -26,6 +34,9 @@ from bus.settings import Address, KafkaSettings
 
 TIMEOUT = 10.0
 """Seconds that one call may take."""
+
+SCRAM_ITERATIONS = 8192
+"""How often SCRAM hashes a password, so that guessing one from what is stored takes long."""
 
 REACH = 3.0
 """Seconds for a connection to one of the addresses."""
@@ -150,6 +161,23 @@ class Admin:
         """Return the id that the engine gives itself."""
         found = await self._call(lambda c: c.list_topics(timeout=TIMEOUT), self._kafka.bootstrap)
         return str(found.cluster_id)
+
+    async def brokers(self, *, timeout: float = TIMEOUT) -> dict[int, str]:
+        """Return the engine's brokers: host and port by number.
+
+        Args:
+            timeout: seconds that the answer may take.
+        """
+        found = await self._call(lambda c: c.list_topics(timeout=timeout), self._kafka.bootstrap)
+        return {one.id: f"{one.host}:{one.port}" for one in found.brokers.values()}
+
+    async def set_password(self, user: str, password: str) -> None:
+        """Make a user who logs in by SCRAM-SHA-512, or give one another password."""
+        scram = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, SCRAM_ITERATIONS)
+        wanted = [UserScramCredentialUpsertion(user, scram, password.encode())]
+        await self._each(
+            user, lambda c: c.alter_user_scram_credentials(wanted, request_timeout=TIMEOUT)
+        )
 
     async def configs(self, topic: str) -> dict[str, str]:
         """Return a topic's configuration.

@@ -44,15 +44,15 @@ async def started(data: Path, address: Address, telemetry: Telemetry) -> Broker:
 
 @pytest.fixture
 async def city(
-    broker: Broker, kafka: KafkaSettings, telemetry: Telemetry, tmp_path: Path
+    broker: Broker, fresh: KafkaSettings, telemetry: Telemetry, tmp_path: Path
 ) -> AsyncIterator[City]:
     """The fresh broker with a registry beside it."""
     free = RegistrySettings(listen=Address(host="127.0.0.1", port=0))
-    registry = Registry(Settings(kafka=kafka, registry=free), telemetry)
+    registry = Registry(Settings(kafka=fresh, registry=free), telemetry)
     await registry.start()
     url = f"http://{registry.address}"
     settings = Settings(
-        kafka=kafka,
+        kafka=fresh,
         registry=RegistrySettings(listen=registry.address, url=url),
         cache=tmp_path / "cache",
     )

@@ -1,15 +1,21 @@
-"""What all tests stand on: a real broker on a free port, in a directory of its own."""
+"""What all tests stand on: real engines, on free ports, in directories of their own."""
 
+import asyncio
 import os
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from bus.broker import Broker
 from bus.settings import Address, BrokerSettings, KafkaSettings
 from bus.telemetry import Telemetry
+from ops.kafka import cluster, missing
+from ops.node import NodeProcess
+from tests.engine import Engine, emptied
 
 
 @pytest.fixture
@@ -20,16 +26,70 @@ def telemetry() -> Telemetry:
 
 @pytest.fixture
 async def broker(tmp_path: Path, telemetry: Telemetry) -> AsyncIterator[Broker]:
-    """A fresh embedded broker on a free port."""
+    """A fresh embedded broker in this process, which can be made to fail on demand."""
     settings = BrokerSettings(listen=Address(host="127.0.0.1", port=0))
     async with Broker(settings, tmp_path / "broker", telemetry) as started:
         yield started
 
 
 @pytest.fixture
-def kafka(broker: Broker) -> KafkaSettings:
+def fresh(broker: Broker) -> KafkaSettings:
     """How clients reach the fresh broker."""
     return KafkaSettings(bootstrap=str(broker.address))
+
+
+@pytest.fixture(scope="session")
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """The embedded broker as a process of its own, for the whole session."""
+    with NodeProcess(tmp_path_factory.mktemp("embedded"), "--roles", "broker") as node:
+        yield Engine(name="embedded", settings=KafkaSettings(bootstrap=node.ready["broker"]))
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """One Apache Kafka broker, for the whole session."""
+    with _apache(tmp_path_factory.mktemp("kafka")) as engine:
+        yield engine
+
+
+@pytest.fixture(scope="session")
+def kafka3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """Three Apache Kafka brokers that replicate, for the whole session."""
+    with _apache(tmp_path_factory.mktemp("kafka3"), brokers=3) as engine:
+        yield engine
+
+
+@pytest.fixture(scope="session")
+def kafka_secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """One Apache Kafka broker with TLS, SCRAM and default deny, for the whole session."""
+    with _apache(tmp_path_factory.mktemp("kafka-secure"), secure=True) as engine:
+        yield engine
+
+
+@contextmanager
+def _apache(data: Path, *, brokers: int = 1, secure: bool = False) -> Iterator[Engine]:
+    """Run a cluster; skip where it cannot run, and fail there in continuous integration."""
+    if lacking := missing():
+        refuse(str(lacking))
+    # A loop of its own: the cluster outlives the loops of the tests.
+    with asyncio.Runner() as runner:
+        starting = cluster(data, brokers=brokers, secure=secure)
+        running = runner.run(starting.__aenter__())
+        try:
+            yield Engine(name="kafka", settings=running.settings, cluster=running)
+        finally:
+            runner.run(starting.__aexit__(None, None, None))
+
+
+@pytest.fixture(params=["embedded", pytest.param("kafka", marks=pytest.mark.kafka)])
+def bare(request: pytest.FixtureRequest) -> Iterator[KafkaSettings]:
+    """An engine without any topic or group: a fresh embedded broker, or Apache Kafka emptied."""
+    if request.param == "embedded":
+        yield request.getfixturevalue("fresh")
+        return
+    settings = request.getfixturevalue("kafka").settings
+    yield settings
+    emptied(settings)
 
 
 @pytest.fixture
@@ -37,6 +97,12 @@ def kcat() -> str:
     """The path of kcat; skips where it is missing, and fails there in continuous integration."""
     found = shutil.which("kcat")
     if found is None:
-        refuse = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
         refuse("kcat is missing: install Debian's package kcat")
     return found
+
+
+def refuse(reason: str) -> NoReturn:
+    """Skip this test, or fail it in continuous integration, where nothing may be missing."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)

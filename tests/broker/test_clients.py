@@ -40,9 +40,9 @@ DEADLINE = 20.0  # seconds, after which a test fails instead of hanging
 
 
 @pytest.fixture
-def admin(kafka: KafkaSettings) -> AdminClient:
+def admin(fresh: KafkaSettings) -> AdminClient:
     """An administrator's client."""
-    return AdminClient({"bootstrap.servers": kafka.bootstrap})
+    return AdminClient({"bootstrap.servers": fresh.bootstrap})
 
 
 async def create(admin: AdminClient, name: str, partitions: int = 1, **configs: str) -> None:
@@ -64,16 +64,16 @@ def consumed(consumer: Consumer, count: int) -> list[bytes]:
 
 
 async def test_aiokafka_reads_what_it_wrote_idempotently(
-    kafka: KafkaSettings, admin: AdminClient
+    fresh: KafkaSettings, admin: AdminClient
 ) -> None:
     await create(admin, "t", 3)
     sent = [b"%d" % number for number in range(500)]
     async with AIOKafkaProducer(
-        bootstrap_servers=kafka.bootstrap, enable_idempotence=True
+        bootstrap_servers=fresh.bootstrap, enable_idempotence=True
     ) as producer:
         await asyncio.gather(*[await producer.send("t", value) for value in sent])
     async with AIOKafkaConsumer(
-        "t", bootstrap_servers=kafka.bootstrap, auto_offset_reset="earliest"
+        "t", bootstrap_servers=fresh.bootstrap, auto_offset_reset="earliest"
     ) as consumer:
         found: list[bytes] = []
         async with asyncio.timeout(DEADLINE):
@@ -84,7 +84,7 @@ async def test_aiokafka_reads_what_it_wrote_idempotently(
 
 
 async def test_an_aiokafka_group_that_rebalances_in_mid_stream_misses_nothing(
-    kafka: KafkaSettings, admin: AdminClient
+    fresh: KafkaSettings, admin: AdminClient
 ) -> None:
     await create(admin, "t", 4)
     sent = {b"%d" % number for number in range(400)}
@@ -94,7 +94,7 @@ async def test_an_aiokafka_group_that_rebalances_in_mid_stream_misses_nothing(
     async def consume(name: str) -> None:
         consumer = AIOKafkaConsumer(
             "t",
-            bootstrap_servers=kafka.bootstrap,
+            bootstrap_servers=fresh.bootstrap,
             group_id="g",
             auto_offset_reset="earliest",
             enable_auto_commit=False,
@@ -109,7 +109,7 @@ async def test_an_aiokafka_group_that_rebalances_in_mid_stream_misses_nothing(
             await consumer.commit()
 
     async def produce() -> None:
-        async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap) as producer:
+        async with AIOKafkaProducer(bootstrap_servers=fresh.bootstrap) as producer:
             first = asyncio.create_task(consume("first"))
             tasks.append(first)
             for number, value in enumerate(sorted(sent)):
@@ -135,8 +135,8 @@ async def _members(admin: AdminClient, group: str, count: int) -> bool:
     return len(described.members) == count and described.state.name == "STABLE"
 
 
-async def test_aiokafkas_admin(kafka: KafkaSettings) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap)
+async def test_aiokafkas_admin(fresh: KafkaSettings) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=fresh.bootstrap)
     await admin.start()
     try:
         await admin.create_topics([KafkaTopic("t", 2, 1, topic_configs={"retention.ms": "5"})])
@@ -150,7 +150,7 @@ async def test_aiokafkas_admin(kafka: KafkaSettings) -> None:
 
 @pytest.mark.parametrize("codec", list(CODECS))
 async def test_confluent_writes_and_reads_each_codec(
-    kafka: KafkaSettings, admin: AdminClient, codec: str
+    fresh: KafkaSettings, admin: AdminClient, codec: str
 ) -> None:
     await create(admin, "t", 2)
     sent = [b"value %d " % number * 20 for number in range(200)]
@@ -158,7 +158,7 @@ async def test_confluent_writes_and_reads_each_codec(
     def run() -> list[bytes]:
         producer = Producer(
             {
-                "bootstrap.servers": kafka.bootstrap,
+                "bootstrap.servers": fresh.bootstrap,
                 "compression.type": codec,
                 "enable.idempotence": True,
             }
@@ -168,7 +168,7 @@ async def test_confluent_writes_and_reads_each_codec(
         assert producer.flush(DEADLINE) == 0
         consumer = Consumer(
             {
-                "bootstrap.servers": kafka.bootstrap,
+                "bootstrap.servers": fresh.bootstrap,
                 "group.id": "g",
                 "auto.offset.reset": "earliest",
             }
@@ -190,11 +190,11 @@ def _read_up_to(pair: list[Consumer]) -> int:
 
 
 async def test_a_confluent_group_of_two_shares_partitions_and_keeps_positions(
-    kafka: KafkaSettings, admin: AdminClient
+    fresh: KafkaSettings, admin: AdminClient
 ) -> None:
     await create(admin, "t", 4)
     settings = {
-        "bootstrap.servers": kafka.bootstrap,
+        "bootstrap.servers": fresh.bootstrap,
         "group.id": "g",
         "auto.offset.reset": "earliest",
         "enable.auto.commit": False,
@@ -202,7 +202,7 @@ async def test_a_confluent_group_of_two_shares_partitions_and_keeps_positions(
     }
 
     def run() -> tuple[int, int]:
-        producer = Producer({"bootstrap.servers": kafka.bootstrap})
+        producer = Producer({"bootstrap.servers": fresh.bootstrap})
         for number in range(100):
             producer.produce("t", b"%d" % number, partition=number % 4)
         assert producer.flush(DEADLINE) == 0
@@ -226,7 +226,7 @@ async def test_a_confluent_group_of_two_shares_partitions_and_keeps_positions(
     assert await asyncio.to_thread(run) == (2, 100)
 
 
-async def test_confluents_admin(kafka: KafkaSettings, admin: AdminClient) -> None:
+async def test_confluents_admin(fresh: KafkaSettings, admin: AdminClient) -> None:
     await create(admin, "t", 2, retention_ms="5000", message_timestamp_type="LogAppendTime")
     topic = ConfigResource(ResourceType.TOPIC, "t")
 
@@ -271,7 +271,7 @@ def _names(names: list[str]) -> object:
     return TopicCollection(names)
 
 
-async def test_confluents_admin_of_groups(kafka: KafkaSettings, admin: AdminClient) -> None:
+async def test_confluents_admin_of_groups(fresh: KafkaSettings, admin: AdminClient) -> None:
     await create(admin, "t")
 
     def run() -> None:
@@ -288,10 +288,10 @@ async def test_confluents_admin_of_groups(kafka: KafkaSettings, admin: AdminClie
 
 
 async def test_confluent_is_told_at_once_that_there_are_no_transactions(
-    kafka: KafkaSettings,
+    fresh: KafkaSettings,
 ) -> None:
     def run() -> KafkaError:
-        producer = Producer({"bootstrap.servers": kafka.bootstrap, "transactional.id": "me"})
+        producer = Producer({"bootstrap.servers": fresh.bootstrap, "transactional.id": "me"})
         with pytest.raises(KafkaException) as refused:
             producer.init_transactions(DEADLINE)
         error: KafkaError = refused.value.args[0]
@@ -349,25 +349,25 @@ async def by_confluent(bootstrap: str) -> int:
 )
 async def test_a_fault_is_retried_and_every_batch_is_stored_once(
     broker: Broker,
-    kafka: KafkaSettings,
+    fresh: KafkaSettings,
     admin: AdminClient,
     write: Callable[[str], "asyncio.Future[int]"],
     fault: Fault | Fail,
 ) -> None:
     await create(admin, "t")
     broker.faults.arrange(ApiKey.PRODUCE, fault)
-    assert await write(kafka.bootstrap) == 9
+    assert await write(fresh.bootstrap) == 9
 
 
 @pytest.mark.parametrize("codec", list(CODECS))
 async def test_kcat_writes_and_reads_each_codec(
-    kafka: KafkaSettings, admin: AdminClient, kcat: str, codec: str
+    fresh: KafkaSettings, admin: AdminClient, kcat: str, codec: str
 ) -> None:
     await create(admin, "t")
     lines = "".join(f"key {n}:value {n}\n" for n in range(100))
 
     def run(*arguments: str, given: str = "") -> str:
-        command = [kcat, "-b", kafka.bootstrap, "-t", "t", *arguments]
+        command = [kcat, "-b", fresh.bootstrap, "-t", "t", *arguments]
         done = subprocess.run(
             command, input=given, capture_output=True, text=True, timeout=DEADLINE, check=False
         )
@@ -378,12 +378,12 @@ async def test_kcat_writes_and_reads_each_codec(
     assert await asyncio.to_thread(run, "-C", "-K:", "-e", "-q", "-o", "beginning") == lines
 
 
-async def test_kcat_groups_and_lists(kafka: KafkaSettings, admin: AdminClient, kcat: str) -> None:
+async def test_kcat_groups_and_lists(fresh: KafkaSettings, admin: AdminClient, kcat: str) -> None:
     await create(admin, "t", 2)
 
     def run(*arguments: str, given: str = "") -> str:
         done = subprocess.run(
-            [kcat, "-b", kafka.bootstrap, *arguments],
+            [kcat, "-b", fresh.bootstrap, *arguments],
             input=given,
             capture_output=True,
             text=True,
@@ -402,21 +402,21 @@ async def test_kcat_groups_and_lists(kafka: KafkaSettings, admin: AdminClient, k
 
 
 async def test_a_partition_without_records_has_no_offset_for_a_time(
-    kafka: KafkaSettings, admin: AdminClient
+    fresh: KafkaSettings, admin: AdminClient
 ) -> None:
     await create(admin, "t")
-    async with AIOKafkaConsumer(bootstrap_servers=kafka.bootstrap) as consumer:
+    async with AIOKafkaConsumer(bootstrap_servers=fresh.bootstrap) as consumer:
         place = TopicPartition("t", 0)
         assert await consumer.offsets_for_times({place: 0}) == {place: None}
 
 
 async def test_a_client_waits_while_the_database_is_full_and_goes_on(
-    kafka: KafkaSettings, admin: AdminClient, broker: Broker
+    fresh: KafkaSettings, admin: AdminClient, broker: Broker
 ) -> None:
     await create(admin, "t")
     store = broker._engine._store  # type: ignore[union-attr]
     async with AIOKafkaProducer(
-        bootstrap_servers=kafka.bootstrap, enable_idempotence=True
+        bootstrap_servers=fresh.bootstrap, enable_idempotence=True
     ) as producer:
         await producer.send_and_wait("t", b"before")
         store._db.execute("pragma max_page_count = 1")  # as many as there are

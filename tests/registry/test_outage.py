@@ -104,10 +104,10 @@ async def test_no_bus_no_registry(telemetry: Telemetry, unused_tcp_port: int) ->
     ],
 )
 async def test_addresses_that_are_refused(
-    kafka: KafkaSettings, telemetry: Telemetry, listen: str, error: type[Exception]
+    fresh: KafkaSettings, telemetry: Telemetry, listen: str, error: type[Exception]
 ) -> None:
-    address = Address.parse(listen.format(taken=Address.parse(kafka.bootstrap).port))
-    settings = Settings(kafka=kafka, registry=RegistrySettings(listen=address))
+    address = Address.parse(listen.format(taken=Address.parse(fresh.bootstrap).port))
+    settings = Settings(kafka=fresh, registry=RegistrySettings(listen=address))
     registry = Registry(settings, telemetry)
     with pytest.raises(error):
         await registry.start()

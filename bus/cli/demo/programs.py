@@ -67,7 +67,7 @@ class Process:
                 limit=LINE_BYTES,
                 # Ctrl-C reaches only the demo, which then stops everybody in order.
                 start_new_session=True,
-                preexec_fn=_end_with_parent,
+                preexec_fn=end_with_parent(os.getpid()),
             )
         self._reading = asyncio.create_task(self._read(self._process))
 
@@ -132,7 +132,18 @@ class Process:
         await process.wait()
 
 
-def _end_with_parent() -> None:
-    """Have the kernel end this process when the demo dies, whatever it dies of (prctl(2))."""
-    pr_set_pdeathsig = 1
-    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+def end_with_parent(parent: int) -> Callable[[], None]:
+    """Return what a child runs before its program, so that it dies with its parent.
+
+    The kernel sends the signal whatever the parent dies of (prctl(2), PR_SET_PDEATHSIG). The parent
+    may die before the child has asked for that; then another has adopted it already.
+    """
+    libc = ctypes.CDLL(None)
+
+    def ask() -> None:
+        pr_set_pdeathsig = 1
+        libc.prctl(pr_set_pdeathsig, signal.SIGKILL)
+        if os.getppid() != parent:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return ask

@@ -1,0 +1,152 @@
+"""Java, Maven and Kafka's jars: found, or fetched once; what is missing is said in a sentence."""
+
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from bus.errors import BusError
+
+POM = Path(__file__).with_name("pom.xml")
+JAVA_VERSION = 17
+FETCH_SECONDS = 600.0
+
+# Whether Java starts at all, and whether Maven does, is told within seconds.
+_ASK_SECONDS = 20.0
+
+
+class Missing(BusError):
+    """Something that Apache Kafka needs is not on this machine."""
+
+    code = "BUS-0900"
+    exit_code = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installation:
+    """What runs Kafka: a Java executable and a folder of jars."""
+
+    java: str
+    jars: Path
+
+    def command(
+        self, main_class: str, *arguments: object, options: tuple[str, ...] = ()
+    ) -> list[str]:
+        """Return the command line that runs one of Kafka's classes."""
+        return [self.java, *options, "-cp", f"{self.jars}/*", main_class, *map(str, arguments)]
+
+
+def missing() -> Missing | None:
+    """Return what is missing to run Kafka, or None; nothing is fetched for the answer."""
+    try:
+        _java()
+        if not _jars().is_dir():
+            _maven()
+    except Missing as error:
+        return error
+    return None
+
+
+def installed() -> Installation:
+    """Return the installation; fetch the jars if they are not there yet.
+
+    Raises:
+        Missing: Java or Maven is missing or too old, or the jars cannot be fetched.
+    """
+    java, jars = _java(), _jars()
+    if not jars.is_dir():
+        _fetch(_maven(), jars)
+    return Installation(java=java, jars=jars)
+
+
+def _java() -> str:
+    home = os.environ.get("JAVA_HOME")
+    java = str(Path(home) / "bin" / "java") if home else "java"
+    remedy = f"install Java {JAVA_VERSION} or later: apt install openjdk-17-jre-headless"
+    found = shutil.which(java)
+    if found is None:
+        raise Missing("there is no Java", where="JAVA_HOME" if home else "PATH", remedy=remedy)
+    told = _told([found, "-version"], found, remedy)
+    version = re.search(r'version "(?:1\.)?(\d+)', told)
+    if version is None or int(version[1]) < JAVA_VERSION:
+        first = told.partition("\n")[0]
+        raise Missing(f"this Java is too old: {first}", where=found, remedy=remedy)
+    return found
+
+
+def _maven() -> str:
+    remedy = "install it: apt install maven"
+    found = shutil.which("mvn")
+    if found is None:
+        raise Missing("there is no Maven (mvn) to fetch Kafka with", where="PATH", remedy=remedy)
+    return found
+
+
+def _told(command: list[str], where: str, remedy: str) -> str:
+    try:
+        done = subprocess.run(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=_ASK_SECONDS,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise Missing(f"it does not run: {error}", where=where, remedy=remedy) from error
+    return done.stdout
+
+
+def _jars() -> Path:
+    """Return where the jars of this pom lie, or would: another pom has another folder."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    digest = hashlib.sha256(POM.read_bytes()).hexdigest()[:16]
+    return cache / "stadtbus" / f"kafka-{digest}"
+
+
+def _fetch(maven: str, jars: Path) -> None:
+    """Fetch into a folder of its own and rename it: the jars are there whole or not at all."""
+    try:
+        jars.parent.mkdir(parents=True, exist_ok=True)
+        with (jars.parent / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not jars.is_dir():
+                with tempfile.TemporaryDirectory(dir=jars.parent) as folder:
+                    _download(maven, Path(folder) / "jars")
+                    (Path(folder) / "jars").rename(jars)
+    except OSError as error:
+        raise Missing(
+            f"Kafka's jars cannot be kept: {error}",
+            where=str(jars.parent),
+            remedy="make the folder writable, or name another in XDG_CACHE_HOME",
+        ) from error
+
+
+def _download(maven: str, folder: Path) -> None:
+    command = [maven, "--quiet", "--batch-mode", "--file", str(POM)]
+    goal = ["dependency:copy-dependencies", f"-DoutputDirectory={folder}"]
+    # Maven may be asked from anywhere: nothing of the working folder shall count.
+    try:
+        done = subprocess.run(
+            [*command, *goal],
+            cwd=folder.parent,
+            capture_output=True,
+            text=True,
+            timeout=FETCH_SECONDS,
+        )
+        said = done.stdout + done.stderr
+        failed = done.returncode != 0 or not any(folder.glob("kafka_*.jar"))
+    except subprocess.TimeoutExpired:
+        said, failed = f"no end after {FETCH_SECONDS:g} s", True
+    if failed:
+        cause = next((line for line in said.splitlines() if "ERROR" in line), said).strip()
+        raise Missing(
+            f"Maven could not fetch Kafka's jars: {cause[:500] or 'it does not say why'}",
+            where=str(POM),
+            remedy="the network, or a mirror in ~/.m2/settings.xml, is needed once",
+        )
