@@ -9,12 +9,15 @@ from typing import Any, Self
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from crc32c import crc32c
 from kio.index import load_request_schema, load_response_schema
+from kio.schema.errors import ErrorCode
 from kio.serial import entity_reader, entity_writer
 
 from bus.broker import ApiKey, Broker
 from bus.broker.wire import builder
+from bus.settings import Address
 
 TIME = 1_700_000_000_000  # milliseconds since 1970
+DEADLINE = 20.0  # seconds, after which a test fails instead of hanging
 CODECS = {"none": 0, "gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4}
 
 
@@ -53,7 +56,7 @@ def frame(
     return struct.pack(">i", len(header) + len(body)) + header + body
 
 
-def request(key: ApiKey, version: int, fields: dict[str, Any]) -> bytes:
+def request(key: int, version: int, fields: dict[str, Any]) -> bytes:
     """Return a framed request of these fields."""
     schema: Any = load_request_schema(key, version)
     body = io.BytesIO()
@@ -68,9 +71,9 @@ class Raw:
         self.reader, self.writer = reader, writer
 
     @classmethod
-    async def to(cls, broker: Broker) -> Self:
+    async def to(cls, broker: Broker | Address) -> Self:
         """Connect to a broker."""
-        address = broker.address
+        address = broker.address if isinstance(broker, Broker) else broker
         return cls(*await asyncio.open_connection(address.host, address.port, limit=2**24))
 
     async def __aenter__(self) -> Self:
@@ -82,22 +85,23 @@ class Raw:
     async def answer(self) -> bytes:
         """Return the next answer without its size; empty if the connection was closed."""
         try:
-            (size,) = struct.unpack(">i", await self.reader.readexactly(4))
-            return await self.reader.readexactly(size)
+            async with asyncio.timeout(DEADLINE):
+                (size,) = struct.unpack(">i", await self.reader.readexactly(4))
+                return await self.reader.readexactly(size)
         except (asyncio.IncompleteReadError, ConnectionError):
             return b""
 
-    def send(self, key: ApiKey, version: int, /, **fields: Any) -> None:
+    def send(self, key: int, version: int, /, **fields: Any) -> None:
         """Send a request and do not wait."""
         self.writer.write(request(key, version, fields))
 
-    async def ask(self, key: ApiKey, version: int, /, **fields: Any) -> Any:
+    async def ask(self, key: int, version: int, /, **fields: Any) -> Any:
         """Send a request and return what it is answered."""
         self.send(key, version, **fields)
         return self.read(key, version, await self.answer())
 
     @staticmethod
-    def read(key: ApiKey, version: int, answer: bytes) -> Any:
+    def read(key: int, version: int, answer: bytes) -> Any:
         """Read an answer, all of it."""
         assert answer, "the connection was closed"
         schema: Any = load_response_schema(key, version)
@@ -116,6 +120,34 @@ class Raw:
             validate_only=False,
         )
         return answer.topics[0]
+
+    async def made(self, name: str, partitions: int = 1, **configs: str) -> None:
+        """Make a topic, and return once all its partitions can be read and written."""
+        made = await self.create(name, partitions, **configs)
+        assert made.error_code is ErrorCode.none, made.error_message
+        await self.usable(name, partitions)
+
+    async def usable(self, name: str, partitions: int = 1) -> None:
+        """Return once a topic has so many partitions that can be read and written.
+
+        A topic that is made is known at once, its partitions are led only a little later.
+        """
+        asked = [
+            {"partition_index": index, "current_leader_epoch": -1, "timestamp": -1}
+            for index in range(partitions)
+        ]
+        async with asyncio.timeout(DEADLINE):
+            while True:  # each look is a request of its own
+                answer = await self.ask(
+                    ApiKey.LIST_OFFSETS,
+                    7,
+                    replica_id=-1,
+                    isolation_level=0,
+                    topics=[{"name": name, "partitions": asked}],
+                )
+                found = answer.topics[0].partitions
+                if all(one.error_code is ErrorCode.none for one in found):
+                    return
 
     async def produce(
         self,

@@ -1,10 +1,26 @@
 """Both engines, and a topic of its own for each test."""
 
 import uuid
+from collections.abc import AsyncIterator
 
 import pytest
 
+from bus.settings import Address
+from tests.broker.raw import Raw
 from tests.engine import Engine
+from tests.engines import deviations
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the suite's marks known."""
+    config.addinivalue_line("markers", "lacking(reason): the embedded broker does not do this yet")
+    config.addinivalue_line("markers", "differs(reason): the embedded broker differs for good")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Expect what is said to be lacking to fail."""
+    for item in items:
+        deviations.expect(item)
 
 
 @pytest.fixture(params=["embedded", pytest.param("kafka", marks=pytest.mark.kafka)])
@@ -18,3 +34,16 @@ def engine(request: pytest.FixtureRequest) -> Engine:
 def topic() -> str:
     """The name of a topic that nobody has made yet."""
     return f"engines.{uuid.uuid4().hex}"
+
+
+@pytest.fixture
+def address(engine: Engine) -> Address:
+    """Where the engine listens, for connections by hand."""
+    return Address.parse(engine.settings.bootstrap)
+
+
+@pytest.fixture
+async def raw(address: Address) -> AsyncIterator[Raw]:
+    """A connection to the engine that sends what it is told."""
+    async with await Raw.to(address) as connection:
+        yield connection
