@@ -6,6 +6,7 @@ import fcntl
 import json
 import re
 import secrets
+import tempfile
 import uuid
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager, contextmanager
@@ -176,6 +177,33 @@ async def cluster(
         BusUnavailable: a broker ended, or they were not ready in time.
     """
     installation = await asyncio.to_thread(installed)
+    if not installation.archive.exists():
+        await _make_archive(installation)
+    options = (f"-XX:SharedArchiveFile={installation.archive}",)
+    async with _running(installation, options, data, brokers, port, secure, configs) as running:
+        yield running
+
+
+async def _make_archive(installation: Installation) -> None:
+    """Have a broker write the archive of its classes when it ends."""
+    with tempfile.TemporaryDirectory(dir=installation.archive.parent) as folder:
+        written = Path(folder) / "archive.jsa"
+        options = (f"-XX:ArchiveClassesAtExit={written}",)
+        async with _running(installation, options, Path(folder) / "data"):
+            pass
+        written.rename(installation.archive)
+
+
+@asynccontextmanager
+async def _running(
+    installation: Installation,
+    options: tuple[str, ...],
+    data: Path,
+    brokers: int = 1,
+    port: int = 0,
+    secure: bool = False,
+    configs: Mapping[str, str] | None = None,
+) -> AsyncIterator[Cluster]:
     with _claimed(data):
         about = _about(data, brokers=brokers, secure=secure)
         nodes = _places(brokers, port)
@@ -187,7 +215,7 @@ async def cluster(
         )
         running = Cluster(
             brokers=tuple(
-                KafkaBroker(node.id, _address(node.port), folder, installation)
+                KafkaBroker(node.id, _address(node.port), folder, installation, options)
                 for node, folder in zip(nodes, folders, strict=True)
             ),
             settings=_settings(nodes, data, security),

@@ -23,13 +23,19 @@ class KafkaBroker:
         address: where clients reach it.
         folder: holds ``server.properties`` and ``log.txt``, which takes all it says.
         installation: what runs it.
+        options: further options of Java.
     """
 
     def __init__(
-        self, number: int, address: Address, folder: Path, installation: Installation
+        self,
+        number: int,
+        address: Address,
+        folder: Path,
+        installation: Installation,
+        options: tuple[str, ...] = (),
     ) -> None:
         self.id, self.address, self.log = number, address, folder / "log.txt"
-        self._folder, self._installation = folder, installation
+        self._folder, self._installation, self._options = folder, installation, options
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -37,7 +43,11 @@ class KafkaBroker:
         command = self._installation.command(
             "kafka.Kafka",
             self._folder / "server.properties",
-            options=(*_MEMORY, f"-Dlog4j2.configurationFile={self._folder.parent / 'log4j2.xml'}"),
+            options=(
+                *_MEMORY,
+                *self._options,
+                f"-Dlog4j2.configurationFile={self._folder.parent / 'log4j2.xml'}",
+            ),
         )
         with self.log.open("ab") as log:
             self._process = _detached(command, log)
