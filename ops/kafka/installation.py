@@ -16,6 +16,9 @@ POM = Path(__file__).with_name("pom.xml")
 JAVA_VERSION = 17
 FETCH_SECONDS = 600.0
 
+# What lives for a second is not worth compiling well.
+_SHORT_LIVED = ("-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
+
 # Whether Java starts at all, and whether Maven does, is told within seconds.
 _ASK_SECONDS = 20.0
 
@@ -44,6 +47,17 @@ class Installation:
     ) -> list[str]:
         """Return the command line that runs one of Kafka's classes."""
         return [self.java, *options, "-cp", f"{self.jars}/*", main_class, *map(str, arguments)]
+
+    def tool(self, main_class: str, *arguments: object, logging: Path) -> list[str]:
+        """Return the command line that runs one of Kafka's tools.
+
+        Args:
+            main_class: its class.
+            arguments: what it is given.
+            logging: log4j2's configuration.
+        """
+        options = (*_SHORT_LIVED, f"-Dlog4j2.configurationFile={logging}")
+        return self.command(main_class, *arguments, options=options)
 
 
 def missing() -> Missing | None:

@@ -1,5 +1,6 @@
 """One Kafka broker as a process of its own."""
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -11,6 +12,9 @@ from bus.settings import Address
 from ops.kafka.installation import Installation
 
 STOP_SECONDS = 20.0
+
+LOGGING_FILE = "log4j2.xml"
+"""log4j2's configuration, in the folder of the cluster."""
 
 _MEMORY = ("-Xms256m", "-Xmx768m", "-XX:+UseG1GC", "-XX:+ExitOnOutOfMemoryError")
 
@@ -46,7 +50,7 @@ class KafkaBroker:
             options=(
                 *_MEMORY,
                 *self._options,
-                f"-Dlog4j2.configurationFile={self._folder.parent / 'log4j2.xml'}",
+                f"-Dlog4j2.configurationFile={self._folder.parent / LOGGING_FILE}",
             ),
         )
         with self.log.open("ab") as log:
@@ -113,3 +117,16 @@ def _detached(command: list[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
         start_new_session=True,
         preexec_fn=end_with_parent(os.getpid()),  # noqa: PLW1509  # async-signal-safe calls only
     )
+
+
+async def output(command: list[str]) -> str:
+    """Run a command to its end and return all that it said."""
+    process = await asyncio.create_subprocess_exec(
+        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    try:
+        said, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+    return said.decode(errors="replace")
