@@ -46,21 +46,28 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 
 
 @pytest.fixture(scope="session")
-def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+def apache() -> None:
+    """Apache Kafka can run here; skips where it cannot, and fails in continuous integration."""
+    if lacking := missing():
+        refuse(str(lacking))
+
+
+@pytest.fixture(scope="session")
+def kafka(apache: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """One Apache Kafka broker, for the whole session."""
     with _apache(tmp_path_factory.mktemp("kafka")) as engine:
         yield engine
 
 
 @pytest.fixture(scope="session")
-def kafka3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+def kafka3(apache: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """Three Apache Kafka brokers that replicate, for the whole session."""
     with _apache(tmp_path_factory.mktemp("kafka3"), brokers=3) as engine:
         yield engine
 
 
 @pytest.fixture(scope="session")
-def kafka_secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+def kafka_secure(apache: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """One Apache Kafka broker with TLS, SCRAM and default deny, for the whole session."""
     with _apache(tmp_path_factory.mktemp("kafka-secure"), secure=True) as engine:
         yield engine
@@ -68,9 +75,6 @@ def kafka_secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 
 @contextmanager
 def _apache(data: Path, *, brokers: int = 1, secure: bool = False) -> Iterator[Engine]:
-    """Run a cluster; skip where it cannot run, and fail there in continuous integration."""
-    if lacking := missing():
-        refuse(str(lacking))
     # A loop of its own: the cluster outlives the loops of the tests.
     with asyncio.Runner() as runner:
         starting = cluster(data, brokers=brokers, secure=secure)

@@ -15,7 +15,7 @@ from bus.listen import bind
 from bus.settings import Address, KafkaSettings
 from ops.kafka import certificates
 from ops.kafka.installation import Installation
-from ops.kafka.process import LOGGING_FILE, output
+from ops.kafka.process import LOGGING_FILE, complaint, output
 from ops.kafka.properties import ADMIN, LOGGING, Node, Security, properties, text
 
 _ABOUT = "cluster.json"
@@ -168,4 +168,4 @@ async def formatted(
     )
     said = await output(command)
     if not (folder / "data" / "meta.properties").exists():
-        raise StorageUnusable(f"cannot be formatted: {said.strip()[-500:]}", where=str(folder))
+        raise StorageUnusable(f"cannot be formatted: {complaint(said)}", where=str(folder))

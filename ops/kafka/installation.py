@@ -64,7 +64,7 @@ def missing() -> Missing | None:
     """Return what is missing to run Kafka, or None; nothing is fetched for the answer."""
     try:
         _java()
-        if not _jars().is_dir():
+        if not jars().is_dir():
             _maven()
     except Missing as error:
         return error
@@ -77,10 +77,10 @@ def installed() -> Installation:
     Raises:
         Missing: Java or Maven is missing or too old, or the jars cannot be fetched.
     """
-    java, jars = _java(), _jars()
-    if not jars.is_dir():
-        _fetch(_maven(), jars)
-    return Installation(java=java, jars=jars, archive=jars.with_suffix(".jsa"))
+    java, folder = _java(), jars()
+    if not folder.is_dir():
+        _fetch(_maven(), folder)
+    return Installation(java=java, jars=folder, archive=folder.with_suffix(".jsa"))
 
 
 def _java() -> str:
@@ -121,27 +121,27 @@ def _told(command: list[str], where: str, remedy: str) -> str:
     return done.stdout
 
 
-def _jars() -> Path:
+def jars() -> Path:
     """Return where the jars of this pom lie, or would: another pom has another folder."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     digest = hashlib.sha256(POM.read_bytes()).hexdigest()[:16]
     return cache / "stadtbus" / f"kafka-{digest}"
 
 
-def _fetch(maven: str, jars: Path) -> None:
+def _fetch(maven: str, wanted: Path) -> None:
     """Fetch into a folder of its own and rename it: the jars are there whole or not at all."""
     try:
-        jars.parent.mkdir(parents=True, exist_ok=True)
-        with (jars.parent / "lock").open("w") as lock:
+        wanted.parent.mkdir(parents=True, exist_ok=True)
+        with (wanted.parent / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            if not jars.is_dir():
-                with tempfile.TemporaryDirectory(dir=jars.parent) as folder:
+            if not wanted.is_dir():
+                with tempfile.TemporaryDirectory(dir=wanted.parent) as folder:
                     _download(maven, Path(folder) / "jars")
-                    (Path(folder) / "jars").rename(jars)
+                    (Path(folder) / "jars").rename(wanted)
     except OSError as error:
         raise Missing(
             f"Kafka's jars cannot be kept: {error}",
-            where=str(jars.parent),
+            where=str(wanted.parent),
             remedy="make the folder writable, or name another in XDG_CACHE_HOME",
         ) from error
 

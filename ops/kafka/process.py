@@ -96,10 +96,8 @@ class KafkaBroker:
 
     @property
     def last_words(self) -> str:
-        """The last line that tells of an error in its log, or the last of all."""
-        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
-        told = [line for line in lines if " ERROR " in line or " FATAL " in line]
-        return (told or lines or ["it said nothing"])[-1]
+        """What it complained of in its log."""
+        return complaint(self.log.read_text(encoding="utf-8", errors="replace"))
 
     @property
     def _running(self) -> subprocess.Popen[bytes]:
@@ -130,3 +128,13 @@ async def output(command: list[str]) -> str:
         if process.returncode is None:
             process.kill()
     return said.decode(errors="replace")
+
+
+def complaint(said: str) -> str:
+    """Return the line of what a Java program said that tells best what went wrong."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    for sign in ("Exception:", " FATAL ", " ERROR "):
+        for line in lines:
+            if sign in line and not line.startswith("at "):
+                return line
+    return lines[-1] if lines else "it said nothing"

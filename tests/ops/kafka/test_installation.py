@@ -1,0 +1,104 @@
+"""What is not on the machine is named, with how to install it."""
+
+from pathlib import Path
+
+import pytest
+
+from ops.kafka import installation
+
+JAVA_17 = "echo 'openjdk version \"17.0.15\" 2025-04-15' >&2"
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that is all of PATH, and a cache with nothing in it."""
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    (tmp_path / "bin").mkdir()
+    return tmp_path / "bin"
+
+
+def test_no_java(machine: Path) -> None:
+    assert told(installation.missing()) == ("there is no Java", "openjdk-17-jre-headless")
+
+
+def test_a_java_home_without_java(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JAVA_HOME", str(machine))
+    found = installation.missing()
+    assert found is not None
+    assert found.where == "JAVA_HOME"
+
+
+@pytest.mark.parametrize(
+    "version",
+    [
+        pytest.param('openjdk version "11.0.20" 2023-07-18', id="11"),
+        pytest.param('java version "1.8.0_392"', id="8"),
+        pytest.param("who knows", id="no version at all"),
+    ],
+)
+def test_a_java_that_is_too_old(machine: Path, version: str) -> None:
+    script(machine / "java", f"echo '{version}' >&2")
+    what, remedy = told(installation.missing())
+    assert what == f"this Java is too old: {version}"
+    assert remedy == "openjdk-17-jre-headless"
+
+
+def test_a_java_that_does_not_run(machine: Path) -> None:
+    script(machine / "java", "exit 3")
+    assert told(installation.missing())[0].startswith("it does not run")
+
+
+def test_no_maven(machine: Path) -> None:
+    script(machine / "java", JAVA_17)
+    what, remedy = told(installation.missing())
+    assert "no Maven" in what
+    assert remedy == "maven"
+
+
+def test_jars_that_are_there_need_no_maven(machine: Path) -> None:
+    script(machine / "java", JAVA_17)
+    installation.jars().mkdir(parents=True)
+    assert installation.missing() is None
+
+
+@pytest.mark.parametrize(
+    ("does", "cause"),
+    [
+        pytest.param(
+            "echo '[ERROR] Unknown host'; exit 1", "[ERROR] Unknown host", id="no network"
+        ),
+        pytest.param("exit 0", "it does not say why", id="no jars in spite of success"),
+    ],
+)
+def test_jars_that_cannot_be_fetched(machine: Path, does: str, cause: str) -> None:
+    script(machine / "java", JAVA_17)
+    script(machine / "mvn", does)
+    with pytest.raises(installation.Missing, match="could not fetch") as refused:
+        installation.installed()
+    assert cause in refused.value.what
+    assert "network" in refused.value.remedy
+    assert not installation.jars().exists()
+
+
+def test_another_pom_has_other_jars(
+    machine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = installation.jars()
+    other = tmp_path / "pom.xml"
+    other.write_text("<project/>", encoding="utf-8")
+    monkeypatch.setattr(installation, "POM", other)
+    assert installation.jars() != before
+
+
+def script(file: Path, does: str) -> None:
+    file.write_text(f"#!/bin/sh\n{does}\n", encoding="utf-8")
+    file.chmod(0o755)
+
+
+def told(found: installation.Missing | None) -> tuple[str, str]:
+    """What is missing, and the Debian package that brings it."""
+    assert found is not None
+    assert found.exit_code == 2
+    return found.what, found.remedy.rpartition(" ")[2]
