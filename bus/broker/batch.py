@@ -15,7 +15,7 @@ HEADER = struct.Struct(">qiibIhiqqqhii")
 OVERHEAD = 12  # base offset and length, which the length does not count
 _POSITION = struct.Struct(">qii")  # base offset, length, leader epoch: what the CRC does not cover
 _CRC_STARTS = 21
-_MAGIC_AT = 16
+_MAGIC, _MAGIC_AT = 2, 16
 _CRC_AT = 17
 
 CODEC = 0x07
@@ -67,15 +67,19 @@ def check(records: bytes | None, *, version: int, limit: int) -> Header:
     if not records:
         raise BadBatch(ErrorCode.invalid_record, "there must be one record batch per partition")
     if len(records) <= _MAGIC_AT:
-        raise BadBatch(ErrorCode.corrupt_message, "the batch ends within its header")
-    if records[_MAGIC_AT] != 2:
-        raise BadBatch(ErrorCode.invalid_record, "only batches of magic 2 are accepted")
+        raise BadBatch(ErrorCode.invalid_record, "the batch ends within its header")
+    if records[_MAGIC_AT] != _MAGIC:
+        older = records[_MAGIC_AT] < _MAGIC
+        error = ErrorCode.invalid_record if older else ErrorCode.corrupt_message
+        raise BadBatch(error, "only batches of magic 2 are accepted")
     if len(records) < HEADER.size:
-        raise BadBatch(ErrorCode.corrupt_message, "the batch ends within its header")
+        raise BadBatch(ErrorCode.invalid_record, "the batch ends within its header")
     header = Header._make(HEADER.unpack_from(records))
     size = OVERHEAD + header.length
-    if size > len(records) or size < HEADER.size:
-        raise BadBatch(ErrorCode.corrupt_message, "the batch's length is not that of its bytes")
+    if size < HEADER.size:
+        raise BadBatch(ErrorCode.corrupt_message, "the batch's length is less than its header's")
+    if size > len(records):
+        raise BadBatch(ErrorCode.invalid_record, "the batch's length is not that of its bytes")
     if size < len(records):
         raise BadBatch(ErrorCode.invalid_record, "there must be one record batch per partition")
     if size > limit:
@@ -98,7 +102,7 @@ def _check_fields(header: Header, version: int) -> None:
     if header.producer_id >= 0 and (header.base_sequence < 0 or header.producer_epoch < 0):
         raise BadBatch(ErrorCode.invalid_record, "an idempotent batch needs epoch and sequence")
     if header.attributes & TRANSACTIONAL:
-        raise BadBatch(ErrorCode.invalid_txn_state, "there is no transaction")
+        raise BadBatch(ErrorCode.transactional_id_authorization_failed, "there are no transactions")
     if header.attributes & LOG_APPEND_TIME:
         raise BadBatch(ErrorCode.invalid_timestamp, "the append time is the broker's to set")
     codec = header.attributes & CODEC
