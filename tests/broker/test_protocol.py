@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from crc32c import crc32c
 from kio.schema.errors import ErrorCode
 
 from bus.broker import ApiKey, Broker, Delay, Fault
@@ -91,98 +90,12 @@ async def test_every_version_of_metadata_names_the_controller_and_unknown_topics
     assert version < 1 or answer.controller_id == answer.brokers[0].node_id
 
 
-async def test_topics_are_never_made_by_using_them(broker: Broker) -> None:
-    async with await Raw.to(broker) as raw:
-        produced = await raw.produce("nothing", batch(b"x"))
-        fetched = await raw.fetch("nothing", 0)
-        listed = await raw.ask(ApiKey.METADATA, 1, topics=None)
-    assert produced.error_code is ErrorCode.unknown_topic_or_partition
-    assert fetched.error_code is ErrorCode.unknown_topic_or_partition
-    assert listed.topics == ()
-
-
 async def test_a_batch_that_is_not_there_is_refused(broker: Broker) -> None:
     # Apache Kafka does not answer at all, so the suite of both engines cannot try it.
     async with await Raw.to(broker) as raw:
         await raw.create("t")
         refused = await raw.produce("t", None)
     assert (refused.error_code, refused.base_offset) == (ErrorCode.invalid_record, -1)
-
-
-async def test_a_fetch_waits_for_its_least_bytes(broker: Broker) -> None:
-    async with await Raw.to(broker) as reader, await Raw.to(broker) as writer:
-        await writer.create("t")
-        one = len(batch(b"x"))
-        reader.send(ApiKey.FETCH, 11, **fetch_fields("t", 0, max_wait=20_000, min_bytes=2 * one))
-        await writer.produce("t", batch(b"x"))
-        waiting = asyncio.ensure_future(reader.answer())
-        await writer.fetch("t", 0)
-        assert not waiting.done()
-        await writer.produce("t", batch(b"x"))
-        answer = reader.read(ApiKey.FETCH, 11, await waiting)
-    assert len(answer.responses[0].partitions[0].records) == 2 * one
-
-
-async def test_a_fetch_that_waits_learns_that_the_topic_is_gone(broker: Broker) -> None:
-    async with await Raw.to(broker) as reader, await Raw.to(broker) as writer:
-        await writer.create("t")
-        reader.send(ApiKey.FETCH, 11, **fetch_fields("t", 0, max_wait=20_000))
-        await writer.ask(ApiKey.METADATA, 1, topics=None)
-        await writer.ask(ApiKey.DELETE_TOPICS, 3, topic_names=["t"], timeout=1000)
-        answer = reader.read(ApiKey.FETCH, 11, await reader.answer())
-    found = answer.responses[0].partitions[0].error_code
-    assert found is ErrorCode.unknown_topic_or_partition
-
-
-async def test_a_fetch_from_the_middle_of_a_batch_gets_that_batch(broker: Broker) -> None:
-    async with await Raw.to(broker) as raw:
-        await raw.create("t")
-        for _ in range(3):
-            await raw.produce("t", batch(b"a", b"b", b"c"))
-        answer = await raw.fetch("t", 4)
-        assert struct.unpack_from(">q", answer.records)[0] == 3
-        assert len(answer.records) == 2 * len(batch(b"a", b"b", b"c"))
-        first = await raw.fetch("t", 4, max_bytes=1)
-        assert len(first.records) == len(batch(b"a", b"b", b"c"))
-
-
-@pytest.mark.parametrize(
-    ("fields", "error"),
-    [
-        pytest.param({"offset": 2}, ErrorCode.offset_out_of_range, id="after the end"),
-        pytest.param({"offset": -1}, ErrorCode.offset_out_of_range, id="before the start"),
-        pytest.param({"offset": 0, "epoch": 7}, ErrorCode.unknown_leader_epoch, id="epoch"),
-        pytest.param(
-            {"offset": 0, "partition": 1}, ErrorCode.unknown_topic_or_partition, id="partition"
-        ),
-        pytest.param({"offset": 1}, NONE, id="the end itself"),
-    ],
-)
-async def test_fetch_errors(broker: Broker, fields: dict[str, int], error: ErrorCode) -> None:
-    async with await Raw.to(broker) as raw:
-        await raw.create("t")
-        await raw.produce("t", batch(b"x"))
-        assert (await raw.fetch("t", **fields)).error_code is error
-
-
-async def test_fetch_sessions_are_declined(broker: Broker) -> None:
-    async with await Raw.to(broker) as raw:
-        await raw.create("t")
-        answer = await raw.ask(ApiKey.FETCH, 11, **fetch_fields("t", 0, session=9))
-    assert answer.error_code is ErrorCode.fetch_session_id_not_found
-
-
-@pytest.mark.parametrize(("kind", "stamped"), [("LogAppendTime", True), ("CreateTime", False)])
-async def test_timestamps_are_the_topics_choice(broker: Broker, kind: str, stamped: bool) -> None:
-    async with await Raw.to(broker) as raw:
-        await raw.create("t", message_timestamp_type=kind)
-        produced = await raw.produce("t", batch(b"x"))
-        fetched = await raw.fetch("t", 0)
-    sent_at = 1_700_000_000_000
-    (newest,) = struct.unpack_from(">q", fetched.records, 35)
-    assert (newest > sent_at) is stamped
-    assert (produced.log_append_time is not None) is stamped
-    assert crc32c(fetched.records[21:]) == int.from_bytes(fetched.records[17:21], "big")
 
 
 @pytest.mark.parametrize("codec", list(CODECS))
