@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 
 import pytest
 
@@ -9,6 +10,7 @@ from bus.settings import Address
 from tests.broker.raw import Raw
 from tests.engine import Engine
 from tests.engines import deviations
+from tests.engines.party import Party
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -47,3 +49,12 @@ async def raw(address: Address) -> AsyncIterator[Raw]:
     """A connection to the engine that sends what it is told."""
     async with await Raw.to(address) as connection:
         yield connection
+
+
+@pytest.fixture
+async def party(address: Address) -> AsyncIterator[Party]:
+    """A consumer group of its own, whose members send what they are told."""
+    async with AsyncExitStack() as connections:
+        begun = await Party(address, connections).start()
+        yield begun
+        await begun.stop()

@@ -10,9 +10,10 @@ from bus.broker.storage import Position, now_ms
 from bus.broker.wire import Fields, Request
 from bus.broker.writer import StorageFailed
 
-LONGEST_NOTE = 4096  # Kafka's offset.metadata.max.bytes
+LONGEST_NOTE = 4096  # Kafka's offset.metadata.max.bytes, which counts UTF-16's units of two bytes
 _ALL_SINCE = 2  # OffsetFetch version from which null topics mean all of them
 _MANY_GROUPS_SINCE = 8
+_NOT_FOUND_SINCE = 9  # OffsetCommit version
 
 
 async def offset_commit(engine: Engine, request: Request) -> Fields:
@@ -25,8 +26,8 @@ async def offset_commit(engine: Engine, request: Request) -> Fields:
         getattr(body, "generation_id_or_member_epoch", getattr(body, "generation_id", -1)),
         engine.groups.clock(),
     )
-    if not body.group_id:
-        refused = ErrorCode.invalid_group_id
+    if refused is ErrorCode.group_id_not_found and request.version < _NOT_FOUND_SINCE:
+        refused = ErrorCode.illegal_generation
     errors: dict[tuple[str, int], ErrorCode] = {}
     accepted: dict[tuple[str, int], Position] = {}
     for topic in body.topics:
@@ -47,7 +48,7 @@ async def offset_commit(engine: Engine, request: Request) -> Fields:
 def _commit_error(engine: Engine, key: tuple[str, int], part: Any, refused: ErrorCode) -> ErrorCode:
     if engine.topics.partition(*key) is None:
         return ErrorCode.unknown_topic_or_partition
-    if len((part.committed_metadata or "").encode()) > LONGEST_NOTE:
+    if len((part.committed_metadata or "").encode("utf-16-le")) > 2 * LONGEST_NOTE:
         return ErrorCode.offset_metadata_too_large
     return refused
 
@@ -118,24 +119,32 @@ def _position(position: Position | None, index: int) -> Fields:
 
 
 async def offset_delete(engine: Engine, request: Request) -> Fields:
-    """Forget some of a group's positions; not while the group has members."""
+    """Forget some of a group's positions, but none in a topic that its members want."""
     body = request.body
-    error = engine.groups.may_delete(body.group_id)
+    error = engine.groups.may_forget(body.group_id)
     if error is not ErrorCode.none:
         return {"error_code": error, "topics": ()}
-    keys = [
-        (topic.name, part.partition_index) for topic in body.topics for part in topic.partitions
-    ]
     errors = {
-        key: ErrorCode.none
-        if engine.topics.partition(*key)
-        else ErrorCode.unknown_topic_or_partition
-        for key in keys
+        (topic.name, part.partition_index): _delete_error(
+            engine, body.group_id, topic.name, part.partition_index
+        )
+        for topic in body.topics
+        for part in topic.partitions
     }
+    gone = [key for key, error in errors.items() if error is ErrorCode.none]
     try:
-        await engine.change(lambda store: store.drop_positions(body.group_id, errors))
+        await engine.change(lambda store: store.drop_positions(body.group_id, gone))
     except StorageFailed:
         return {"error_code": ErrorCode.coordinator_not_available, "topics": ()}
-    for key in errors:
+    for key in gone:
         engine.positions.get(body.group_id, {}).pop(key, None)
     return _per_partition(body.topics, errors)
+
+
+def _delete_error(engine: Engine, name: str, topic: str, index: int) -> ErrorCode:
+    if engine.topics.partition(topic, index) is None:
+        return ErrorCode.unknown_topic_or_partition
+    group = engine.groups.get(name)
+    if group is not None and group.subscribed(topic):
+        return ErrorCode.group_subscribed_to_topic
+    return ErrorCode.none

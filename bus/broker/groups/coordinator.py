@@ -12,6 +12,12 @@ from bus.broker.groups.messages import Join, JoinAnswer, ReplyJoin, ReplySync, S
 SHORTEST_SESSION = 6.0
 LONGEST_SESSION = 1800.0
 
+# Kafka's offsets.retention.check.interval.ms, in seconds: so long it remembers the generation of a
+# group that has neither members nor positions any more.
+IDLE = 600.0
+
+_CONSUMERS = "consumer"  # the kind of group whose members say what they are subscribed to
+
 
 class Coordinator:
     """All groups by name."""
@@ -76,7 +82,7 @@ class Coordinator:
         group = self._groups.get(name)
         if group is not None:
             return group.may_commit(member_id, instance, generation, now)
-        return ErrorCode.none if generation < 0 else ErrorCode.illegal_generation
+        return ErrorCode.none if generation < 0 else ErrorCode.group_id_not_found
 
     def may_delete(self, name: str) -> ErrorCode:
         """Say whether a group can be deleted."""
@@ -85,14 +91,24 @@ class Coordinator:
             return ErrorCode.group_id_not_found
         return ErrorCode.none if group.state is State.EMPTY else ErrorCode.non_empty_group
 
+    def may_forget(self, name: str) -> ErrorCode:
+        """Say whether positions of a group can be deleted while it stays."""
+        error = self.may_delete(name)
+        group = self._groups.get(name)
+        return ErrorCode.none if group and group.protocol_type == _CONSUMERS else error
+
     def delete(self, name: str) -> None:
         """Forget a group without members."""
         self._groups.pop(name, None)
 
     def expire(self, now: float) -> None:
-        """Give up on silent members, and forget groups that have neither members nor positions."""
+        """Give up on silent members, and forget groups that have been idle for long."""
         for name, group in list(self._groups.items()):
             if group.members or group.invited:
                 group.expire(now)
-            if group.state is State.EMPTY and not group.invited and not group.kept:
+            if group.kept or group.members or group.invited:
+                group.idle = None
+            elif group.idle is None:
+                group.idle = now
+            elif now - group.idle >= IDLE:
                 del self._groups[name]

@@ -23,6 +23,7 @@ from bus.broker.groups.messages import (
     Sync,
     SyncAnswer,
 )
+from bus.broker.groups.subscription import topics_of
 
 
 def _new_id(stem: str) -> str:
@@ -37,6 +38,7 @@ class Group:
         deadline: when those that have not joined (or synced) yet are given up.
         invited: ids given to members that have not joined with them yet, and until when they may.
         kept: whether it has positions, so that it stays when its members have gone.
+        idle: since when it has had neither members nor positions.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Group:
     leader: str = ""
     deadline: float = 0.0
     kept: bool = False
+    idle: float | None = None
     members: dict[str, Member] = field(default_factory=dict)
     invited: dict[str, float] = field(default_factory=dict)
     _instances: dict[str, str] = field(default_factory=dict)
@@ -143,7 +146,7 @@ class Group:
         self._complete_if_all(now)
 
     def describe(self) -> list[DescribedMember]:
-        """Return the members as administrators see them; metadata only of a stable group."""
+        """Return the members as administrators see them; what they said only of a stable group."""
         stable = self.state is State.STABLE
         return [
             DescribedMember(
@@ -152,10 +155,15 @@ class Group:
                 member.join.client_id,
                 member.join.client_host,
                 member.metadata(self.protocol) if stable else b"",
-                member.assignment if stable else b"",
+                member.assignment,
             )
             for member in self.members.values()
         ]
+
+    def subscribed(self, topic: str) -> bool:
+        """Say whether consumers want this topic; where they do not say, they may."""
+        wanted = [topics_of(member.metadata(self.protocol)) for member in self.members.values()]
+        return any(topics is None or topic in topics for topics in wanted)
 
     def _join_error(self, join: Join) -> ErrorCode:
         common = self._common_protocols()
@@ -236,7 +244,7 @@ class Group:
         led = self.leader == old.id
         if led:
             self.leader = member.id
-        if self.state is not State.STABLE or old.join.protocols != join.protocols:
+        if self.state is not State.STABLE or self._vote() != self.protocol:
             member.joining = reply
             self._rebalance(now)
         elif led and not join.may_skip:
