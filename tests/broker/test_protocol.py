@@ -14,7 +14,6 @@ from bus.broker.configs import NOT_EXECUTED_YET, TOPIC_CONFIGS
 from bus.settings import Address, BrokerSettings
 from bus.telemetry import Telemetry
 from tests.broker.raw import (
-    CODECS,
     Raw,
     batch,
     fetch_fields,
@@ -96,46 +95,6 @@ async def test_a_batch_that_is_not_there_is_refused(broker: Broker) -> None:
         await raw.create("t")
         refused = await raw.produce("t", None)
     assert (refused.error_code, refused.base_offset) == (ErrorCode.invalid_record, -1)
-
-
-@pytest.mark.parametrize("codec", list(CODECS))
-async def test_offsets_by_time_are_exact_to_the_record(broker: Broker, codec: str) -> None:
-    async def offset_at(timestamp: int) -> tuple[int, int]:
-        answer = await raw.ask(
-            ApiKey.LIST_OFFSETS,
-            7,
-            replica_id=-1,
-            isolation_level=0,
-            topics=[
-                {
-                    "name": "t",
-                    "partitions": [
-                        {"partition_index": 0, "current_leader_epoch": -1, "timestamp": timestamp}
-                    ],
-                }
-            ],
-        )
-        part = answer.topics[0].partitions[0]
-        assert part.error_code is NONE
-        return part.offset, part.timestamp
-
-    async with await Raw.to(broker) as raw:
-        await raw.create("t")
-        values = [b"x" * 50] * 3
-        await raw.produce("t", batch(*values, codec=CODECS[codec], times=(10, 30, 20)))
-        await raw.produce("t", batch(*values, codec=CODECS[codec], times=(40, 60, 60)))
-        assert [await offset_at(t) for t in (0, 11, 30, 31, 41, 60, 61, -1, -2, -3)] == [
-            (0, 10),
-            (1, 30),
-            (1, 30),
-            (3, 40),
-            (4, 60),
-            (4, 60),
-            (-1, -1),
-            (6, -1),
-            (0, -1),
-            (4, 60),
-        ]
 
 
 async def test_transactions_are_refused_at_once(broker: Broker) -> None:

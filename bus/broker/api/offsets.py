@@ -1,5 +1,6 @@
 """ListOffsets and OffsetForLeaderEpoch: which offsets there are, and which belong to a time."""
 
+from collections import Counter
 from typing import Any
 
 from kio.schema.errors import ErrorCode
@@ -18,17 +19,27 @@ _NONE = (-1, -1)  # offset and timestamp where there is no such record
 
 async def list_offsets(engine: Engine, request: Request) -> Fields:
     """Find the earliest and latest offsets, and the first record at or after a time."""
+    asked = request.body.topics
+    named = Counter(
+        (topic.name, part.partition_index) for topic in asked for part in topic.partitions
+    )
     topics = []
-    for topic in request.body.topics:
-        parts = [await _listed(engine, topic.name, part) for part in topic.partitions]
+    for topic in asked:
+        parts = [
+            await _listed(engine, topic.name, part, named[topic.name, part.partition_index])
+            for part in topic.partitions
+        ]
         topics.append({"name": topic.name, "partitions": parts})
     return {"topics": topics}
 
 
-async def _listed(engine: Engine, topic: str, part: Any) -> Fields:
+async def _listed(engine: Engine, topic: str, part: Any, times: int) -> Fields:
+    """Answer for one partition, which the request names so many times."""
     partition = engine.topics.partition(topic, part.partition_index)
     error, found = ErrorCode.none, _NONE
-    if partition is None:
+    if times > 1:
+        error = ErrorCode.invalid_request
+    elif partition is None:
         error = ErrorCode.unknown_topic_or_partition
     elif partition.damage:
         error = ErrorCode.corrupt_message
