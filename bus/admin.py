@@ -205,7 +205,7 @@ class Admin:
             self._kafka.bootstrap, lambda c: c.list_consumer_groups(request_timeout=TIMEOUT)
         )
         if found.errors:
-            raise self._ours(found.errors[0].args[0], self._kafka.bootstrap)
+            raise self._ours(found.errors[0], self._kafka.bootstrap)
         return sorted(group.group_id for group in found.valid)
 
     async def describe_group(self, group: str) -> GroupState:

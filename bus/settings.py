@@ -162,6 +162,12 @@ class KafkaSettings(Section):
         default=None, description="our own certificate (PEM), for engines that ask for one"
     )
     key_file: Path | None = Field(default=None, description="the key (PEM) of our certificate")
+    answer_seconds: float = Field(
+        default=10.0,
+        ge=1.0,
+        description="seconds that one broker has for one answer, then another is asked; a little "
+        "more than a cluster takes to notice that one hangs",
+    )
 
     @field_validator("bootstrap")
     @classmethod

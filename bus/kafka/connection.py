@@ -31,7 +31,12 @@ CLOSING = 5.0
 """Seconds that closing waits for batches in flight; aiokafka alone would wait for ever."""
 
 REACH = 10.0
-"""Seconds that a reader tries to reach a partition's leader."""
+"""Seconds in which a client has found a broker that serves it, beside those that one may hang."""
+
+
+def reach(kafka: KafkaSettings) -> float:
+    """Return the seconds that a client tries: one broker that hangs is no reason to give up."""
+    return REACH + kafka.answer_seconds
 
 
 _OURS: dict[type[BaseException], type[BusError]] = {
@@ -134,6 +139,8 @@ def security(kafka: KafkaSettings) -> dict[str, Any]:
     arguments: dict[str, Any] = {
         "bootstrap_servers": kafka.bootstrap,
         "security_protocol": kafka.security_protocol,
+        # A broker that hangs keeps its connections: only the want of an answer tells.
+        "request_timeout_ms": int(kafka.answer_seconds * 1000),
     }
     if kafka.security_protocol.endswith("SSL"):
         arguments["ssl_context"] = _tls(kafka)
@@ -186,7 +193,7 @@ async def started(
         listener.attach()
     try:
         with listener.listening():
-            async with asyncio.timeout(REACH):
+            async with asyncio.timeout(reach(kafka)):
                 await start()
     except (foreign.KafkaError, OSError, TimeoutError) as error:
         if _OURS.get(type(error)) in (NotAuthorised, NotFound):
@@ -208,7 +215,7 @@ class Topics:
         """Return a topic's partitions, without ever making the topic by asking for it."""
         if topic not in self._counts:
             try:
-                cluster = await asyncio.wait_for(client.fetch_all_metadata(), REACH)
+                cluster = await asyncio.wait_for(client.fetch_all_metadata(), reach(self._kafka))
             except (foreign.KafkaError, TimeoutError, OSError) as error:
                 raise unreachable(self._kafka, error) from error
             if topic in cluster.unauthorized_topics:

@@ -15,7 +15,7 @@ from aiokafka.protocol.offset import OffsetRequest
 from aiokafka.record.memory_records import MemoryRecords
 
 from bus.errors import BusUnavailable
-from bus.kafka.connection import REACH, Topics, ours, security, started
+from bus.kafka.connection import Topics, ours, reach, security, started
 from bus.kafka.records import FETCH_BYTES, Fetched, Place, check_order, fetched
 from bus.kafka.unpack import unpack
 from bus.settings import KafkaSettings
@@ -172,7 +172,7 @@ class LogReader:
         client = self._use()
         await self._metadata.count(client, topic)
         error: BaseException = foreign.LeaderNotAvailableError()
-        deadline = asyncio.get_running_loop().time() + REACH
+        deadline = asyncio.get_running_loop().time() + reach(self._kafka)
         while asyncio.get_running_loop().time() < deadline:
             leader = client.cluster.leader_for_partition(TopicPartition(topic, partition))
             if leader is None or leader == -1:
@@ -189,6 +189,11 @@ class LogReader:
                     error = kind()
                 except foreign.KafkaError as failure:
                     error = failure
+                except asyncio.CancelledError:
+                    # Whoever would not wait any longer comes back, and shall not meet a leader
+                    # that hangs once more: by then another one may lead.
+                    client.force_metadata_update()
+                    raise
                 if not getattr(error, "retriable", False):
                     raise ours(error, f"{topic}-{partition}") from error
                 client.force_metadata_update()

@@ -15,7 +15,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from bus.errors import BusError
+from ops.kafka import cluster
+from ops.torture.failover import Campaign, Outcome
 from ops.torture.kill import kill_campaign
+from ops.torture.nemesis import QUICK
 
 KILLS = 20
 """Kills of one round; each round begins with an empty folder."""
@@ -39,7 +43,33 @@ def kill(until: float, seed: int) -> bool:
     return whole
 
 
-CAMPAIGNS: dict[str, Callable[[float, int], bool]] = {"kill": kill}
+FAILOVERS = 100
+"""Rounds of the failover campaign."""
+
+
+def failover(until: float, seed: int) -> bool:
+    """Kill and hold brokers of three under load, until the rounds or the time are over."""
+    try:
+        outcome = asyncio.run(_failover(until, seed))
+    except (BusError, TimeoutError) as error:
+        print(f"failover: {type(error).__name__}: {error}")
+        return False
+    for breach in outcome.breaches:
+        print(f"failover: broken: {breach}")
+    print(f"failover: {outcome}")
+    return not outcome.breaches
+
+
+async def _failover(until: float, seed: int) -> Outcome:
+    with tempfile.TemporaryDirectory() as folder:
+        data = Path(folder)
+        async with cluster(data / "kafka", brokers=3, configs=QUICK) as running:
+            return await Campaign(running, data, seed).run(
+                FAILOVERS, until=until, say=lambda struck: print(f"failover: {struck}", flush=True)
+            )
+
+
+CAMPAIGNS: dict[str, Callable[[float, int], bool]] = {"kill": kill, "failover": failover}
 
 
 def main() -> None:

@@ -1,0 +1,204 @@
+"""Load through our own publisher and subscriber, and the account of what everybody saw."""
+
+import asyncio
+import random
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from bus.errors import BusUnavailable
+from bus.event import Draft, Event, new_id
+from bus.kafka import Place
+from bus.publisher import Publisher
+from bus.settings import Settings
+from bus.subscriber import Subscriber
+from ops.torture.judgement import Delivery
+
+TOPIC = "address.building-changed.v1"
+SYSTEM = "de.mun.110000000000.vermessung"
+WITNESSES = "de.agency.statistik.witness"
+
+KEYS = 24
+"""Addresses, each with a clerk of its own who announces one change after the other."""
+
+PACE = 0.2
+"""Seconds between two announcements of a clerk at the most."""
+
+BURST = 5
+"""Changes that a clerk sometimes announces at once."""
+
+MEMBERS = 2
+"""Members of the witnesses' group, so that partitions can change hands."""
+
+PARTITIONS = 3
+"""Of the topic, as its contract says."""
+
+STEADY = 10
+"""Further receipts of every partition after which service is taken to go on."""
+
+STALLED = 90.0
+"""Seconds without any progress after which a campaign has failed."""
+
+_DAY = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@dataclass(slots=True)
+class Account:
+    """What everybody saw.
+
+    Args:
+        acknowledged: ids of events with a receipt, by key, in the order of their announcement.
+        moments: when receipts came, by partition.
+        errors: what publishing raised instead.
+        deliveries: what reached the witnesses' handlers.
+    """
+
+    acknowledged: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    moments: defaultdict[int, list[float]] = field(default_factory=lambda: defaultdict(list))
+    errors: list[BusUnavailable] = field(default_factory=list)
+    deliveries: list[Delivery] = field(default_factory=list)
+    seen: set[str] = field(default_factory=set)
+    tenures: int = 0
+
+    @property
+    def ids(self) -> set[str]:
+        """The ids of all acknowledged events."""
+        return {id_ for ids in self.acknowledged.values() for id_ in ids}
+
+
+class Clerk:
+    """Announces the changes of one address, one after the other or a few at once."""
+
+    def __init__(self, number: int, account: Account, choose: random.Random) -> None:
+        self._key, self._account, self._choose = f"B-{number:04}", account, choose
+        self._count = 0
+
+    async def work(self, publisher: Publisher, stop: asyncio.Event) -> None:
+        """Announce changes until `stop` is set; what has begun is brought to its end."""
+        while not stop.is_set():
+            burst = self._choose.choice((1, 1, 1, BURST))
+            await self._announce(publisher, [self._next() for _ in range(burst)])
+            await asyncio.sleep(self._choose.uniform(0, PACE))
+
+    async def _announce(self, publisher: Publisher, drafts: list[Draft]) -> None:
+        while True:
+            try:
+                receipts = await publisher.publish_many(TOPIC, drafts)
+            except BusUnavailable as error:
+                self._account.errors.append(error)
+                continue  # the same ids again; it has waited long enough itself
+            break
+        now = asyncio.get_running_loop().time()
+        for receipt in receipts:
+            self._account.acknowledged[self._key].append(receipt.id)
+            self._account.moments[receipt.partition].append(now)
+
+    def _next(self) -> Draft:
+        self._count += 1
+        # Of two events at the same time the later one counts; here each has a time of its own.
+        time = _DAY + timedelta(seconds=self._count)
+        return Draft(id=new_id(), data=_change(self._key, self._count), time=time)
+
+
+class Witness(Subscriber):
+    """A subscriber without an inbox that notes whatever reaches its handler."""
+
+    def __init__(self, settings: Settings, account: Account) -> None:
+        super().__init__(WITNESSES, [TOPIC], settings)
+        self._account = account
+        self._tenure: dict[Place, int] = {}
+
+    def begin(self, place: Place, position: int) -> None:
+        """Note that a partition came into these hands."""
+        self._account.tenures += 1
+        self._tenure[place] = self._account.tenures
+        super().begin(place, position)
+
+    async def note(self, event: Event) -> None:
+        """Note that an event reached the handler."""
+        assert event.position is not None
+        tenure = self._tenure[event.position.topic, event.position.partition]
+        self._account.deliveries.append(Delivery(tenure, event.key, event.id))
+        self._account.seen.add(event.id)
+
+
+@dataclass(slots=True)
+class Load:
+    """Clerks and witnesses at work."""
+
+    account: Account
+    _stop: asyncio.Event
+    _clerks: list["asyncio.Task[None]"]
+    _witnesses: list["asyncio.Task[None]"]
+
+    def check(self) -> None:
+        """Raise what ended somebody who should be at work."""
+        for task in (*self._clerks, *self._witnesses):
+            if task.done():
+                task.result()
+
+    async def served(self) -> None:
+        """Return once every partition has taken `STEADY` further events.
+
+        Raises:
+            TimeoutError: one does not for `STALLED` seconds.
+        """
+        goal = {part: len(self.account.moments[part]) + STEADY for part in range(PARTITIONS)}
+        async with asyncio.timeout(STALLED):
+            while any(len(self.account.moments[part]) < count for part, count in goal.items()):
+                self.check()
+                await asyncio.sleep(0.02)
+
+    async def end(self) -> None:
+        """Let clerks finish what they have begun; witnesses go on reading."""
+        self._stop.set()
+        await asyncio.gather(*self._clerks)
+
+
+@asynccontextmanager
+async def load(settings: Settings, seed: int, *, deadline: float = 30.0) -> AsyncIterator[Load]:
+    """Publish and read for the time of a block.
+
+    Args:
+        settings: where the bus is.
+        seed: settles what clerks do.
+        deadline: seconds that a call of the publisher tries.
+    """
+    choose = random.Random(seed)
+    account, stop = Account(), asyncio.Event()
+    async with AsyncExitStack() as stack:
+        publisher = await stack.enter_async_context(Publisher(SYSTEM, settings, deadline=deadline))
+        witnesses = [
+            await stack.enter_async_context(Witness(settings, account)) for _ in range(MEMBERS)
+        ]
+        clerks = [Clerk(n, account, random.Random(choose.randrange(2**31))) for n in range(KEYS)]
+        writing = [asyncio.create_task(clerk.work(publisher, stop)) for clerk in clerks]
+        reading = [asyncio.create_task(witness.run(witness.note)) for witness in witnesses]
+        try:
+            yield Load(account, stop, writing, reading)
+        finally:
+            for task in writing:
+                task.cancel()
+            for witness in witnesses:
+                witness.stop()
+            await asyncio.gather(*writing, *reading, return_exceptions=True)
+
+
+def _change(key: str, number: int) -> dict[str, Any]:
+    return {
+        "address_id": key,
+        "municipality": "110000000000",
+        "change": "RENUMBERED",
+        "street": "Unter den Linden",
+        "number": str(number),
+        "suffix": None,
+        "postcode": "10117",
+        "place": "Mitte",
+        "cause": "RENUMBERING",
+        "valid_from": date(2026, 1, 1),
+        "basis": "STATED",
+        "corrects": None,
+    }

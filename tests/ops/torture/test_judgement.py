@@ -1,0 +1,129 @@
+"""Every kind of broken promise is found, and none where all was kept."""
+
+import pytest
+
+from ops.torture.judgement import (
+    Delivery,
+    Promise,
+    Row,
+    Written,
+    by_key,
+    chain,
+    effects,
+    longest_gap,
+    reading,
+    repeats,
+)
+
+SENT = {"a": ["1", "2", "3"], "b": ["7"]}
+
+
+@pytest.mark.parametrize(
+    ("read", "promises"),
+    [
+        pytest.param({"a": ["1", "2", "3"], "b": ["7"]}, [], id="all, in order"),
+        pytest.param(
+            {"a": ["1", "2", "1", "2", "3"], "b": ["7"]}, [], id="a repeat is no disorder"
+        ),
+        pytest.param({"a": ["1", "0", "2", "3"], "b": ["7"]}, [], id="others may be between"),
+        pytest.param({"a": ["1", "3"], "b": ["7"]}, [Promise.LOST], id="one is missing"),
+        pytest.param({"a": ["1", "2", "3"]}, [Promise.LOST], id="a key is missing"),
+        pytest.param(
+            {"a": ["1", "1", "3"], "b": ["7"]}, [Promise.LOST], id="a repeat hides no loss"
+        ),
+        pytest.param(
+            {"a": ["2", "1", "3"], "b": ["7"]}, [Promise.REORDERED], id="two changed places"
+        ),
+        pytest.param(
+            {"a": ["3", "2"], "b": ["7"]},
+            [Promise.LOST, Promise.REORDERED],
+            id="one is missing and two changed places",
+        ),
+        pytest.param(
+            {"a": ["2", "1", "2", "3"], "b": ["7"]},
+            [Promise.REORDERED],
+            id="a repeat in the right place does not put the first right",
+        ),
+    ],
+)
+def test_reading(read: dict[str, list[str]], promises: list[Promise]) -> None:
+    assert [breach.promise for breach in reading("topic", SENT, read)] == promises
+
+
+@pytest.mark.parametrize(
+    ("deliveries", "count", "promises"),
+    [
+        pytest.param([(1, "1"), (1, "2")], 0, [], id="no repeat"),
+        pytest.param([(1, "1"), (2, "1")], 1, [], id="in other hands"),
+        pytest.param([(1, "1"), (1, "1")], 1, [Promise.REPEATED], id="in the same hands"),
+        pytest.param(
+            [(1, "1"), (2, "1"), (1, "1")], 2, [Promise.REPEATED], id="in the same hands, later"
+        ),
+    ],
+)
+def test_repeats(deliveries: list[tuple[int, str]], count: int, promises: list[Promise]) -> None:
+    seen = [Delivery(tenure, "a", id_) for tenure, id_ in deliveries]
+    counted, breaches = repeats("handler", seen)
+    assert (counted, [breach.promise for breach in breaches]) == (count, promises)
+
+
+def test_what_reached_handlers_by_key() -> None:
+    seen = [Delivery(1, "a", "1"), Delivery(1, "b", "7"), Delivery(2, "a", "2")]
+    assert by_key(seen) == {"a": ["1", "2"], "b": ["7"]}
+
+
+@pytest.mark.parametrize(
+    ("row", "promises"),
+    [
+        pytest.param(Row(3, "3"), [], id="each once, the last one last"),
+        pytest.param(Row(4, "3"), [Promise.APPLIED_TWICE], id="one too many"),
+        pytest.param(Row(2, "3"), [Promise.LOST], id="one too few"),
+        pytest.param(Row(3, "2"), [Promise.REORDERED], id="another one last"),
+        pytest.param(None, [Promise.LOST], id="no row"),
+    ],
+)
+def test_effects(row: Row | None, promises: list[Promise]) -> None:
+    rows = {"b": Row(1, "7")} | ({"a": row} if row else {})
+    assert [breach.promise for breach in effects("book", SENT, rows)] == promises
+
+
+ONE, TWO, OTHER = Written(1, "x", 1), Written(2, "y", 2), Written(2, "z", 2)
+
+
+@pytest.mark.parametrize(
+    ("accepted", "readers", "promises"),
+    [
+        pytest.param([ONE, TWO], [[ONE, TWO], [ONE, TWO]], [], id="all agree"),
+        pytest.param([ONE], [[ONE, TWO]], [], id="one that nobody was told of is there"),
+        pytest.param([ONE, TWO], [[ONE], [ONE]], [Promise.LOST], id="an accepted one is missing"),
+        pytest.param([ONE], [[ONE], [ONE, TWO]], [Promise.DISAGREED], id="one has read more"),
+        pytest.param([ONE], [[ONE, TWO], [ONE, OTHER]], [Promise.DISAGREED], id="other entries"),
+        pytest.param(
+            [ONE], [[ONE, Written(2, "y", 1)]], [Promise.GIVEN_TWICE], id="an id in two entries"
+        ),
+        pytest.param(
+            [ONE, TWO],
+            [[ONE, OTHER]],
+            [Promise.LOST, Promise.GIVEN_TWICE],
+            id="an id of a lost entry given again",
+        ),
+    ],
+)
+def test_chain(
+    accepted: list[Written], readers: list[list[Written]], promises: list[Promise]
+) -> None:
+    assert [breach.promise for breach in chain("journal", accepted, readers)] == promises
+
+
+@pytest.mark.parametrize(
+    ("times", "gap"),
+    [
+        pytest.param([], 10.0, id="nothing at all"),
+        pytest.param([1.0, 4.0, 9.0], 5.0, id="between two moments"),
+        pytest.param([6.0], 6.0, id="at the beginning"),
+        pytest.param([2.0, 3.0], 7.0, id="at the end"),
+        pytest.param([-5.0, 2.0, 30.0], 8.0, id="what lies outside counts nothing"),
+    ],
+)
+def test_longest_gap(times: list[float], gap: float) -> None:
+    assert longest_gap(times, 0.0, 10.0) == gap
