@@ -33,7 +33,7 @@ lint: $(VENV)/development
 	@$(BIN)/lint-imports
 
 bench: $(VENV)/development
-	@$(BIN)/python -m ops.bench $(ARGS)
+	@$(BIN)/python -m ops.bench $(if $(ENGINE),--engine $(ENGINE)) $(ARGS)
 
 torture: $(VENV)/development
 	@$(BIN)/python -m ops.torture $(CAMPAIGN) $(ARGS)

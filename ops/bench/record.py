@@ -1,0 +1,67 @@
+"""What runs found, kept beside the page that is made of it."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from ops.bench.figures import Outcome
+from ops.bench.page import page
+from ops.bench.scenarios import SCENARIOS
+
+PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """Outcomes that were measured on one machine with the same versions of everything."""
+
+    machine: Mapping[str, str]
+    outcomes: Sequence[Outcome]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all of it as JSON values."""
+        return {
+            "machine": dict(self.machine),
+            "outcomes": [outcome.to_json() for outcome in self.outcomes],
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        """Return what `to_json` wrote."""
+        outcomes = [Outcome.from_json(one) for one in value["outcomes"]]
+        return cls(machine=value["machine"], outcomes=outcomes)
+
+    def after(self, earlier: "Record | None") -> "Record":
+        """Return this record with what an earlier one has besides.
+
+        Figures of another machine or of other versions are dropped: a page with both would
+        invite comparisons that no run has made.
+        """
+        if earlier is None or earlier.machine != self.machine:
+            return self
+        new = {(one.scenario, one.engine) for one in self.outcomes}
+        kept = [one for one in earlier.outcomes if (one.scenario, one.engine) not in new]
+        ordered = sorted([*kept, *self.outcomes], key=lambda one: one.engine)
+        return Record(machine=self.machine, outcomes=ordered)
+
+    @property
+    def page(self) -> str:
+        """The page."""
+        return page(SCENARIOS.values(), self.machine, self.outcomes)
+
+
+def read(beside: Path = PAGE) -> Record | None:
+    """Return the record behind a page; None if there is none yet."""
+    file = beside.with_suffix(".json")
+    if not file.exists():
+        return None
+    return Record.from_json(json.loads(file.read_text(encoding="utf-8")))
+
+
+def write(record: Record, at: Path = PAGE) -> None:
+    """Write a page and the record behind it."""
+    text = json.dumps(record.to_json(), indent=1, ensure_ascii=False)
+    at.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
+    at.write_text(record.page, encoding="utf-8")

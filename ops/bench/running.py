@@ -1,0 +1,177 @@
+"""Running a scenario: every contender a process of its own, in turn (A B A B …)."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from bus.errors import BusError
+from ops.bench.contender import UNVERIFIED
+from ops.bench.figures import Outcome, Row, Series
+from ops.bench.model import Case, Contender, Engine, Scenario, Task, Unverified
+from ops.bench.stage import Place, staged
+from ops.kafka import Missing
+
+LONGEST_SECONDS = 600.0
+"""How long one contender's run may take."""
+
+Say = Callable[[str], None]
+Reading = Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How much is measured.
+
+    Args:
+        engine: what scenarios run on that do not compare engines.
+        rounds: how often each contender runs.
+        count: instead of each scenario's own.
+        quick: each scenario's small count, and no rounds to warm up: no measurement.
+    """
+
+    engine: Engine
+    rounds: int = 5
+    count: int | None = None
+    quick: bool = False
+
+    def count_of(self, scenario: Scenario) -> int:
+        """Return how much each run of a scenario does."""
+        return self.count or (scenario.quick if self.quick else scenario.count)
+
+    def engine_of(self, scenario: Scenario) -> str:
+        """Return what a scenario's figures are about: an engine, or both."""
+        return self.engine if scenario.stage == "bus" else "both"
+
+
+def measured(scenario: Scenario, plan: Plan, say: Say) -> Outcome:
+    """Run all cases of a scenario, and return its figures, or why there are none."""
+    begun = time.monotonic()
+    about = {
+        "scenario": scenario.name,
+        "engine": plan.engine_of(scenario),
+        "date": date.today().isoformat(),  # noqa: DTZ011  # the day as it is here
+        "count": plan.count_of(scenario),
+    }
+    rows: list[Row] = []
+    try:
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            staged(scenario, plan.engine, Path(folder)) as places,
+        ):
+            for number, case in enumerate(scenario.cases):
+                rows.extend(_case(scenario, case, number, plan, places, say))
+    except Missing as error:
+        return Outcome(**about, state="not run", reason=str(error))  # type: ignore[arg-type]  # by name
+    except (Unverified, BusError) as error:
+        return Outcome(**about, state="not verified", reason=str(error))  # type: ignore[arg-type]  # by name
+    seconds = time.monotonic() - begun
+    return Outcome(**about, seconds=seconds, rows=tuple(rows))  # type: ignore[arg-type]  # by name
+
+
+def _case(
+    scenario: Scenario,
+    case: Case,
+    number: int,
+    plan: Plan,
+    places: Mapping[Engine, Place],
+    say: Say,
+) -> list[Row]:
+    count = plan.count_of(scenario)
+
+    def task(name: str, engine: Engine | None, prepared: Mapping[str, Any]) -> Task:
+        place = places.get(engine or plan.engine, Place(bootstrap=""))
+        return Task(
+            name=f"{scenario.name}-{number}-{name}",
+            count=count,
+            bootstrap=place.bootstrap,
+            registry=place.registry,
+            case=case.values,
+            prepared=prepared,
+        )
+
+    prepared: Mapping[str, Any] = {}
+    if scenario.prepare:
+        prepared = run(scenario.prepare, task("prepare", None, {}))
+    warm = 0 if plan.quick else scenario.warm
+    readings: dict[Contender, list[Reading]] = {one: [] for one in scenario.contenders}
+    for turn in range(warm + plan.rounds):
+        for contender, taken in readings.items():
+            name = f"{contender.name}-{turn}"
+            reading = run(contender.run, task(name, contender.engine, prepared))
+            place = " ".join(filter(None, [scenario.name, case.name, contender.name]))
+            say(f"{place}: {_told(reading)}{' (warming up)' if turn < warm else ''}")
+            if turn >= warm:
+                taken.append(reading)
+    return rows_of(scenario, case, list(readings.values()))
+
+
+def rows_of(scenario: Scenario, case: Case, readings: Sequence[Sequence[Reading]]) -> list[Row]:
+    """Return a row for each measure, from each contender's readings.
+
+    Raises:
+        Unverified: a contender did not report a measure.
+    """
+    try:
+        return [
+            Row(
+                case=case.name,
+                measure=measure,
+                series=tuple(
+                    Series(
+                        contender=contender.name,
+                        title=contender.title,
+                        runs=tuple(reading[measure.name] for reading in taken),
+                    )
+                    for contender, taken in zip(scenario.contenders, readings, strict=True)
+                ),
+            )
+            for measure in scenario.measures
+        ]
+    except KeyError as error:
+        raise Unverified(f"{scenario.name}: a contender did not report {error}") from error
+
+
+def run(place: str, task: Task, *, seconds: float = LONGEST_SECONDS) -> Mapping[str, Any]:
+    """Run a contender in a process of its own, and return what it reported.
+
+    Raises:
+        Unverified: it found its data not to be what they should be, failed, or took too long.
+    """
+    command = [sys.executable, "-m", "ops.bench.contender", place, task.to_text()]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    try:
+        said, complained = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        raise Unverified(f"{task.name} took longer than {seconds:g} s") from None
+    finally:
+        _end_all(process)
+    if process.returncode == UNVERIFIED:
+        raise Unverified(f"{task.name}: {complained.strip().splitlines()[-1]}")
+    if process.returncode:
+        raise Unverified(f"{task.name} failed: {complained.strip()[-2000:]}")
+    reported: Mapping[str, Any] = json.loads(said.splitlines()[-1])
+    return reported
+
+
+def _end_all(process: "subprocess.Popen[str]") -> None:
+    """End a contender with everything that it started, if anything is left of it."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+    process.wait()
+
+
+def _told(reading: Reading) -> str:
+    return ", ".join(f"{name} {value:,.6g}" for name, value in reading.items())

@@ -1,0 +1,33 @@
+"""Every scenario is one small file here; this is their order on the page."""
+
+from collections.abc import Mapping
+
+from ops.bench.model import Scenario
+from ops.bench.scenarios import (
+    catch_up,
+    connections,
+    consume,
+    engines,
+    latency,
+    publish_bulk,
+    publish_single,
+    registry_reads,
+    registry_writes,
+    start,
+)
+
+SCENARIOS: Mapping[str, Scenario] = {
+    one.name: one
+    for one in (
+        publish_bulk.SCENARIO,
+        publish_single.SCENARIO,
+        consume.SCENARIO,
+        catch_up.SCENARIO,
+        latency.SCENARIO,
+        engines.SCENARIO,
+        connections.SCENARIO,
+        start.SCENARIO,
+        registry_reads.SCENARIO,
+        registry_writes.SCENARIO,
+    )
+}

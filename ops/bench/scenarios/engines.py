@@ -1,0 +1,54 @@
+"""Engine against engine: records in bulk."""
+
+from ops.bench.model import Case, Contender, Measure, Scenario
+
+_CLIENTS = {"aiokafka": "aiokafka", "confluent": "confluent-kafka"}
+
+
+def _case(client: str, partitions: int) -> Case:
+    plural = "s" if partitions > 1 else ""
+    return Case(
+        name=f"{_CLIENTS[client]}, {partitions} partition{plural}",
+        values={"client": client, "partitions": partitions},
+    )
+
+
+SCENARIO = Scenario(
+    name="engines",
+    title="The engines: records in bulk",
+    what=(
+        "Records of 200 bytes without keys, headers or compression, produced with idempotence and "
+        "acks=all and then consumed by the same process: with aiokafka (`send_batch` of 64 kB, "
+        "`getmany`) and with confluent-kafka (linger 5 ms, `consume`). The embedded broker syncs "
+        "to disk before every acknowledgement, one Apache Kafka node leaves that to the operating "
+        "system. Both run side by side for the whole scenario and take turns; one round goes "
+        "before, so that the Java machine has compiled what it needs."
+    ),
+    verified=(
+        "Each record carries its number; what is consumed of each partition has to be what was "
+        "produced to it, in order, byte for byte (a running checksum, inside the clock)."
+    ),
+    measures=(
+        Measure(name="produce", unit="records/s", better="more"),
+        Measure(name="consume", unit="records/s", better="more"),
+    ),
+    contenders=(
+        Contender(
+            name="embedded",
+            title="embedded broker",
+            run="ops.bench.contenders.records:produce_and_consume",
+            engine="embedded",
+        ),
+        Contender(
+            name="kafka",
+            title="Apache Kafka, one node",
+            run="ops.bench.contenders.records:produce_and_consume",
+            engine="kafka",
+        ),
+    ),
+    stage="engines",
+    cases=tuple(_case(client, partitions) for client in _CLIENTS for partitions in (1, 100)),
+    count=500_000,
+    quick=5_000,
+    warm=1,
+)
