@@ -19,7 +19,6 @@ from tests.broker.raw import (
     fetch_fields,
     frame,
     produce_fields,
-    topic,
 )
 
 NONE = ErrorCode.none
@@ -65,30 +64,6 @@ async def test_that_connection_is_closed_and_others_live_on(broker: Broker, sent
         await other.ask(ApiKey.METADATA, 1, topics=None)
 
 
-@pytest.mark.parametrize("version", range(13))
-async def test_every_version_of_metadata_names_the_controller_and_unknown_topics(
-    broker: Broker, version: int
-) -> None:
-    async with await Raw.to(broker) as raw:
-        await raw.create("known", 2)
-        asked = [{"name": name, "topic_id": None} for name in ("known", "unknown", "no good")]
-        answer = await raw.ask(
-            ApiKey.METADATA,
-            version,
-            topics=asked,
-            allow_auto_topic_creation=True,
-            include_cluster_authorized_operations=False,
-            include_topic_authorized_operations=False,
-        )
-    assert [t.error_code for t in answer.topics] == [
-        NONE,
-        ErrorCode.unknown_topic_or_partition,
-        ErrorCode.invalid_topic_exception,
-    ]
-    assert len(answer.topics[0].partitions) == 2
-    assert version < 1 or answer.controller_id == answer.brokers[0].node_id
-
-
 async def test_a_batch_that_is_not_there_is_refused(broker: Broker) -> None:
     # Apache Kafka does not answer at all, so the suite of both engines cannot try it.
     async with await Raw.to(broker) as raw:
@@ -105,76 +80,6 @@ async def test_transactions_are_refused_at_once(broker: Broker) -> None:
             ApiKey.INIT_PRODUCER_ID, 4, transactional_id="me", transaction_timeout=0
         )
     assert (found.error_code, given.error_code) == (refused, refused)
-
-
-@pytest.mark.parametrize(
-    ("wanted", "error"),
-    [
-        pytest.param(topic("ok.-_9"), NONE, id="all legal characters"),
-        pytest.param(topic("t"), ErrorCode.topic_already_exists, id="exists"),
-        pytest.param(topic("a_b"), ErrorCode.invalid_topic_exception, id="collides with a.b"),
-        pytest.param(topic(""), ErrorCode.invalid_topic_exception, id="empty name"),
-        pytest.param(topic(".."), ErrorCode.invalid_topic_exception, id="two dots"),
-        pytest.param(topic("x" * 250), ErrorCode.invalid_topic_exception, id="250 characters"),
-        pytest.param(topic("straße"), ErrorCode.invalid_topic_exception, id="not ASCII"),
-        pytest.param(topic("n", 0), ErrorCode.invalid_partitions, id="no partitions"),
-        pytest.param(topic("n", -1), NONE, id="default number of partitions"),
-        pytest.param(topic("n", 10**6), ErrorCode.policy_violation, id="a million partitions"),
-        pytest.param(
-            topic("n") | {"replication_factor": 3},
-            ErrorCode.invalid_replication_factor,
-            id="three replicas",
-        ),
-        pytest.param(
-            topic("n", configs={"no.such": "1"}), ErrorCode.invalid_config, id="unknown config"
-        ),
-        pytest.param(
-            topic("n", configs={"retention.ms": "soon"}),
-            ErrorCode.invalid_config,
-            id="value of a wrong kind",
-        ),
-        pytest.param(
-            topic("n", configs={"retention.ms": None}),
-            ErrorCode.invalid_config,
-            id="null value",
-        ),
-        pytest.param(
-            topic("n", -1)
-            | {
-                "replication_factor": -1,
-                "assignments": [{"partition_index": 0, "broker_ids": [1, 2]}],
-            },
-            ErrorCode.invalid_replica_assignment,
-            id="assigned to brokers that are not there",
-        ),
-    ],
-)
-async def test_making_a_topic(broker: Broker, wanted: dict[str, object], error: ErrorCode) -> None:
-    async with await Raw.to(broker) as raw:
-        await raw.create("t")
-        await raw.create("a.b")
-        for validate_only in (True, False):
-            answer = await raw.ask(
-                ApiKey.CREATE_TOPICS,
-                7,
-                topics=[wanted],
-                timeout=1000,
-                validate_only=validate_only,
-            )
-            assert answer.topics[0].error_code is error
-
-
-async def test_a_deleted_topic_comes_back_empty(broker: Broker) -> None:
-    async with await Raw.to(broker) as raw:
-        await raw.create("t")
-        await raw.produce("t", batch(b"x"))
-        deleted = await raw.ask(ApiKey.DELETE_TOPICS, 3, topic_names=["t", "u"], timeout=1000)
-        assert [one.error_code for one in deleted.responses] == [
-            NONE,
-            ErrorCode.unknown_topic_or_partition,
-        ]
-        await raw.create("t")
-        assert (await raw.fetch("t", 0)).high_watermark == 0
 
 
 async def test_a_lost_answer_is_not_a_lost_batch(broker: Broker) -> None:

@@ -128,11 +128,18 @@ async def delete_topics(engine: Engine, request: Request) -> Fields:
         wanted = [(name, None) for name in request.body.topic_names]
     else:
         wanted = [(one.name, one.topic_id) for one in asked]
-    return {"responses": [await _delete(engine, name, id_) for name, id_ in wanted]}
+    named = Counter(wanted)
+    return {
+        "responses": [await _delete(engine, name, id_, named[name, id_]) for name, id_ in wanted]
+    }
 
 
-async def _delete(engine: Engine, name: str | None, id_: Any) -> Fields:
+async def _delete(engine: Engine, name: str | None, id_: Any, times: int) -> Fields:
+    """Delete a topic that the request names so many times."""
     topic = engine.topics.get(name) if name is not None else engine.topics.by_id(id_)
+    if times > 1 or (name is not None and id_ is not None):
+        error, reason = ErrorCode.invalid_request, "a topic is named once, by name or by id"
+        return {"name": name, "topic_id": id_, "error_code": error, "error_message": reason}
     if topic is None:
         error = ErrorCode.unknown_topic_or_partition if name else ErrorCode.unknown_topic_id
         return {"name": name, "topic_id": id_, "error_code": error, "error_message": None}
@@ -154,8 +161,9 @@ async def _delete(engine: Engine, name: str | None, id_: Any) -> Fields:
 async def create_partitions(engine: Engine, request: Request) -> Fields:
     """Give topics more partitions, or only say whether they could have them."""
     results = []
+    named = Counter(topic.name for topic in request.body.topics)
     for wanted in request.body.topics:
-        error, reason = _growth_problem(engine, wanted)
+        error, reason = _growth_problem(engine, wanted, named[wanted.name])
         topic = engine.topics.get(wanted.name)
         if error is ErrorCode.none and topic is not None and not request.body.validate_only:
             try:
@@ -166,8 +174,10 @@ async def create_partitions(engine: Engine, request: Request) -> Fields:
     return {"results": results}
 
 
-def _growth_problem(engine: Engine, wanted: Any) -> Verdict:
+def _growth_problem(engine: Engine, wanted: Any, times: int) -> Verdict:
     topic = engine.topics.get(wanted.name)
+    if times > 1:
+        return ErrorCode.invalid_request, "the topic is named more than once"
     if topic is None:
         return ErrorCode.unknown_topic_or_partition, "there is no such topic"
     more = wanted.count - len(topic.partitions)
