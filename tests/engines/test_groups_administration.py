@@ -46,7 +46,7 @@ async def test_a_group_that_is_not_stable(party: Party) -> None:
 
 async def test_a_group_without_members(party: Party, topic: str) -> None:
     """A group that has only positions is empty, and of no kind."""
-    await party.admin.create(topic)
+    await party.admin.made(topic)
     await (await party.member()).commit(topic)
     found = await party.describe()
     assert (found.error_code, found.group_state) == (NONE, "Empty")
@@ -61,7 +61,7 @@ async def test_a_group_that_is_not_there(party: Party) -> None:
 
 async def test_listing_by_state(party: Party, topic: str) -> None:
     """Groups are listed with their states; all, or those in some states, in any case of letters."""
-    await party.admin.create(topic)
+    await party.admin.made(topic)
     await (await party.member()).commit(topic)
     group = party.group
     assert (await listed(party))[group] == "Empty"
@@ -84,7 +84,7 @@ async def test_listing_by_kind(party: Party) -> None:
 
 async def test_deleting(party: Party, topic: str) -> None:
     """A group without members is deleted with its positions."""
-    await party.admin.create(topic)
+    await party.admin.made(topic)
     await (await party.member()).commit(topic)
     assert await deleted(party, party.group) == {party.group: NONE}
     assert (await party.describe()).group_state == "Dead"

@@ -222,7 +222,7 @@ async def told(member: Member, topic: str) -> dict[str, ErrorCode]:
 @pytest.mark.parametrize("exists", [True, False], ids=["in a group", "in no group"])
 async def test_unknown_members(party: Party, topic: str, exists: bool) -> None:
     """Who is not a member is told so, whatever it asks."""
-    await party.admin.create(topic)
+    await party.admin.made(topic)
     if exists:
         await party.gather(1)
     stranger = await party.member()
@@ -247,7 +247,7 @@ async def test_groups_need_a_name(party: Party) -> None:
 @pytest.mark.parametrize("generation", [1, 3], ids=["old", "not yet"])
 async def test_other_generations_are_fenced(party: Party, topic: str, generation: int) -> None:
     """Who speaks for another generation is refused, whatever it asks."""
-    await party.admin.create(topic)
+    await party.admin.made(topic)
     _, member = await party.gather(2)
     assert set((await told(member, topic)).values()) == {NONE}
     member.generation = generation
@@ -256,7 +256,7 @@ async def test_other_generations_are_fenced(party: Party, topic: str, generation
 
 async def test_during_a_rebalance(party: Party, topic: str) -> None:
     """While members are joining, commits of the old generation are still taken."""
-    await party.admin.create(topic)
+    await party.admin.made(topic)
     (member,) = await party.gather(1)
     joining = asyncio.create_task((await party.member()).join())
     await until(lambda: party.has(state="PreparingRebalance", members=2))
@@ -268,7 +268,7 @@ async def test_during_a_rebalance(party: Party, topic: str) -> None:
 
 async def test_before_the_assignment(party: Party, topic: str) -> None:
     """Between the join and the leader's sync, commits are refused and heartbeats are not."""
-    await party.admin.create(topic)
+    await party.admin.made(topic)
     member = await (await party.member()).join()
     assert await party.has(state="CompletingRebalance")
     assert await member.beat() is NONE

@@ -13,7 +13,7 @@ from tests.engines.party import NONE, Party, subscription, until
 @pytest.fixture
 async def made(party: Party, topic: str) -> str:
     """A topic of two partitions."""
-    await party.admin.create(topic, 2)
+    await party.admin.made(topic, 2)
     return topic
 
 

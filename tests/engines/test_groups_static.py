@@ -85,7 +85,7 @@ async def test_one_that_comes_back_with_other_strategies(party: Party) -> None:
 
 async def test_the_one_before_is_fenced(party: Party, topic: str) -> None:
     """Of two with one name the later one stays; the earlier one is fenced, whatever it asks."""
-    await party.admin.create(topic)
+    await party.admin.made(topic)
     (before,) = await party.gather(1, ["north"])
     await back(party, "north")
     assert (await before.ask_to_join()).error_code is FENCED
@@ -126,7 +126,7 @@ async def test_leaving_by_name(party: Party) -> None:
 @pytest.mark.parametrize("name", ["west", "north"], ids=["unknown name", "another's name"])
 async def test_names_and_ids_belong_together(party: Party, topic: str, name: str) -> None:
     """Who says another name than its own is unknown, or fenced if the name is taken."""
-    await party.admin.create(topic)
+    await party.admin.made(topic)
     _, member = await party.gather(2, ["north", "south"])
     member.instance = name
     refused = UNKNOWN if name == "west" else FENCED
