@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka import errors as foreign
 
 from bus.errors import (
@@ -25,6 +25,21 @@ log = logging.getLogger(__name__)
 
 RECORDS_PER_PRODUCER = 2**30
 """aiokafka's sequence numbers wrap to a negative number, Kafka's to 0: stop well before."""
+
+LEADERS_SHARE = 0.8
+"""Of the time for an answer, what a leader may wait for its replicas: it can say so in time."""
+
+_TOO_FEW = "fewer replicas are in sync than the topic asks for (min.insync.replicas)"
+_NO_LEADER = "the partition has no leader just now"
+
+_ANSWERS: dict[type[BaseException], str] = {
+    foreign.NotEnoughReplicasError: _TOO_FEW,
+    foreign.NotEnoughReplicasAfterAppendError: _TOO_FEW,
+    foreign.RequestTimedOutError: "its leader waits for other replicas, and too few confirm",
+    foreign.LeaderNotAvailableError: _NO_LEADER,
+    foreign.NotLeaderForPartitionError: _NO_LEADER,
+}
+"""What a leader's answer means to who waits for an acknowledgement."""
 
 
 class _Sent(NamedTuple):
@@ -192,6 +207,7 @@ class Producer:
             raise self._unknown(place)
         del self._unsettled[place]
         self._causes.by_place.pop(place, None)
+        self._causes.last = None
         error = future.exception()
         if error is not None:
             # aiokafka spends sequence numbers before the broker takes them: after a batch that
@@ -222,6 +238,10 @@ class Producer:
                     retry_backoff_ms=50,
                     **security(self._kafka),
                 )
+                # aiokafka leaves a leader as much time as it waits itself, and so hangs up on it
+                # just before it would hear what is missing.
+                share = int(self._kafka.answer_seconds * 1000 * LEADERS_SHARE)
+                engine._sender._request_timeout_ms = share  # noqa: SLF001
                 try:
                     await started(engine.start, self._kafka, self._causes)
                 except BaseException:
@@ -240,13 +260,27 @@ class Producer:
         task.add_done_callback(self._retiring.discard)
 
     def _unknown(self, place: Place) -> BusUnavailable:
-        cause = self._causes.by_place.get(place)
+        answer = self._causes.by_place.get(place)
         where = f"{place[0]}-{place[1]} at {self._kafka.bootstrap}"
-        if isinstance(cause, foreign.KafkaStorageError):
+        if isinstance(answer, foreign.KafkaStorageError):
             return StorageFull("the engine cannot store events now", where=where)
-        last = cause or self._causes.last
-        reason = f": {sentence(last)}" if last is not None else ""
-        return OutcomeUnknown(f"no acknowledgement came in time{reason}", where=where)
+        if answer is None:
+            reason = self._silent(place)
+        else:
+            reason = _ANSWERS.get(type(answer)) or sentence(answer)
+        return OutcomeUnknown(f"no acknowledgement came in time: {reason}", where=where)
+
+    def _silent(self, place: Place) -> str:
+        """Return why a partition's leader has answered nothing."""
+        last = f" ({self._causes.last})" if self._causes.last is not None else ""
+        if self._engine is None:
+            return f"there is no connection{last}"
+        cluster = self._engine.client.cluster
+        leader = cluster.leader_for_partition(TopicPartition(*place))
+        broker = None if leader is None else cluster.broker_metadata(leader)
+        if broker is None:
+            return "the partition has no leader"
+        return f"its leader, {broker.host}:{broker.port}, does not answer{last}"
 
     def _not_sent(self, place: Place) -> BusUnavailable:
         earlier = self._unknown(place)

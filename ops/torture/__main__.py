@@ -17,7 +17,7 @@ from pathlib import Path
 
 from bus.errors import BusError
 from ops.kafka import cluster
-from ops.torture.failover import Campaign, Outcome
+from ops.torture import failover as brokers
 from ops.torture.kill import kill_campaign
 from ops.torture.nemesis import QUICK
 
@@ -54,18 +54,24 @@ def failover(until: float, seed: int) -> bool:
     except (BusError, TimeoutError) as error:
         print(f"failover: {type(error).__name__}: {error}")
         return False
-    for breach in outcome.breaches:
+    for breach in outcome.findings.breaches:
         print(f"failover: broken: {breach}")
     print(f"failover: {outcome}")
-    return not outcome.breaches
+    return not outcome.findings.breaches
 
 
-async def _failover(until: float, seed: int) -> Outcome:
+async def _failover(until: float, seed: int) -> brokers.Outcome:
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder)
+        (work := data / "work").mkdir()
         async with cluster(data / "kafka", brokers=3, configs=QUICK) as running:
-            return await Campaign(running, data, seed).run(
-                FAILOVERS, until=until, say=lambda struck: print(f"failover: {struck}", flush=True)
+            return await brokers.failover(
+                running,
+                work,
+                rounds=FAILOVERS,
+                seed=seed,
+                until=until,
+                say=lambda struck: print(f"failover: {struck}", flush=True),
             )
 
 

@@ -4,32 +4,21 @@ import asyncio
 import math
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from bus.settings import Settings
-from bus.settings import load as configured
+from bus.errors import BusUnavailable
 from ops.kafka import Cluster
-from ops.node import NodeProcess
-from ops.torture.judgement import (
-    Breach,
-    Row,
-    by_key,
-    effects,
-    longest_gap,
-    reading,
-    repeats,
-)
-from ops.torture.load import STALLED, TOPIC, Account, Load, load
+from ops.torture.judgement import longest_gap
+from ops.torture.load import TOPIC
 from ops.torture.nemesis import Nemesis
-from ops.torture.observers import AddressBook, in_topic
 from ops.torture.rounds import Round, plan
+from ops.torture.scene import Findings, Scene, under_load
 
-ANSWER = "3"
-"""Seconds that clients leave a broker for an answer; the brokers' own limits are shortened too."""
+IMPATIENCE = 8.0
+"""Seconds that a publisher tries while two of three brokers are down."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,133 +45,88 @@ class Outcome:
 
     Args:
         rounds: its faults.
-        acknowledged: events that the publisher got a receipt for.
-        again: events that lie in the topic more than once, as their first answer was lost.
-        repeats: deliveries to a handler that had been there before.
-        refused: calls of the publisher that raised a retriable error.
-        breaches: promises that were not kept.
+        findings: what came of them.
     """
 
     rounds: tuple[Struck, ...]
-    acknowledged: int
-    again: int
-    repeats: int
-    refused: int
-    breaches: tuple[Breach, ...]
+    findings: Findings
 
     def __str__(self) -> str:
-        gaps = [struck.without for struck in self.rounds]
+        longest = max((struck.without for struck in self.rounds), default=0.0)
         return (
-            f"{len(gaps)} rounds, {self.acknowledged} acknowledged, "
-            f"{self.again} twice in the topic, {self.repeats} repeats to handlers, "
-            f"{self.refused} calls refused, longest time without service {max(gaps):.1f} s, "
-            f"{len(self.breaches)} promises broken"
+            f"{len(self.rounds)} rounds, longest time without service {longest:.1f} s, "
+            f"{self.findings}"
         )
 
 
-@asynccontextmanager
-async def bus_on(cluster: Cluster, data: Path) -> AsyncIterator[Settings]:
-    """Run the registry on a cluster for the time of a block; return where both are."""
-    node = NodeProcess(data / "node", "--kafka", cluster.bootstrap, "--roles", "registry")
-    await asyncio.to_thread(node.start)
-    try:
-        yield configured(
-            {
-                "kafka.bootstrap": cluster.bootstrap,
-                "kafka.answer_seconds": ANSWER,
-                "registry.url": node.ready["registry"],
-            }
-        )
-    finally:
-        await asyncio.to_thread(node.stop)
-
-
-class Campaign:
-    """Faults to a cluster under load, one after the other.
+async def failover(
+    cluster: Cluster,
+    data: Path,
+    *,
+    rounds: int,
+    seed: int,
+    until: float = math.inf,
+    say: Callable[[Struck], None] = lambda _: None,
+) -> Outcome:
+    """Do faults to a cluster under load, one after the other, and judge what came of them.
 
     Args:
         cluster: three brokers.
-        data: an empty folder.
+        data: an empty folder for what programs keep.
+        rounds: how many, at the most.
         seed: settles faults and load.
+        until: the time of the monotonic clock after which no other round begins.
+        say: told of each round.
+
+    Raises:
+        TimeoutError: nothing went on for `ops.torture.load.STALLED` seconds.
+        BusError: somebody ended who should be at work.
     """
-
-    def __init__(self, cluster: Cluster, data: Path, seed: int) -> None:
-        self._cluster, self._data, self._seed = cluster, data, seed
-        self._nemesis = Nemesis(cluster, TOPIC, random.Random(seed))
-        self._struck: list[Struck] = []
-
-    async def run(
-        self,
-        rounds: int,
-        *,
-        until: float = math.inf,
-        say: Callable[[Struck], None] = lambda _: None,
-    ) -> Outcome:
-        """Do so many rounds, and judge what came of them.
-
-        Args:
-            rounds: how many, at the most.
-            until: the time of the monotonic clock after which no other round begins.
-            say: told of each round.
-
-        Raises:
-            TimeoutError: nothing went on for `STALLED` seconds.
-            BusError: somebody ended who should be at work.
-        """
-        async with bus_on(self._cluster, self._data) as settings:
-            book = AddressBook(settings, self._data)
-            async with book.running(), load(settings, self._seed) as running:
-                for round_ in islice(plan(self._seed), rounds):
-                    if time.monotonic() > until:
-                        break
-                    self._struck.append(await self._round(round_, running, book))
-                    say(self._struck[-1])
-                await running.end()
-                await _read_to_the_end(running, book)
-            topic = await in_topic(settings, TOPIC)
-        return self._judged(running.account, topic, book.rows())
-
-    async def _round(self, round_: Round, running: Load, book: AddressBook) -> Struck:
-        clock = asyncio.get_running_loop().time
-        await running.served()
-        since = clock()
-        broker = await self._nemesis.strike(round_, running.served)
-        book.check()
-        moments = running.account.moments.values()
-        without = max(longest_gap(one, since, clock()) for one in moments)
-        return Struck(round=round_, broker=broker, without=without)
-
-    def _judged(
-        self, account: Account, topic: Mapping[str, Sequence[str]], rows: Mapping[str, Row]
-    ) -> Outcome:
-        count, repeated = repeats("handler", account.deliveries)
-        sent = account.acknowledged
-        return Outcome(
-            rounds=tuple(self._struck),
-            acknowledged=len(account.ids),
-            again=sum(len(ids) - len(set(ids)) for ids in topic.values()),
-            repeats=count,
-            refused=len(account.errors),
-            breaches=(
-                *reading("topic", sent, topic),
-                *reading("handler", sent, by_key(account.deliveries)),
-                *repeated,
-                *effects("address book", sent, rows),
-            ),
-        )
+    nemesis = Nemesis(cluster, TOPIC, random.Random(seed))
+    struck: list[Struck] = []
+    async with under_load(cluster, data, seed) as scene:
+        for round_ in islice(plan(seed), rounds):
+            if time.monotonic() > until:
+                break
+            struck.append(await _round(nemesis, round_, scene))
+            say(struck[-1])
+        return Outcome(rounds=tuple(struck), findings=await scene.judged())
 
 
-async def _read_to_the_end(running: Load, book: AddressBook) -> None:
-    """Return once all that was acknowledged was read, or nothing goes on any more."""
-    ids = running.account.ids
+async def _round(nemesis: Nemesis, round_: Round, scene: Scene) -> Struck:
     clock = asyncio.get_running_loop().time
-    progress, since = 0, clock()
-    while not (ids <= running.account.seen and ids <= book.ids):
-        running.check()
-        book.check()
-        seen = len(running.account.seen) + len(book.ids)
-        if seen != progress:
-            progress, since = seen, clock()
-        if clock() - since > STALLED:
-            return  # what is missing is judged
-        await asyncio.sleep(0.05)
+    await scene.load.served()
+    since = clock()
+    broker = await nemesis.strike(round_, scene.load.served)
+    scene.book.check()
+    moments = scene.load.account.moments.values()
+    without = max(longest_gap(one, since, clock()) for one in moments)
+    return Struck(round=round_, broker=broker, without=without)
+
+
+async def outage(
+    cluster: Cluster, data: Path, *, seed: int
+) -> tuple[list[BusUnavailable], Outcome]:
+    """Kill two of three brokers at once, let publishing fail in every partition, and start them.
+
+    Returns:
+        What publishing raised while they were down, and what came of it all.
+
+    Raises:
+        TimeoutError, BusError: as for `failover`.
+    """
+    nemesis = Nemesis(cluster, TOPIC, random.Random(seed))
+    async with under_load(cluster, data, seed, deadline=IMPATIENCE) as scene:
+        account = scene.load.account
+        await scene.load.served()
+        before = len(account.errors)
+        down = random.Random(seed).sample(cluster.brokers, 2)
+        for broker in down:
+            broker.kill()
+        await scene.load.refused()
+        raised = account.errors[before:]
+        for broker in down:
+            broker.start()
+        await nemesis.whole()
+        await scene.load.served()
+        return raised, Outcome(rounds=(), findings=await scene.judged())

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -53,12 +53,14 @@ class Account:
         acknowledged: ids of events with a receipt, by key, in the order of their announcement.
         moments: when receipts came, by partition.
         errors: what publishing raised instead.
+        refused: how often, by key.
         deliveries: what reached the witnesses' handlers.
     """
 
     acknowledged: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     moments: defaultdict[int, list[float]] = field(default_factory=lambda: defaultdict(list))
     errors: list[BusUnavailable] = field(default_factory=list)
+    refused: Counter[str] = field(default_factory=Counter)
     deliveries: list[Delivery] = field(default_factory=list)
     seen: set[str] = field(default_factory=set)
     tenures: int = 0
@@ -89,6 +91,7 @@ class Clerk:
                 receipts = await publisher.publish_many(TOPIC, drafts)
             except BusUnavailable as error:
                 self._account.errors.append(error)
+                self._account.refused[self._key] += 1
                 continue  # the same ids again; it has waited long enough itself
             break
         now = asyncio.get_running_loop().time()
@@ -149,6 +152,21 @@ class Load:
         goal = {part: len(self.account.moments[part]) + STEADY for part in range(PARTITIONS)}
         async with asyncio.timeout(STALLED):
             while any(len(self.account.moments[part]) < count for part, count in goal.items()):
+                self.check()
+                await asyncio.sleep(0.02)
+
+    async def refused(self) -> None:
+        """Return once every clerk was refused something twice from now on.
+
+        The second time, no call is among them that had begun before.
+
+        Raises:
+            TimeoutError: one was not for `STALLED` seconds.
+        """
+        refused = self.account.refused
+        goal = {key: refused[key] + 2 for key in self.account.acknowledged}
+        async with asyncio.timeout(STALLED):
+            while any(refused[key] < count for key, count in goal.items()):
                 self.check()
                 await asyncio.sleep(0.02)
 

@@ -1,0 +1,122 @@
+"""A bus on a cluster, with everybody at work on it; and what became of what they did."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bus.settings import Settings
+from bus.settings import load as configured
+from ops.kafka import Cluster
+from ops.node import NodeProcess
+from ops.torture.judgement import Breach, by_key, effects, reading, repeats
+from ops.torture.load import STALLED, TOPIC, Load, load
+from ops.torture.observers import AddressBook, in_topic
+
+ANSWER = "3"
+"""Seconds that clients leave a broker for an answer; the brokers' own limits are shortened too."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """What came of a campaign.
+
+    Args:
+        acknowledged: events that the publisher got a receipt for.
+        again: events that lie in the topic more than once, as their first answer was lost.
+        repeats: deliveries to a handler of what had reached one before.
+        refused: calls of the publisher that raised a retriable error.
+        breaches: promises that were not kept.
+    """
+
+    acknowledged: int
+    again: int
+    repeats: int
+    refused: int
+    breaches: tuple[Breach, ...]
+
+    def __str__(self) -> str:
+        return (
+            f"{self.acknowledged} events acknowledged, {self.again} twice in the topic, "
+            f"{self.repeats} repeated to handlers, {self.refused} calls refused, "
+            f"{len(self.breaches)} promises broken"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """Everybody at work."""
+
+    settings: Settings
+    load: Load
+    book: AddressBook
+
+    async def judged(self) -> Findings:
+        """Stop publishing, let everybody read to the end, and judge what they saw."""
+        await self.load.end()
+        await self._read_to_the_end()
+        account, sent = self.load.account, self.load.account.acknowledged
+        topic = await in_topic(self.settings, TOPIC)
+        count, repeated = repeats("handler", account.deliveries)
+        return Findings(
+            acknowledged=len(account.ids),
+            again=sum(len(ids) - len(set(ids)) for ids in topic.values()),
+            repeats=count,
+            refused=len(account.errors),
+            breaches=(
+                *reading("topic", sent, topic),
+                *reading("handler", sent, by_key(account.deliveries)),
+                *repeated,
+                *effects("address book", sent, self.book.rows()),
+            ),
+        )
+
+    async def _read_to_the_end(self) -> None:
+        """Return once all that was acknowledged was read, or nothing goes on any more."""
+        ids, clock = self.load.account.ids, asyncio.get_running_loop().time
+        progress, since = 0, clock()
+        while not (ids <= self.load.account.seen and ids <= self.book.ids):
+            self.load.check()
+            self.book.check()
+            seen = len(self.load.account.seen) + len(self.book.ids)
+            if seen != progress:
+                progress, since = seen, clock()
+            if clock() - since > STALLED:
+                return  # what is missing is judged
+            await asyncio.sleep(0.05)
+
+
+@asynccontextmanager
+async def bus_on(cluster: Cluster, data: Path) -> AsyncIterator[Settings]:
+    """Run the registry on a cluster for the time of a block; return where both are."""
+    node = NodeProcess(data / "node", "--kafka", cluster.bootstrap, "--roles", "registry")
+    await asyncio.to_thread(node.start)
+    try:
+        yield configured(
+            {
+                "kafka.bootstrap": cluster.bootstrap,
+                "kafka.answer_seconds": ANSWER,
+                "registry.url": node.ready["registry"],
+            }
+        )
+    finally:
+        await asyncio.to_thread(node.stop)
+
+
+@asynccontextmanager
+async def under_load(
+    cluster: Cluster, data: Path, seed: int, *, deadline: float = 30.0
+) -> AsyncIterator[Scene]:
+    """Publish and read on a cluster for the time of a block.
+
+    Args:
+        cluster: three brokers.
+        data: an empty folder.
+        seed: settles what is published when.
+        deadline: seconds that a call of the publisher tries.
+    """
+    async with bus_on(cluster, data) as settings:
+        book = AddressBook(settings, data)
+        async with book.running(), load(settings, seed, deadline=deadline) as running:
+            yield Scene(settings, running, book)
