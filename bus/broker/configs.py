@@ -1,11 +1,14 @@
 """Topic configs: those that Kafka knows, what they may hold, and what is done with them so far."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 
 _LONGEST = 2**63 - 1
 _LARGEST = 2**31 - 1
+_NUMBER = re.compile(r"[+-]?[0-9]{1,20}")
+_REPLICA = re.compile(r"([0-9]+:[0-9]+)?")
 
 
 class ConfigType(IntEnum):
@@ -50,13 +53,7 @@ def _boolean(value: str) -> bool:
 
 
 def _between(low: int, high: int) -> Check:
-    def check(value: str) -> bool:
-        try:
-            return low <= int(value) <= high
-        except ValueError:
-            return False
-
-    return check
+    return lambda value: bool(_NUMBER.fullmatch(value)) and low <= int(value) <= high
 
 
 def _ratio(value: str) -> bool:
@@ -74,8 +71,16 @@ def _some_of(*choices: str) -> Check:
     return lambda value: set(filter(None, value.split(","))) <= set(choices)
 
 
-def _anything(_: str) -> bool:
-    return True
+def _gzip_level(value: str) -> bool:
+    return value == "-1" or _between(1, 9)(value)
+
+
+def _replicas(value: str) -> bool:
+    return value == "*" or all(map(_REPLICA.fullmatch, value.split(",")))
+
+
+def _only_false(value: str) -> bool:
+    return value.lower() == "false"
 
 
 def _flag(default: str) -> Config:
@@ -97,7 +102,7 @@ def _word(default: str, *choices: str) -> Config:
 # Names, defaults and ranges: Apache Kafka's documentation, "Topic Configs".
 TOPIC_CONFIGS: Mapping[str, Config] = {
     "cleanup.policy": Config("delete", ConfigType.LIST, _some_of("delete", "compact")),
-    "compression.gzip.level": _int(-1, -1, 9),
+    "compression.gzip.level": Config("-1", ConfigType.INT, _gzip_level),
     "compression.lz4.level": _int(9, 1, 17),
     "compression.type": _word(
         "producer", "producer", "uncompressed", "gzip", "snappy", "lz4", "zstd"
@@ -107,9 +112,9 @@ TOPIC_CONFIGS: Mapping[str, Config] = {
     "file.delete.delay.ms": _long(60_000),
     "flush.messages": _long(_LONGEST, 1),
     "flush.ms": _long(_LONGEST),
-    "follower.replication.throttled.replicas": Config("", ConfigType.LIST, _anything),
+    "follower.replication.throttled.replicas": Config("", ConfigType.LIST, _replicas),
     "index.interval.bytes": _int(4096),
-    "leader.replication.throttled.replicas": Config("", ConfigType.LIST, _anything),
+    "leader.replication.throttled.replicas": Config("", ConfigType.LIST, _replicas),
     "local.retention.bytes": _long(-2, -2),
     "local.retention.ms": _long(-2, -2),
     "max.compaction.lag.ms": _long(_LONGEST, 1),
@@ -123,10 +128,10 @@ TOPIC_CONFIGS: Mapping[str, Config] = {
     "preallocate": _flag("false"),
     "remote.log.copy.disable": _flag("false"),
     "remote.log.delete.on.disable": _flag("false"),
-    "remote.storage.enable": _flag("false"),
-    "retention.bytes": _long(-1, -1),
+    "remote.storage.enable": Config("false", ConfigType.BOOLEAN, _only_false),
+    "retention.bytes": _long(-1, -_LONGEST - 1),
     "retention.ms": _long(604_800_000, -1),
-    "segment.bytes": _int(1_073_741_824, 14),
+    "segment.bytes": _int(1_073_741_824, 1_048_576),
     "segment.index.bytes": _int(10_485_760, 4),
     "segment.jitter.ms": _long(0),
     "segment.ms": _long(604_800_000, 1),
@@ -160,6 +165,15 @@ def problem(name: str, value: str | None) -> str:
         return f"Unknown topic config name: {name}"
     if value is None:
         return f"Null value not supported for topic config: {name}"
-    if not config.check(value.strip()):
+    if not config.check(tidied(name, value)):
         return f"Invalid value {value} for configuration {name}"
     return ""
+
+
+def tidied(name: str, value: str) -> str:
+    """Return a config's value as it is stored: without blanks around it, or twice the same item."""
+    config = TOPIC_CONFIGS.get(name)
+    if config is None or config.kind is not ConfigType.LIST:
+        return value.strip()
+    items = (item.strip() for item in value.split(","))
+    return ",".join(dict.fromkeys(filter(None, items)))

@@ -1,18 +1,22 @@
 """DescribeConfigs, AlterConfigs, IncrementalAlterConfigs."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kio.schema.errors import ErrorCode
 
-from bus.broker.configs import TOPIC_CONFIGS, ConfigType, Source, problem
+from bus.broker.configs import TOPIC_CONFIGS, ConfigType, Source, problem, tidied
 from bus.broker.engine import NODE_ID, Engine
-from bus.broker.topics import Topic
+from bus.broker.topics import Topic, name_problem
 from bus.broker.wire import Fields, Request
 from bus.broker.writer import StorageFailed
 
 TOPIC, BROKER = 2, 4
 SET, DELETE, APPEND, SUBTRACT = range(4)
+
+Verdict = tuple[ErrorCode, str]
+_FINE: Verdict = (ErrorCode.none, "")
 
 
 async def describe_configs(engine: Engine, request: Request) -> Fields:
@@ -29,7 +33,7 @@ async def describe_configs(engine: Engine, request: Request) -> Fields:
                 "error_message": reason,
                 "resource_type": resource.resource_type,
                 "resource_name": resource.resource_name,
-                "configs": [c for c in configs if keys is None or c["name"] in keys],
+                "configs": [c for c in configs if not keys or c["name"] in keys],
             }
         )
     return {"results": results}
@@ -39,6 +43,8 @@ def _described(
     engine: Engine, kind: int, name: str
 ) -> tuple[ErrorCode, str | None, list[dict[str, Any]]]:
     if kind == TOPIC:
+        if reason := name_problem(name):
+            return ErrorCode.invalid_topic_exception, reason, []
         topic = engine.topics.get(name)
         if topic is None:
             return ErrorCode.unknown_topic_or_partition, None, []
@@ -136,18 +142,14 @@ def _apply(configs: dict[str, str | None], name: str, operation: int, value: str
 async def _altered(
     engine: Engine, resource: Any, wanted: Mapping[str, str | None], validate_only: bool
 ) -> Fields:
-    error, reason = ErrorCode.none, ""
+    error, reason = _target_problem(engine, resource)
     topic = engine.topics.get(resource.resource_name)
-    if resource.resource_type != TOPIC:
-        error, reason = ErrorCode.invalid_request, "only topics have configs that can be changed"
-    elif topic is None:
-        error, reason = ErrorCode.unknown_topic_or_partition, "there is no such topic"
-    else:
-        reasons = [found for item in wanted.items() if (found := problem(*item))]
-        if reasons:
-            error, reason = ErrorCode.invalid_config, reasons[0]
-        elif not validate_only:
-            error, reason = await _store(engine, topic, wanted)
+    if error is ErrorCode.none:
+        error, reason = _changes_problem(resource.configs)
+    if error is ErrorCode.none:
+        error, reason = _values_problem(wanted)
+    if error is ErrorCode.none and topic is not None and not validate_only:
+        error, reason = await _store(engine, topic, wanted)
     return {
         "error_code": error,
         "error_message": reason or None,
@@ -156,10 +158,40 @@ async def _altered(
     }
 
 
+def _target_problem(engine: Engine, resource: Any) -> Verdict:
+    """Say why what shall be changed cannot be."""
+    name = resource.resource_name
+    if resource.resource_type != TOPIC or not name:
+        return ErrorCode.invalid_request, "only topics have configs that can be changed"
+    if reason := name_problem(name):
+        return ErrorCode.invalid_topic_exception, reason
+    if engine.topics.get(name) is None:
+        return ErrorCode.unknown_topic_or_partition, "there is no such topic"
+    return _FINE
+
+
+def _changes_problem(changes: Sequence[Any]) -> Verdict:
+    """Say why changes cannot be made whatever the configs are."""
+    named = Counter(change.name for change in changes)
+    for change in changes:
+        if named[change.name] > 1:
+            return ErrorCode.invalid_request, f"{change.name} is named more than once"
+        if change.value is None and getattr(change, "config_operation", SET) != DELETE:
+            return ErrorCode.invalid_request, f"Null value not supported for: {change.name}"
+    return _FINE
+
+
+def _values_problem(wanted: Mapping[str, str | None]) -> Verdict:
+    for name, value in wanted.items():
+        if reason := problem(name, value):
+            return ErrorCode.invalid_config, reason
+    return _FINE
+
+
 async def _store(
     engine: Engine, topic: Topic, wanted: Mapping[str, str | None]
 ) -> tuple[ErrorCode, str]:
-    configs = {name: value for name, value in wanted.items() if value is not None}
+    configs = {name: tidied(name, value) for name, value in wanted.items() if value is not None}
     try:
         await engine.change(lambda store: store.set_configs(topic.number, configs))
     except StorageFailed as failure:

@@ -6,7 +6,7 @@ from typing import Any
 
 from kio.schema.errors import ErrorCode
 
-from bus.broker.configs import TOPIC_CONFIGS, Source, problem
+from bus.broker.configs import TOPIC_CONFIGS, Source, problem, tidied
 from bus.broker.engine import NODE_ID, Engine
 from bus.broker.topics import Topic
 from bus.broker.wire import Fields, Request
@@ -30,7 +30,7 @@ async def create_topics(engine: Engine, request: Request) -> Fields:
         else:
             verdict = _creation_problem(engine, wanted)
         count = _count(wanted)
-        configs = {config.name: config.value for config in wanted.configs}
+        configs = {one.name: tidied(one.name, one.value or "") for one in wanted.configs}
         topic = None
         if verdict == _FINE and not body.validate_only:
             verdict, topic = await _create(engine, name, count, configs)
