@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -147,15 +148,15 @@ def run(place: str, task: Task, *, seconds: float = LONGEST_SECONDS) -> Mapping[
         Unverified: it found its data not to be what they should be, failed, or took too long.
     """
     command = [sys.executable, "-m", "ops.bench.contender", place, task.to_text()]
-    process = subprocess.Popen(
+    with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
-    try:
-        said, complained = process.communicate(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        raise Unverified(f"{task.name} took longer than {seconds:g} s") from None
-    finally:
-        _end_all(process)
+    ) as process:
+        try:
+            said, complained = process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            raise Unverified(f"{task.name} took longer than {seconds:g} s") from None
+        finally:
+            _end_all(process.pid)
     if process.returncode == UNVERIFIED:
         raise Unverified(f"{task.name}: {complained.strip().splitlines()[-1]}")
     if process.returncode:
@@ -164,13 +165,10 @@ def run(place: str, task: Task, *, seconds: float = LONGEST_SECONDS) -> Mapping[
     return reported
 
 
-def _end_all(process: "subprocess.Popen[str]") -> None:
+def _end_all(group: int) -> None:
     """End a contender with everything that it started, if anything is left of it."""
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
-    process.wait()
+    with suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)
 
 
 def _told(reading: Reading) -> str:

@@ -1,0 +1,50 @@
+"""Contenders that do as a test tells them: each is run in a process of its own."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from ops.bench.model import Task, Unverified
+
+
+def note(task: Task) -> Mapping[str, float]:
+    """Write down that this ran, and report the number of runs so far."""
+    log = Path(task.case["log"])
+    with log.open("a", encoding="utf-8") as file:
+        file.write(f"{task.name}\n")
+    return {"runs": float(len(log.read_text(encoding="utf-8").splitlines()))}
+
+
+def spoilt(task: Task) -> Mapping[str, float]:
+    """Find the data not to be what they should be."""
+    raise Unverified("7 events came, 8 should have")
+
+
+def broken(task: Task) -> Mapping[str, float]:
+    """Fail."""
+    raise RuntimeError("the wheel came off")
+
+
+def silent(task: Task) -> Mapping[str, float]:
+    """Report something else than what is measured."""
+    return {"other": 1.0}
+
+
+def endless(task: Task) -> Mapping[str, float]:
+    """Start a process that outlives this one, and take too long."""
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    Path(task.case["log"]).write_text(str(child.pid), encoding="utf-8")
+    time.sleep(60)
+    return {}
+
+
+def prepared(task: Task) -> Mapping[str, str]:
+    """Prepare something."""
+    return {"told": f"by {task.name}"}
+
+
+def told(task: Task) -> Mapping[str, float]:
+    """Report whether the preparation's answer came."""
+    return {"runs": float(task.prepared["told"] == "by try-0-prepare")}
