@@ -98,6 +98,16 @@ _OURS: dict[int, type[BusError]] = {
 }
 
 
+_COORDINATOR = frozenset(
+    {
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+        KafkaError.NOT_COORDINATOR,
+    }
+)
+"""What a cluster answers about groups while it makes up its mind who keeps them."""
+
+
 class Admin:
     """Administers the engine."""
 
@@ -139,18 +149,20 @@ class Admin:
             )
             await self._each(spec.name, lambda c: c.create_topics([new], request_timeout=TIMEOUT))
         except Conflict:
-            there = (await self.topics()).get(spec.name)
-            if there is not None and there != spec.partitions:
-                raise Conflict(
-                    f"the topic has {there} partitions, its contract says {spec.partitions}",
-                    where=spec.name,
-                    remedy="the number of partitions is fixed for good; a new major version of "
-                    "the contract is a new topic",
-                ) from None
-            return False
+            made = False
         except (ValueError, OverflowError) as error:  # refused before anything was sent
             raise InvalidContract(str(error), where=spec.name) from error
-        return True
+        else:
+            made = True
+        there = await self._settled(spec.name, there=True)
+        if there != spec.partitions:
+            raise Conflict(
+                f"the topic has {there} partitions, its contract says {spec.partitions}",
+                where=spec.name,
+                remedy="the number of partitions is fixed for good; a new major version of "
+                "the contract is a new topic",
+            )
+        return made
 
     async def topics(self) -> dict[str, int]:
         """Return every topic with its number of partitions."""
@@ -198,14 +210,11 @@ class Admin:
             NotFound: the topic does not exist.
         """
         await self._each(topic, lambda c: c.delete_topics([topic], request_timeout=TIMEOUT))
+        await self._settled(topic, there=False)
 
     async def groups(self) -> list[str]:
         """Return the names of all consumer groups, in order."""
-        found = await self._one(
-            self._kafka.bootstrap, lambda c: c.list_consumer_groups(request_timeout=TIMEOUT)
-        )
-        if found.errors:
-            raise self._ours(found.errors[0], self._kafka.bootstrap)
+        found = await self._call(_listed_groups, self._kafka.bootstrap)
         return sorted(group.group_id for group in found.valid)
 
     async def describe_group(self, group: str) -> GroupState:
@@ -245,23 +254,48 @@ class Admin:
             if place.error is None and place.offset >= 0
         }
 
+    async def _settled(self, topic: str, *, there: bool) -> int:
+        """Return a topic's partitions once the brokers know what their controller has done.
+
+        The controller answers for itself; brokers hear of it a moment later.
+        """
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + TIMEOUT
+        while True:
+            metadata = await self._call(
+                lambda c: c.list_topics(timeout=TIMEOUT), self._kafka.bootstrap
+            )
+            found = metadata.topics.get(topic)
+            led = found is not None and all(one.leader >= 0 for one in found.partitions.values())
+            if led if there else found is None:
+                return len(found.partitions) if found else 0
+            if clock() > deadline:
+                raise self._unavailable(f"no broker knows what became of {topic}")
+            await asyncio.sleep(0.05)
+
     async def _each(self, name: str, call: Callable[[Any], Mapping[Any, "Future[Any]"]]) -> Any:
         """Await the only future of a call that answers one for each name it was given."""
-        return await self._one(name, lambda client: next(iter(call(client).values())))
-
-    async def _one(self, where: str, call: Callable[[Any], "Future[Any]"]) -> Any:
         # The library's future has no way to be awaited, and blocks for up to its time limit.
-        return await self._call(lambda client: call(client).result(TIMEOUT + 5), where)
+        return await self._call(
+            lambda client: next(iter(call(client).values())).result(TIMEOUT + 5), name
+        )
 
     async def _call(self, call: Callable[[Any], Any], where: str) -> Any:
         if not self._reached:
             await self._reach()
-        try:
-            return await asyncio.to_thread(call, self._client)
-        except KafkaException as error:
-            raise self._ours(error.args[0], where) from error
-        except TimeoutError as error:
-            raise BusUnavailable("no answer came in time", where=self._kafka.bootstrap) from error
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + TIMEOUT
+        while True:
+            try:
+                return await asyncio.to_thread(call, self._client)
+            except KafkaException as error:
+                if error.args[0].code() not in _COORDINATOR or clock() > deadline:
+                    raise self._ours(error.args[0], where) from error
+                await asyncio.sleep(0.1)
+            except TimeoutError as error:
+                raise BusUnavailable(
+                    "no answer came in time", where=self._kafka.bootstrap
+                ) from error
 
     async def _reach(self) -> None:
         """Find out whether anybody listens; librdkafka would go on trying until its time limit."""
@@ -319,3 +353,11 @@ def _config(kafka: KafkaSettings) -> dict[str, Any]:
         config["sasl.mechanism"] = kafka.sasl_mechanism
         config["sasl.username"], config["sasl.password"] = kafka.login()
     return config
+
+
+def _listed_groups(client: Any) -> Any:
+    """Ask for all groups; what only one of the brokers complains of counts like any error."""
+    found = client.list_consumer_groups(request_timeout=TIMEOUT).result(TIMEOUT + 5)
+    for error in found.errors:
+        raise error if isinstance(error, KafkaException) else KafkaException(error)
+    return found

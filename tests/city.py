@@ -9,10 +9,9 @@ from typing import Any
 
 import pytest
 
-from bus.broker import Broker
 from bus.kafka import Fetched, LogReader
 from bus.registry import Registry
-from bus.settings import Address, BrokerSettings, KafkaSettings, RegistrySettings, Settings
+from bus.settings import Address, KafkaSettings, RegistrySettings, Settings
 from bus.telemetry import Telemetry
 
 READINGS, ADDRESSES = "sensor.reading.v1", "address.building-changed.v1"
@@ -21,46 +20,26 @@ SYSTEM, GROUP = "de.mun.055150000000.zaehlstellen", "de.agency.statistik.test"
 
 @dataclass(slots=True)
 class City:
-    """A broker and a registry in this process, with the shipped contracts in force."""
+    """A registry in this process, with the shipped contracts in force on an engine."""
 
-    broker: Broker
     registry: Registry
     settings: Settings
-    data: Path
-
-    async def restart_broker(self, telemetry: Telemetry) -> None:
-        """Stop the broker and start it again on its data and port."""
-        address = self.broker.address
-        await self.broker.stop()
-        self.broker = await started(self.data, address, telemetry)
-
-
-async def started(data: Path, address: Address, telemetry: Telemetry) -> Broker:
-    """Return a broker that runs on data that is there already."""
-    broker = Broker(BrokerSettings(listen=address), data, telemetry)
-    await broker.start()
-    return broker
 
 
 @pytest.fixture
-async def city(
-    broker: Broker, fresh: KafkaSettings, telemetry: Telemetry, tmp_path: Path
-) -> AsyncIterator[City]:
-    """The fresh broker with a registry beside it."""
+async def city(bare: KafkaSettings, telemetry: Telemetry, tmp_path: Path) -> AsyncIterator[City]:
+    """The bare engine with a registry beside it."""
     free = RegistrySettings(listen=Address(host="127.0.0.1", port=0))
-    registry = Registry(Settings(kafka=fresh, registry=free), telemetry)
+    registry = Registry(Settings(kafka=bare, registry=free), telemetry)
     await registry.start()
     url = f"http://{registry.address}"
     settings = Settings(
-        kafka=fresh,
+        kafka=bare,
         registry=RegistrySettings(listen=registry.address, url=url),
         cache=tmp_path / "cache",
     )
-    running = City(broker, registry, settings, tmp_path / "broker")
-    yield running
-    await running.registry.stop()
-    if running.broker is not broker:
-        await running.broker.stop()
+    yield City(registry, settings)
+    await registry.stop()
 
 
 def reading(number: int = 0, series: str = "a") -> dict[str, Any]:

@@ -3,9 +3,10 @@
 import asyncio
 import os
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import NoReturn
 
 import pytest
@@ -15,7 +16,14 @@ from bus.settings import Address, BrokerSettings, KafkaSettings
 from bus.telemetry import Telemetry
 from ops.kafka import cluster, missing
 from ops.node import NodeProcess
-from tests.engine import Engine, emptied
+from tests.engine import ApacheSwitch, EmbeddedSwitch, Engine, Switch, emptied
+
+SOON = {
+    "log.initial.task.delay.ms": "100",
+    "log.retention.check.interval.ms": "200",
+    "log.cleaner.backoff.ms": "100",
+}
+"""Have Apache Kafka look for what to delete and to compact every moment, so that tests see it."""
 
 
 @pytest.fixture
@@ -55,7 +63,7 @@ def apache() -> None:
 @pytest.fixture(scope="session")
 def kafka(apache: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """One Apache Kafka broker, for the whole session."""
-    with _apache(tmp_path_factory.mktemp("kafka")) as engine:
+    with _apache(tmp_path_factory.mktemp("kafka"), configs=SOON) as engine:
         yield engine
 
 
@@ -74,10 +82,16 @@ def kafka_secure(apache: None, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 @contextmanager
-def _apache(data: Path, *, brokers: int = 1, secure: bool = False) -> Iterator[Engine]:
+def _apache(
+    data: Path,
+    *,
+    brokers: int = 1,
+    secure: bool = False,
+    configs: Mapping[str, str] = MappingProxyType({}),
+) -> Iterator[Engine]:
     # A loop of its own: the cluster outlives the loops of the tests.
     with asyncio.Runner() as runner:
-        starting = cluster(data, brokers=brokers, secure=secure)
+        starting = cluster(data, brokers=brokers, secure=secure, configs=configs)
         running = runner.run(starting.__aenter__())
         try:
             yield Engine(name="kafka", settings=running.settings, cluster=running)
@@ -94,6 +108,19 @@ def bare(request: pytest.FixtureRequest) -> Iterator[KafkaSettings]:
     settings = request.getfixturevalue("kafka").settings
     yield settings
     emptied(settings)
+
+
+@pytest.fixture
+async def switch(
+    request: pytest.FixtureRequest, bare: KafkaSettings, tmp_path: Path
+) -> AsyncIterator[Switch]:
+    """Turns the bare engine off and on again."""
+    if request.node.callspec.params["bare"] == "kafka":
+        switch: Switch = ApacheSwitch(request.getfixturevalue("kafka").cluster)
+    else:
+        switch = EmbeddedSwitch(request.getfixturevalue("broker"), tmp_path / "broker")
+    yield switch
+    await switch.close()
 
 
 @pytest.fixture

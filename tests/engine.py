@@ -4,13 +4,20 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
+import pytest
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
-from bus.settings import KafkaSettings
+from bus.broker import Broker
+from bus.settings import BrokerSettings, KafkaSettings
+from bus.telemetry import Telemetry
 from ops.kafka import Cluster
+
+on_embedded = pytest.mark.parametrize("bare", ["embedded"], indirect=True)
+"""For tests that make the embedded broker itself go wrong, or look into it."""
 
 DEADLINE = 30.0
 """Seconds in which an engine has forgotten a test's topics."""
@@ -29,6 +36,57 @@ class Engine:
     name: str
     settings: KafkaSettings
     cluster: Cluster | None = None
+
+
+class Switch(Protocol):
+    """Turns an engine off and on again, on the same addresses and data."""
+
+    async def off(self) -> None:
+        """End it; return once it has ended."""
+
+    async def on(self) -> None:
+        """Start it; return once it answers."""
+
+    async def close(self) -> None:
+        """Leave it as whoever owns it expects it."""
+
+
+class EmbeddedSwitch:
+    """Turns the embedded broker in this process off and on."""
+
+    def __init__(self, broker: Broker, data: Path) -> None:
+        self._broker, self._data, self._address = broker, data, broker.address
+
+    async def off(self) -> None:
+        await self._broker.stop()
+
+    async def on(self) -> None:
+        settings = BrokerSettings(listen=self._address)
+        self._broker = Broker(settings, self._data, Telemetry())
+        await self._broker.start()
+
+    async def close(self) -> None:
+        await self._broker.stop()
+
+
+class ApacheSwitch:
+    """Turns Apache Kafka off and on; nobody is asked to stop in order."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+
+    async def off(self) -> None:
+        for broker in self._cluster.brokers:
+            broker.kill()
+
+    async def on(self) -> None:
+        for broker in self._cluster.brokers:
+            broker.start()
+        await self._cluster.ready()
+
+    async def close(self) -> None:
+        if not all(broker.alive for broker in self._cluster.brokers):
+            await self.on()
 
 
 def emptied(settings: KafkaSettings) -> None:

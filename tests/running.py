@@ -13,52 +13,52 @@ from typing import Any
 import pytest
 
 from bus.avro.codec import Codec
-from bus.broker import Broker
 from bus.event import read_envelope, unframe
 from bus.kafka import LogReader
 from bus.registry import Registry
 from bus.schemas import SchemaClient
-from bus.settings import Address, BrokerSettings, KafkaSettings, RegistrySettings, Settings
+from bus.settings import Address, KafkaSettings, RegistrySettings, Settings
 from bus.telemetry import Telemetry
+from tests.engine import Switch
 
-DEADLINE = 30.0
+DEADLINE = 60.0
 """Seconds that a program has for anything that a test waits for."""
 
 
 @dataclass(slots=True)
 class Bus:
-    """An engine and a registry in this process, with the shipped contracts in force.
+    """An engine, and a registry in this process with the shipped contracts in force.
 
-    The ports stay the same when the bus is stopped and started again.
+    The addresses stay the same when the bus is stopped and started again.
     """
 
     settings: Settings
-    data: Path
-    _broker: Broker | None = None
+    _switch: Switch
     _registry: Registry | None = None
 
     async def start(self) -> None:
         """Start, on the data that is there."""
-        telemetry = Telemetry()
-        self._broker = Broker(self.settings.broker, self.data, telemetry)
-        await self._broker.start()
-        kafka = KafkaSettings(bootstrap=str(self._broker.address))
-        given = self.settings.model_copy(update={"kafka": kafka})
-        self._registry = Registry(given, telemetry)
+        await self._switch.on()
+        await self.open()
+
+    async def open(self) -> None:
+        """Start the registry alone."""
+        self._registry = Registry(self.settings, Telemetry())
         await self._registry.start()
-        registry = RegistrySettings(
-            listen=self._registry.address, url=f"http://{self._registry.address}"
-        )
-        broker = BrokerSettings(listen=self._broker.address)
-        self.settings = given.model_copy(update={"broker": broker, "registry": registry})
+        address = self._registry.address
+        registry = RegistrySettings(listen=address, url=f"http://{address}")
+        self.settings = self.settings.model_copy(update={"registry": registry})
 
     async def stop(self) -> None:
         """Stop both; what was acknowledged stays in the data."""
+        await self.close()
+        await self._switch.off()
+
+    async def close(self) -> None:
+        """Stop the registry alone."""
         if self._registry is not None:
             await self._registry.stop()
-        if self._broker is not None:
-            await self._broker.stop()
-        self._registry = self._broker = None
+        self._registry = None
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -70,14 +70,13 @@ class Bus:
 
 
 @pytest.fixture
-async def bus(tmp_path: Path) -> AsyncIterator[Bus]:
-    """A fresh bus on free ports."""
-    free = Address(host="127.0.0.1", port=0)
-    settings = Settings(broker=BrokerSettings(listen=free), registry=RegistrySettings(listen=free))
-    running = Bus(settings, tmp_path / "bus")
-    await running.start()
+async def bus(bare: KafkaSettings, switch: Switch) -> AsyncIterator[Bus]:
+    """A bus on free ports."""
+    free = RegistrySettings(listen=Address(host="127.0.0.1", port=0))
+    running = Bus(Settings(kafka=bare, registry=free), switch)
+    await running.open()
     yield running
-    await running.stop()
+    await running.close()
 
 
 @dataclass(slots=True)

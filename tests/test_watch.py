@@ -21,7 +21,7 @@ from bus.watch import LagWatch
     ],
 )
 async def test_it_goes_on_and_shows_nothing_that_is_no_longer_true(
-    fresh: KafkaSettings,
+    bare: KafkaSettings,
     telemetry: Telemetry,
     monkeypatch: pytest.MonkeyPatch,
     trouble: Exception,
@@ -41,7 +41,7 @@ async def test_it_goes_on_and_shows_nothing_that_is_no_longer_true(
                 measured_again.set()
 
     monkeypatch.setattr(LagWatch, "measure", measure)
-    watch = LagWatch(fresh, telemetry)
+    watch = LagWatch(bare, telemetry)
     await watch.start()
     async with asyncio.timeout(10):
         await measured_again.wait()

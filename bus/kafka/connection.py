@@ -34,6 +34,10 @@ REACH = 10.0
 """Seconds in which a client has found a broker that serves it, beside those that one may hang."""
 
 
+APPEARS = 1.0
+"""Seconds in which every broker of a cluster has heard of a topic that was made a moment ago."""
+
+
 def reach(kafka: KafkaSettings) -> float:
     """Return the seconds that a client tries: one broker that hangs is no reason to give up."""
     return REACH + kafka.answer_seconds
@@ -213,19 +217,23 @@ class Topics:
 
     async def count(self, client: Any, topic: str) -> int:
         """Return a topic's partitions, without ever making the topic by asking for it."""
-        if topic not in self._counts:
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + APPEARS
+        while topic not in self._counts:
             try:
                 cluster = await asyncio.wait_for(client.fetch_all_metadata(), reach(self._kafka))
             except (foreign.KafkaError, TimeoutError, OSError) as error:
                 raise unreachable(self._kafka, error) from error
             if topic in cluster.unauthorized_topics:
                 raise NotAuthorised("this user may not see the topic", where=topic)
-            found = cluster.partitions_for_topic(topic)
-            if not found:
+            if found := cluster.partitions_for_topic(topic):
+                self._counts[topic] = len(found)
+            elif clock() > deadline:
                 raise NotFound(
                     "the topic does not exist",
                     where=topic,
                     remedy="topics come from contracts: see `stadtbus topic ls`",
                 )
-            self._counts[topic] = len(found)
+            else:
+                await asyncio.sleep(APPEARS / 10)
         return self._counts[topic]

@@ -16,22 +16,23 @@ from bus.journal import TOPIC, Chain, Entry, Journal
 from bus.kafka import LogReader, Producer, Record
 from bus.settings import KafkaSettings
 from tests.broker.raw import Raw
+from tests.engine import on_embedded
 from tests.kafka.batches import record, sealed
 
 Open = Callable[..., Awaitable[tuple[Journal, list[Entry]]]]
 
 
 @pytest.fixture
-async def opened(fresh: KafkaSettings) -> AsyncIterator[Open]:
+async def opened(bare: KafkaSettings) -> AsyncIterator[Open]:
     """Open another node's journal."""
     async with AsyncExitStack() as running:
 
         async def another(settle: float = 10.0) -> tuple[Journal, list[Entry]]:
             entries: list[Entry] = []
             journal = Journal(
-                await running.enter_async_context(Producer(fresh)),
-                await running.enter_async_context(LogReader(fresh)),
-                await running.enter_async_context(Admin(fresh)),
+                await running.enter_async_context(Producer(bare)),
+                await running.enter_async_context(LogReader(bare)),
+                await running.enter_async_context(Admin(bare)),
                 entries.append,
                 settle=settle,
             )
@@ -65,9 +66,9 @@ async def let_land(land: asyncio.Event, kafka: KafkaSettings) -> None:
         assert await reader.read(TOPIC, 0, end, max_wait=10)
 
 
-async def test_the_topic_keeps_everything(opened: Open, fresh: KafkaSettings) -> None:
+async def test_the_topic_keeps_everything(opened: Open, bare: KafkaSettings) -> None:
     await opened()
-    async with Admin(fresh) as admin:
+    async with Admin(bare) as admin:
         configs = await admin.configs(TOPIC)
         assert (await admin.topics())[TOPIC] == 1
     assert (configs["cleanup.policy"], configs["retention.ms"]) == ("delete", "-1")
@@ -84,6 +85,7 @@ async def test_two_writers_share_one_chain(opened: Open) -> None:
     assert (one.id, one.head) == (two.id, two.head)
 
 
+@on_embedded
 async def test_a_lost_answer_does_not_write_twice(broker: Broker, opened: Open) -> None:
     journal, entries = await opened()
     broker.faults.arrange(ApiKey.PRODUCE, Fault.DROP_CONNECTION_AFTER_COMMIT)
@@ -91,8 +93,9 @@ async def test_a_lost_answer_does_not_write_twice(broker: Broker, opened: Open) 
     assert told(entries) == ["one"]
 
 
+@on_embedded
 async def test_a_write_that_lands_after_its_writer_gave_up(
-    broker: Broker, opened: Open, fresh: KafkaSettings
+    broker: Broker, opened: Open, bare: KafkaSettings
 ) -> None:
     """Another node has taken the place in between, so it is void for everybody."""
     (slow, first), (quick, second) = await opened(settle=0.3), await opened()
@@ -101,31 +104,32 @@ async def test_a_write_that_lands_after_its_writer_gave_up(
     with pytest.raises(OutcomeUnknown, match="may still take effect"):
         await slow.append("note", {"n": "late"})
     await quick.append("note", {"n": "one"})
-    await let_land(land, fresh)
+    await let_land(land, bare)
     for journal in (slow, quick):
         await journal.catch_up()
     assert told(first) == told(second) == ["one"]
     assert slow.head == quick.head
 
 
+@on_embedded
 async def test_a_write_that_lands_late_in_a_free_place_counts(
-    broker: Broker, opened: Open, fresh: KafkaSettings
+    broker: Broker, opened: Open, bare: KafkaSettings
 ) -> None:
     (slow, first), (other, second) = await opened(settle=0.3), await opened()
     land = asyncio.Event()
     broker.faults.arrange(ApiKey.PRODUCE, Delay(land))
     with pytest.raises(OutcomeUnknown):
         await slow.append("note", {"n": "late"})
-    await let_land(land, fresh)
+    await let_land(land, bare)
     with pytest.raises(Conflict):
         await other.append("note", {"n": "two"})
     await slow.catch_up()
     assert told(first) == told(second) == ["late"]
 
 
-async def test_records_of_others_are_void(opened: Open, fresh: KafkaSettings) -> None:
+async def test_records_of_others_are_void(opened: Open, bare: KafkaSettings) -> None:
     journal, entries = await opened()
-    async with Producer(fresh) as producer:
+    async with Producer(bare) as producer:
         strangers = [None, b"", b"{}", b'{"after":"' + b"0" * 64 + b'","kind":"note"}']
         for value in strangers:
             await producer.append(TOPIC, 0, [Record(b"key", value, [])])
@@ -134,8 +138,9 @@ async def test_records_of_others_are_void(opened: Open, fresh: KafkaSettings) ->
     assert (await opened())[0].head == journal.head
 
 
+@on_embedded
 async def test_what_cannot_be_decoded_is_void(
-    broker: Broker, opened: Open, fresh: KafkaSettings, monkeypatch: pytest.MonkeyPatch
+    broker: Broker, opened: Open, bare: KafkaSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On an engine that does not look into what it is given."""
     monkeypatch.setattr(engine, "check_inside", lambda *_, **__: None)
@@ -153,16 +158,16 @@ async def test_what_cannot_be_decoded_is_void(
 
 
 async def test_a_copy_with_other_offsets_is_the_same_chain(
-    opened: Open, fresh: KafkaSettings
+    opened: Open, bare: KafkaSettings
 ) -> None:
     journal, entries = await opened()
     for number in range(5):
         await journal.append("note", {"n": str(number)})
     copy = "copy"
-    async with Admin(fresh) as admin, Producer(fresh) as producer, LogReader(fresh) as reader:
+    async with Admin(bare) as admin, Producer(bare) as producer, LogReader(bare) as reader:
         await admin.ensure_topic(TopicSpec(name=copy, partitions=1))
         await producer.append(copy, 0, [Record(None, b"before", [])] * 100)
-        for value in await values(fresh):
+        for value in await values(bare):
             await producer.append(copy, 0, [Record(None, value, []), Record(None, b"x", [])])
         copied, chain = list[Entry](), Chain()
         offset, end = (await reader.bounds(copy))[0]

@@ -11,29 +11,29 @@ from bus.settings import KafkaSettings
 SPEC = TopicSpec(name="test.topic.v1", partitions=2, configs={"retention.ms": "60000"})
 
 
-async def test_a_topic_is_made_once(fresh: KafkaSettings) -> None:
-    async with Admin(fresh) as admin:
+async def test_a_topic_is_made_once(bare: KafkaSettings) -> None:
+    async with Admin(bare) as admin:
         assert await admin.ensure_topic(SPEC) is True
         assert await admin.ensure_topic(SPEC) is False
         assert await admin.topics() == {"test.topic.v1": 2}
         assert (await admin.configs("test.topic.v1"))["retention.ms"] == "60000"
 
 
-async def test_a_topic_that_many_want_at_once_is_made_by_one(fresh: KafkaSettings) -> None:
-    async with Admin(fresh) as one, Admin(fresh) as two:
+async def test_a_topic_that_many_want_at_once_is_made_by_one(bare: KafkaSettings) -> None:
+    async with Admin(bare) as one, Admin(bare) as two:
         made = await asyncio.gather(*(admin.ensure_topic(SPEC) for admin in [one, two] * 4))
     assert sorted(made) == [False] * 7 + [True]
 
 
-async def test_the_number_of_partitions_is_fixed(fresh: KafkaSettings) -> None:
-    async with Admin(fresh) as admin:
+async def test_the_number_of_partitions_is_fixed(bare: KafkaSettings) -> None:
+    async with Admin(bare) as admin:
         await admin.ensure_topic(SPEC)
         with pytest.raises(Conflict, match="has 2 partitions, its contract says 3"):
             await admin.ensure_topic(TopicSpec(name="test.topic.v1", partitions=3))
 
 
-async def test_a_configuration_that_is_none_is_refused(fresh: KafkaSettings) -> None:
-    async with Admin(fresh) as admin:
+async def test_a_configuration_that_is_none_is_refused(bare: KafkaSettings) -> None:
+    async with Admin(bare) as admin:
         with pytest.raises(InvalidContract):
             await admin.ensure_topic(
                 TopicSpec(name="test.topic.v1", partitions=1, configs={"retention.ms": "soon"})
@@ -49,14 +49,14 @@ async def test_a_configuration_that_is_none_is_refused(fresh: KafkaSettings) -> 
         pytest.param(TopicSpec(name="t" * 300, partitions=1), id="a name too long"),
     ],
 )
-async def test_what_no_topic_can_be_is_refused(fresh: KafkaSettings, spec: TopicSpec) -> None:
-    async with Admin(fresh) as admin:
+async def test_what_no_topic_can_be_is_refused(bare: KafkaSettings, spec: TopicSpec) -> None:
+    async with Admin(bare) as admin:
         with pytest.raises(InvalidContract):
             await admin.ensure_topic(spec)
 
 
-async def test_what_is_not_there_is_not_found(fresh: KafkaSettings) -> None:
-    async with Admin(fresh) as admin:
+async def test_what_is_not_there_is_not_found(bare: KafkaSettings) -> None:
+    async with Admin(bare) as admin:
         await admin.ensure_topic(SPEC)
         await admin.delete_topic("test.topic.v1")
         for call in (

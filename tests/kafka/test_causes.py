@@ -78,6 +78,6 @@ async def test_what_went_wrong_before_is_no_cause(
         broker.faults.arrange(ApiKey.PRODUCE, Fail(ErrorCode.not_enough_replicas))
         await producer.append(topic, 0, RECORDS)
         broker.faults.arrange(ApiKey.PRODUCE, Delay(until := asyncio.Event()))
-        with pytest.raises(OutcomeUnknown, match="does not answer$"):
+        with pytest.raises(OutcomeUnknown, match=r"does not answer$"):
             await producer.append(topic, 0, RECORDS, timeout=0.5)
         until.set()

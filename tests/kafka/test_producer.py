@@ -23,6 +23,7 @@ from bus.errors import (
 from bus.kafka import LARGEST_BATCH, Producer, Record
 from bus.settings import KafkaSettings
 from tests.city import records
+from tests.engine import on_embedded
 
 pytestmark = pytest.mark.slow
 
@@ -30,8 +31,8 @@ TOPIC = "test.topic.v1"
 
 
 @pytest.fixture
-async def topic(fresh: KafkaSettings) -> str:
-    async with Admin(fresh) as admin:
+async def topic(bare: KafkaSettings) -> str:
+    async with Admin(bare) as admin:
         await admin.ensure_topic(TopicSpec(name=TOPIC, partitions=2))
     return TOPIC
 
@@ -44,12 +45,12 @@ async def values(kafka: KafkaSettings) -> list[str]:
     return [(record.value or b"").decode() for record in await records(kafka, TOPIC)]
 
 
-async def test_a_batch_is_written_as_it_was_given(fresh: KafkaSettings, topic: str) -> None:
+async def test_a_batch_is_written_as_it_was_given(bare: KafkaSettings, topic: str) -> None:
     given = [Record(b"key", b"value", [("a", b"1"), ("a", b"")]), Record(b"key", None)]
-    async with Producer(fresh) as producer:
+    async with Producer(bare) as producer:
         assert await producer.append(topic, 1, given) == 0
         assert await producer.append(topic, 1, given) == 2
-    found = await records(fresh, topic)
+    found = await records(bare, topic)
     assert [r.offset for r in found] == [0, 1, 2, 3]
     assert [Record(r.key, r.value, list(r.headers)) for r in found[:2]] == [
         Record(b"key", b"value", [("a", b"1"), ("a", b"")]),
@@ -57,6 +58,7 @@ async def test_a_batch_is_written_as_it_was_given(fresh: KafkaSettings, topic: s
     ]
 
 
+@on_embedded
 @pytest.mark.parametrize(
     "fault",
     [
@@ -67,17 +69,18 @@ async def test_a_batch_is_written_as_it_was_given(fresh: KafkaSettings, topic: s
     ],
 )
 async def test_what_passes_is_written_once_and_in_order(
-    broker: Broker, fresh: KafkaSettings, topic: str, fault: AnyFault
+    broker: Broker, bare: KafkaSettings, topic: str, fault: AnyFault
 ) -> None:
-    async with Producer(fresh) as producer:
+    async with Producer(bare) as producer:
         await producer.append(topic, 0, batch("1"))
         broker.faults.arrange(ApiKey.PRODUCE, fault)
         await asyncio.gather(
             producer.append(topic, 0, batch("2", "3")), producer.append(topic, 0, batch("4"))
         )
-    assert await values(fresh) == ["1", "2", "3", "4"]
+    assert await values(bare) == ["1", "2", "3", "4"]
 
 
+@on_embedded
 @pytest.mark.parametrize(
     ("code", "error"),
     [
@@ -88,12 +91,12 @@ async def test_what_passes_is_written_once_and_in_order(
 )
 async def test_a_refused_batch_does_not_stop_the_next_one(
     broker: Broker,
-    fresh: KafkaSettings,
+    bare: KafkaSettings,
     topic: str,
     code: ErrorCode,
     error: type[Exception],
 ) -> None:
-    async with Producer(fresh) as producer:
+    async with Producer(bare) as producer:
         await producer.append(topic, 0, batch("1"))
         broker.faults.arrange(ApiKey.PRODUCE, Fail(code))
         refused = batch("2")
@@ -101,14 +104,15 @@ async def test_a_refused_batch_does_not_stop_the_next_one(
             await producer.append(topic, 0, refused)
         await producer.append(topic, 0, refused)
         await producer.append(topic, 0, batch("3"))
-    assert await values(fresh) == ["1", "2", "3"]
+    assert await values(bare) == ["1", "2", "3"]
 
 
+@on_embedded
 async def test_without_an_answer_the_outcome_is_unknown_and_nothing_overtakes(
-    broker: Broker, fresh: KafkaSettings, topic: str
+    broker: Broker, bare: KafkaSettings, topic: str
 ) -> None:
     release = asyncio.Event()
-    async with Producer(fresh) as producer:
+    async with Producer(bare) as producer:
         await producer.append(topic, 0, batch("1"))
         broker.faults.arrange(ApiKey.PRODUCE, Delay(release))
         held = batch("2")
@@ -120,25 +124,27 @@ async def test_without_an_answer_the_outcome_is_unknown_and_nothing_overtakes(
         release.set()
         assert await waiting == 1
         await producer.append(topic, 0, batch("3"))
-    assert await values(fresh) == ["1", "2", "3"]
+    assert await values(bare) == ["1", "2", "3"]
 
 
+@on_embedded
 async def test_a_cancelled_call_does_not_disturb_the_order(
-    broker: Broker, fresh: KafkaSettings, topic: str
+    broker: Broker, bare: KafkaSettings, topic: str
 ) -> None:
     release = asyncio.Event()
-    async with Producer(fresh) as producer:
+    async with Producer(bare) as producer:
         await producer.append(topic, 0, batch("1"))
         broker.faults.arrange(ApiKey.PRODUCE, Delay(release))
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(producer.append(topic, 0, batch("2")), 0.05)
         release.set()
         await producer.append(topic, 0, batch("3"))
-    assert await values(fresh) == ["1", "2", "3"]
+    assert await values(bare) == ["1", "2", "3"]
 
 
-async def test_a_full_disk_is_named(broker: Broker, fresh: KafkaSettings, topic: str) -> None:
-    async with Producer(fresh) as producer:
+@on_embedded
+async def test_a_full_disk_is_named(broker: Broker, bare: KafkaSettings, topic: str) -> None:
+    async with Producer(bare) as producer:
         for _ in range(100):
             broker.faults.arrange(ApiKey.PRODUCE, Fail(ErrorCode.kafka_storage_error))
         with pytest.raises(StorageFull):
@@ -147,14 +153,15 @@ async def test_a_full_disk_is_named(broker: Broker, fresh: KafkaSettings, topic:
             pass
 
 
+@on_embedded
 async def test_closing_does_not_wait_for_ever(
-    broker: Broker, fresh: KafkaSettings, topic: str, monkeypatch: pytest.MonkeyPatch
+    broker: Broker, bare: KafkaSettings, topic: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "CLOSING", 0.2)
     told: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
     release = asyncio.Event()
-    producer = Producer(fresh)
+    producer = Producer(bare)
     await producer.start()
     await producer.append(topic, 0, batch("1"))
     broker.faults.arrange(ApiKey.PRODUCE, Delay(release))
@@ -168,29 +175,29 @@ async def test_closing_does_not_wait_for_ever(
 
 
 async def test_a_producer_is_replaced_before_its_numbers_wrap(
-    fresh: KafkaSettings, topic: str, monkeypatch: pytest.MonkeyPatch
+    bare: KafkaSettings, topic: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "RECORDS_PER_PRODUCER", 4)
-    async with Producer(fresh) as producer:
+    async with Producer(bare) as producer:
         for number in range(6):
             await producer.append(topic, 0, batch(f"{number}a", f"{number}b"))
-    assert await values(fresh) == [f"{n}{x}" for n in range(6) for x in "ab"]
+    assert await values(bare) == [f"{n}{x}" for n in range(6) for x in "ab"]
 
 
 async def test_a_batch_above_the_limit_is_refused_before_it_is_sent(
-    fresh: KafkaSettings, topic: str
+    bare: KafkaSettings, topic: str
 ) -> None:
-    async with Producer(fresh) as producer:
+    async with Producer(bare) as producer:
         with pytest.raises(EventTooLarge, match="the event is above"):
             await producer.append(topic, 0, [Record(b"key", bytes(LARGEST_BATCH))])
         with pytest.raises(EventTooLarge, match="a batch of 3 events"):
             await producer.append(topic, 0, [Record(b"key", bytes(LARGEST_BATCH // 2))] * 3)
         await producer.append(topic, 0, batch("1"))
-    assert await values(fresh) == ["1"]
+    assert await values(bare) == ["1"]
 
 
-async def test_writing_makes_no_topic(fresh: KafkaSettings) -> None:
-    async with Producer(fresh) as producer, Admin(fresh) as admin:
+async def test_writing_makes_no_topic(bare: KafkaSettings) -> None:
+    async with Producer(bare) as producer, Admin(bare) as admin:
         with pytest.raises(NotFound, match="does not exist"):
             await producer.append("test.other.v1", 0, batch("1"))
         with pytest.raises(NotFound):
@@ -198,8 +205,8 @@ async def test_writing_makes_no_topic(fresh: KafkaSettings) -> None:
         assert "test.other.v1" not in await admin.topics()
 
 
-async def test_a_partition_that_is_not_there(fresh: KafkaSettings, topic: str) -> None:
-    async with Producer(fresh) as producer:
+async def test_a_partition_that_is_not_there(bare: KafkaSettings, topic: str) -> None:
+    async with Producer(bare) as producer:
         with pytest.raises(NotFound, match="partition 2 of 2"):
             await producer.append(topic, 2, batch("1"))
 

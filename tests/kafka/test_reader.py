@@ -15,22 +15,23 @@ from bus.kafka import LogReader, Producer, Record
 from bus.settings import KafkaSettings
 from bus.telemetry import Telemetry
 from tests.broker.raw import Raw
+from tests.engine import on_embedded
 from tests.kafka.batches import record, sealed
 
 TOPIC = "test.topic.v1"
 
 
 @pytest.fixture
-async def topic(fresh: KafkaSettings) -> str:
+async def topic(bare: KafkaSettings) -> str:
     """A topic of two partitions with three records in the first."""
-    async with Admin(fresh) as admin, Producer(fresh) as producer:
+    async with Admin(bare) as admin, Producer(bare) as producer:
         await admin.ensure_topic(TopicSpec(name=TOPIC, partitions=2))
         await producer.append(TOPIC, 0, [Record(b"k", bytes([n])) for n in range(3)])
     return TOPIC
 
 
-async def test_bounds(fresh: KafkaSettings, topic: str) -> None:
-    async with LogReader(fresh) as reader:
+async def test_bounds(bare: KafkaSettings, topic: str) -> None:
+    async with LogReader(bare) as reader:
         assert await reader.bounds(topic) == {0: (0, 3), 1: (0, 0)}
         with pytest.raises(NotFound):
             await reader.bounds("test.other.v1")
@@ -41,10 +42,11 @@ def asked(telemetry: Telemetry, outcome: str = "ok") -> float:
     return telemetry.registry.get_sample_value("stadtbus_requests_total", labels) or 0.0
 
 
+@on_embedded
 async def test_bounds_take_one_request_for_each_kind(
-    fresh: KafkaSettings, telemetry: Telemetry
+    bare: KafkaSettings, telemetry: Telemetry
 ) -> None:
-    async with Admin(fresh) as admin, LogReader(fresh) as reader, Producer(fresh) as producer:
+    async with Admin(bare) as admin, LogReader(bare) as reader, Producer(bare) as producer:
         await admin.ensure_topic(TopicSpec(name=TOPIC, partitions=50))
         await producer.append(TOPIC, 49, [Record(b"k", b"v")])
         assert await reader.bounds(TOPIC) == dict.fromkeys(range(49), (0, 0)) | {49: (0, 1)}
@@ -53,18 +55,20 @@ async def test_bounds_take_one_request_for_each_kind(
         assert asked(telemetry) == 4
 
 
+@on_embedded
 async def test_bounds_survive_a_lost_connection(
-    broker: Broker, fresh: KafkaSettings, topic: str
+    broker: Broker, bare: KafkaSettings, topic: str
 ) -> None:
-    async with LogReader(fresh) as reader:
+    async with LogReader(bare) as reader:
         for fault in (Fault.DROP_CONNECTION_BEFORE, Fault.DROP_CONNECTION_AFTER_COMMIT):
             broker.faults.arrange(ApiKey.LIST_OFFSETS, fault)
             assert await reader.bounds(topic) == {0: (0, 3), 1: (0, 0)}
 
 
+@on_embedded
 async def test_a_partition_without_an_answer_is_asked_again_by_itself(
     broker: Broker,
-    fresh: KafkaSettings,
+    bare: KafkaSettings,
     topic: str,
     telemetry: Telemetry,
     monkeypatch: pytest.MonkeyPatch,
@@ -76,16 +80,16 @@ async def test_a_partition_without_an_answer_is_asked_again_by_itself(
     def partition(name: str, index: int) -> Partition | None:
         return next(unknown, find(name, index)) if index == 1 else find(name, index)
 
-    async with LogReader(fresh) as reader:
+    async with LogReader(bare) as reader:
         monkeypatch.setattr(topics, "partition", partition)
         assert await reader.bounds(topic) == {0: (0, 3), 1: (0, 0)}
     assert (asked(telemetry, "error"), asked(telemetry)) == (2, 2)
 
 
 async def test_reading_begins_at_the_offset_in_the_middle_of_a_batch(
-    fresh: KafkaSettings, topic: str
+    bare: KafkaSettings, topic: str
 ) -> None:
-    async with LogReader(fresh) as reader:
+    async with LogReader(bare) as reader:
         assert [(r.offset, r.value) for r in await reader.read(topic, 0, 1)] == [
             (1, b"\x01"),
             (2, b"\x02"),
@@ -93,9 +97,9 @@ async def test_reading_begins_at_the_offset_in_the_middle_of_a_batch(
 
 
 async def test_at_the_end_there_is_nothing_and_then_what_comes(
-    fresh: KafkaSettings, topic: str
+    bare: KafkaSettings, topic: str
 ) -> None:
-    async with LogReader(fresh) as reader, Producer(fresh) as producer:
+    async with LogReader(bare) as reader, Producer(bare) as producer:
         assert await reader.read(topic, 0, 3, max_wait=0.05) == []
         waiting = asyncio.create_task(reader.read(topic, 0, 3, max_wait=10))
         await producer.append(topic, 0, [Record(b"k", b"new")])
@@ -104,15 +108,15 @@ async def test_at_the_end_there_is_nothing_and_then_what_comes(
 
 @pytest.mark.parametrize("offset", [4, 1000])
 async def test_an_offset_outside_is_a_lost_position(
-    fresh: KafkaSettings, topic: str, offset: int
+    bare: KafkaSettings, topic: str, offset: int
 ) -> None:
-    async with LogReader(fresh) as reader:
+    async with LogReader(bare) as reader:
         with pytest.raises(PositionLost):
             await reader.read(topic, 0, offset, max_wait=0)
 
 
-async def test_offset_at_a_time(fresh: KafkaSettings, topic: str) -> None:
-    async with LogReader(fresh) as reader:
+async def test_offset_at_a_time(bare: KafkaSettings, topic: str) -> None:
+    async with LogReader(bare) as reader:
         appended = (await reader.read(topic, 0, 0))[0].timestamp_ms
         assert await reader.offset_at(topic, 0, appended) == 0
         assert await reader.offset_at(topic, 0, appended + 60_000) is None
@@ -123,8 +127,9 @@ async def test_an_unreachable_broker_is_named() -> None:
         await LogReader(KafkaSettings(bootstrap="127.0.0.1:1")).start()
 
 
+@on_embedded
 async def test_what_cannot_be_decoded_is_said_and_reading_goes_on(
-    broker: Broker, fresh: KafkaSettings, topic: str, monkeypatch: pytest.MonkeyPatch
+    broker: Broker, bare: KafkaSettings, topic: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On an engine that does not look into what it is given."""
     monkeypatch.setattr(engine, "check_inside", lambda *_, **__: None)
@@ -132,7 +137,7 @@ async def test_what_cannot_be_decoded_is_said_and_reading_goes_on(
     async with await Raw.to(broker) as raw:
         for batch in (sealed(record(0, header=b"\xff"), 1), lie, sealed(record(0), 1)):
             assert (await raw.produce(topic, batch)).error_code == 0
-    async with LogReader(fresh) as reader:
+    async with LogReader(bare) as reader:
         found = await reader.read(topic, 0, 0)
         assert [r.offset for r in found] == [0, 1, 2, 3, 7, 8]
         assert [bool(r.fault) for r in found] == [False] * 3 + [True, True, False]

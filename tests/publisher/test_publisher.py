@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 from kio.schema.errors import ErrorCode
 
+from bus.broker import Broker
 from bus.broker.faults import Delay, Fail, Fault
 from bus.broker.keys import ApiKey
 from bus.errors import (
@@ -22,8 +23,8 @@ from bus.errors import (
 from bus.event import Draft, new_id, partition_of, read_envelope
 from bus.kafka import Fetched
 from bus.publisher import Publisher
-from bus.telemetry import Telemetry
 from tests.city import ADDRESSES, READINGS, SYSTEM, City, reading, records
+from tests.engine import Switch, on_embedded
 
 
 def ids(found: list[Fetched]) -> list[str]:
@@ -164,39 +165,47 @@ async def test_a_large_event_is_refused_and_large_batches_are_split(city: City) 
     assert ids(await records(city.settings.kafka, READINGS)) == [r.id for r in receipts]
 
 
-async def test_a_lost_answer_is_not_a_lost_event_and_no_repeat(city: City) -> None:
+@on_embedded
+async def test_a_lost_answer_is_not_a_lost_event_and_no_repeat(city: City, broker: Broker) -> None:
     async with Publisher(SYSTEM, city.settings) as publisher:
         await publisher.publish(READINGS, reading())
-        city.broker.faults.arrange(ApiKey.PRODUCE, Fault.DROP_CONNECTION_AFTER_COMMIT)
+        broker.faults.arrange(ApiKey.PRODUCE, Fault.DROP_CONNECTION_AFTER_COMMIT)
         receipts = await asyncio.gather(
             *(publisher.publish(READINGS, reading(n)) for n in range(20))
         )
     assert ids(await records(city.settings.kafka, READINGS))[1:] == [r.id for r in receipts]
 
 
-async def test_an_engine_that_forgot_the_producer_costs_no_event(city: City) -> None:
+@on_embedded
+async def test_an_engine_that_forgot_the_producer_costs_no_event(
+    city: City, broker: Broker
+) -> None:
     async with Publisher(SYSTEM, city.settings) as publisher:
         first = await publisher.publish(READINGS, reading())
-        city.broker.faults.arrange(ApiKey.PRODUCE, Fail(ErrorCode.unknown_producer_id))
+        broker.faults.arrange(ApiKey.PRODUCE, Fail(ErrorCode.unknown_producer_id))
         second = await publisher.publish(READINGS, reading())
     assert ids(await records(city.settings.kafka, READINGS)) == [first.id, second.id]
 
 
-async def test_a_broker_that_restarts_costs_no_event(city: City, telemetry: Telemetry) -> None:
+async def test_a_broker_that_restarts_costs_no_event(city: City, switch: Switch) -> None:
     async with Publisher(SYSTEM, city.settings) as publisher:
         await publisher.publish(READINGS, reading())
         publishing = asyncio.gather(*(publisher.publish(READINGS, reading(n)) for n in range(50)))
-        await city.restart_broker(telemetry)
+        await switch.off()
+        await switch.on()
         receipts = await publishing
         receipts.append(await publisher.publish(READINGS, reading()))
     assert ids(await records(city.settings.kafka, READINGS))[1:] == [r.id for r in receipts]
 
 
-async def test_what_nobody_acknowledged_is_sent_before_anything_later(city: City) -> None:
+@on_embedded
+async def test_what_nobody_acknowledged_is_sent_before_anything_later(
+    city: City, broker: Broker
+) -> None:
     release = asyncio.Event()
     async with Publisher(SYSTEM, city.settings, deadline=0.2) as publisher:
         await publisher.publish(READINGS, reading())
-        city.broker.faults.arrange(ApiKey.PRODUCE, Delay(release))
+        broker.faults.arrange(ApiKey.PRODUCE, Delay(release))
         unknown, later = new_id(), new_id()
         with pytest.raises(OutcomeUnknown):
             await publisher.publish(READINGS, reading(), id=unknown)
@@ -209,16 +218,19 @@ async def test_what_nobody_acknowledged_is_sent_before_anything_later(city: City
     assert numbers(found) == [1, 2, 3]
 
 
-async def test_what_met_a_full_disk_is_there_once_when_there_is_space(city: City) -> None:
+@on_embedded
+async def test_what_met_a_full_disk_is_there_once_when_there_is_space(
+    city: City, broker: Broker
+) -> None:
     async with Publisher(SYSTEM, city.settings, deadline=0.4) as publisher:
         await publisher.publish(READINGS, reading())
         for _ in range(100):
-            city.broker.faults.arrange(ApiKey.PRODUCE, Fail(ErrorCode.kafka_storage_error))
+            broker.faults.arrange(ApiKey.PRODUCE, Fail(ErrorCode.kafka_storage_error))
         unsure = new_id()
         with pytest.raises(StorageFull) as full:
             await publisher.publish(READINGS, reading(), id=unsure)
         assert full.value.retriable
-        while city.broker.faults.take(ApiKey.PRODUCE):
+        while broker.faults.take(ApiKey.PRODUCE):
             pass
         later = await publisher.publish(READINGS, reading())
     found = await records(city.settings.kafka, READINGS)
@@ -226,10 +238,11 @@ async def test_what_met_a_full_disk_is_there_once_when_there_is_space(city: City
     assert numbers(found) == [1, 2, 3]
 
 
-async def test_what_was_not_sent_leaves_no_gap(city: City) -> None:
+@on_embedded
+async def test_what_was_not_sent_leaves_no_gap(city: City, broker: Broker) -> None:
     async with Publisher(SYSTEM, city.settings, deadline=0.2) as publisher:
         await publisher.publish(READINGS, reading())
-        city.broker.faults.arrange(ApiKey.PRODUCE, Fail(ErrorCode.topic_authorization_failed))
+        broker.faults.arrange(ApiKey.PRODUCE, Fail(ErrorCode.topic_authorization_failed))
         with pytest.raises(Exception, match="Authorization"):
             await publisher.publish(READINGS, reading())
         await publisher.publish(READINGS, reading())

@@ -14,13 +14,13 @@ Start = Callable[[], Awaitable[Registry]]
 
 
 @pytest.fixture
-async def start(fresh: KafkaSettings, telemetry: Telemetry) -> AsyncIterator[Start]:
+async def start(bare: KafkaSettings, telemetry: Telemetry) -> AsyncIterator[Start]:
     """Start another registry on the bus."""
     listen = RegistrySettings(listen=Address(host="127.0.0.1", port=0))
     async with AsyncExitStack() as running:
 
         async def another() -> Registry:
-            registry = Registry(Settings(kafka=fresh, registry=listen), telemetry)
+            registry = Registry(Settings(kafka=bare, registry=listen), telemetry)
             return await running.enter_async_context(registry)
 
         yield another

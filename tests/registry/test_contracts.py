@@ -49,10 +49,10 @@ async def put(http: httpx.AsyncClient, value: Any, topic: str = OURS) -> tuple[i
 
 
 async def test_the_shipped_contracts_are_in_force(
-    http: httpx.AsyncClient, fresh: KafkaSettings
+    http: httpx.AsyncClient, bare: KafkaSettings
 ) -> None:
     assert (await http.get("/contracts")).json() == sorted(SHIPPED)
-    async with Admin(fresh) as admin:
+    async with Admin(bare) as admin:
         for topic, shipped in SHIPPED.items():
             answer = (await http.get(f"/contracts/{topic}")).json()
             assert answer["owner"] == shipped.owner
@@ -204,9 +204,9 @@ async def test_the_level_of_a_contract_cannot_be_lowered(http: httpx.AsyncClient
 
 
 async def test_a_topic_that_is_there_with_other_partitions(
-    http: httpx.AsyncClient, fresh: KafkaSettings
+    http: httpx.AsyncClient, bare: KafkaSettings
 ) -> None:
-    async with Admin(fresh) as admin:
+    async with Admin(bare) as admin:
         await admin.ensure_topic(TopicSpec(name=OURS, partitions=1))
     status, refusal = await put(http, contract(partitions=3))
     assert (status, refusal["error_code"]) == (409, 40991)
@@ -232,10 +232,10 @@ async def test_a_node_of_an_older_version_leaves_what_a_newer_one_has_said(
 
 
 async def test_a_folder_without_contracts_stops_the_start(
-    fresh: KafkaSettings, telemetry: Telemetry, tmp_path: Path
+    bare: KafkaSettings, telemetry: Telemetry, tmp_path: Path
 ) -> None:
     (tmp_path / "contracts").mkdir()
     listen = RegistrySettings(listen=Address(host="127.0.0.1", port=0))
-    settings = Settings(kafka=fresh, registry=listen, contracts=tmp_path / "contracts")
+    settings = Settings(kafka=bare, registry=listen, contracts=tmp_path / "contracts")
     with pytest.raises(InvalidContract, match="no contract"):
         await Registry(settings, telemetry).start()

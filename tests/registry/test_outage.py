@@ -15,12 +15,14 @@ from bus.registry import Registry
 from bus.registry import store as freshness
 from bus.settings import Address, BrokerSettings, KafkaSettings, RegistrySettings, Settings
 from bus.telemetry import Telemetry
+from tests.engine import on_embedded
 
 pytestmark = pytest.mark.slow
 
 SCHEMA = {"schema": '"int"'}
 
 
+@on_embedded
 async def test_reads_of_what_is_known_go_on(
     broker: Broker, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -41,6 +43,7 @@ async def test_reads_of_what_is_known_go_on(
         assert answer.headers["retry-after"] == "1"
 
 
+@on_embedded
 async def test_the_registry_goes_on_when_the_bus_is_back(
     broker: Broker, http: httpx.AsyncClient, tmp_path: Path, telemetry: Telemetry
 ) -> None:
@@ -55,6 +58,7 @@ async def test_the_registry_goes_on_when_the_bus_is_back(
         assert (await http.get("/subjects/t/versions")).json() == [1]
 
 
+@on_embedded
 async def test_an_answer_that_is_lost_loses_no_registration(
     broker: Broker, http: httpx.AsyncClient, registry: Registry
 ) -> None:
@@ -64,6 +68,7 @@ async def test_an_answer_that_is_lost_loses_no_registration(
     assert [version.id for version in registry.state.versions("s")] == [answer.json()["id"]]
 
 
+@on_embedded
 async def test_a_registration_that_is_lost_is_made_again(
     broker: Broker, http: httpx.AsyncClient, registry: Registry
 ) -> None:
@@ -73,6 +78,7 @@ async def test_a_registration_that_is_lost_is_made_again(
     assert len(registry.state.versions("s")) == 1
 
 
+@on_embedded
 async def test_a_full_disk_refuses_what_may_be_tried_again(
     broker: Broker,
     http: httpx.AsyncClient,
@@ -104,10 +110,10 @@ async def test_no_bus_no_registry(telemetry: Telemetry, unused_tcp_port: int) ->
     ],
 )
 async def test_addresses_that_are_refused(
-    fresh: KafkaSettings, telemetry: Telemetry, listen: str, error: type[Exception]
+    bare: KafkaSettings, telemetry: Telemetry, listen: str, error: type[Exception]
 ) -> None:
-    address = Address.parse(listen.format(taken=Address.parse(fresh.bootstrap).port))
-    settings = Settings(kafka=fresh, registry=RegistrySettings(listen=address))
+    address = Address.parse(listen.format(taken=Address.parse(bare.bootstrap).port))
+    settings = Settings(kafka=bare, registry=RegistrySettings(listen=address))
     registry = Registry(settings, telemetry)
     with pytest.raises(error):
         await registry.start()

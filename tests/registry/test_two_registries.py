@@ -81,7 +81,7 @@ async def agree(kafka: KafkaSettings, *registries: Registry) -> State:
     return state
 
 
-async def test_two_that_write_at_once_agree(start: Start, fresh: KafkaSettings) -> None:
+async def test_two_that_write_at_once_agree(start: Start, bare: KafkaSettings) -> None:
     one, two = await asyncio.gather(start(), start())
     async with client(one.address) as first, client(two.address) as second:
         ids = await asyncio.gather(
@@ -91,7 +91,7 @@ async def test_two_that_write_at_once_agree(start: Start, fresh: KafkaSettings) 
     given = Counter(ids[:40] + ids[40::2])
     assert max(given.values()) == 1
     assert ids[40::2] == ids[41::2]
-    state = await agree(fresh, one, two)
+    state = await agree(bare, one, two)
     assert state.last_id == max(given)
 
 
@@ -125,14 +125,14 @@ async def test_both_hold_to_the_level_that_one_has_set(start: Start) -> None:
 
 
 async def test_one_is_killed_in_the_middle(
-    start: Start, fresh: KafkaSettings, tmp_path: Path
+    start: Start, bare: KafkaSettings, tmp_path: Path
 ) -> None:
     """What it had acknowledged is there, nothing is there in part, and the other goes on."""
     survivor = await start()
     program = tmp_path / "other.py"
     program.write_text(OTHER_NODE)
     victim = await asyncio.create_subprocess_exec(
-        sys.executable, program, fresh.bootstrap, stdout=asyncio.subprocess.PIPE
+        sys.executable, program, bare.bootstrap, stdout=asyncio.subprocess.PIPE
     )
     assert victim.stdout is not None
     address = (await victim.stdout.readline()).decode().strip()
@@ -155,9 +155,9 @@ async def test_one_is_killed_in_the_middle(
         assert outcomes[3] is None
         assert {number for number in acknowledged if number >= 2000} == set(range(2000, 2040))
         await register(healthy, 3000)
-    state = await agree(fresh, survivor)
+    state = await agree(bare, survivor)
     assert len(set(acknowledged.values())) == len(acknowledged)
     for number, schema_id in acknowledged.items():
         assert [version.id for version in state.versions(f"s{number}")] == [schema_id]
     newcomer = await start()
-    await agree(fresh, survivor, newcomer)
+    await agree(bare, survivor, newcomer)

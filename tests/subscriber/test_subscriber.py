@@ -11,6 +11,7 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 import bus.broker.writer as engine
 from bus.admin import Admin
+from bus.broker import Broker
 from bus.broker.faults import Fault
 from bus.broker.keys import ApiKey
 from bus.errors import BadEvent, InvalidSettings, NotFound, PositionLost
@@ -20,9 +21,9 @@ from bus.publisher import Publisher
 from bus.schemas import SchemaClient
 from bus.settings import Settings
 from bus.subscriber import RetryPolicy, Subscriber
-from bus.telemetry import Telemetry
 from tests.broker.raw import Raw
 from tests.city import GROUP, READINGS, SYSTEM, City, reading, records, until
+from tests.engine import Switch, on_embedded
 from tests.kafka.batches import record, sealed
 
 pytestmark = pytest.mark.slow
@@ -228,14 +229,17 @@ async def test_a_header_that_is_no_utf_8_stops_nobody(city: City, kcat: str) -> 
     assert successor.ids == ids
 
 
-async def test_a_batch_that_lies_stops_nobody(city: City, monkeypatch: pytest.MonkeyPatch) -> None:
+@on_embedded
+async def test_a_batch_that_lies_stops_nobody(
+    city: City, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """On an engine that does not look into what it is given."""
     monkeypatch.setattr(engine, "check_inside", lambda *_, **__: None)
     ids = [i for series in "abcdef" for i in await publish(city, 2, series)]
     async with Reader(city) as reader:
         await until(lambda: len(reader.seen) == len(ids))
         lies = [sealed(b"garbage", 4, flags=1), sealed(record(0), 2), sealed(record(9), 1)]
-        async with await Raw.to(city.broker) as raw:
+        async with await Raw.to(broker) as raw:
             for lie in lies:
                 for partition in range(3):
                     answer = await raw.produce(READINGS, lie, partition=partition)
@@ -248,13 +252,16 @@ async def test_a_batch_that_lies_stops_nobody(city: City, monkeypatch: pytest.Mo
     assert {d["value"][61:] for d in dead} == {lie[61:] for lie in lies}
 
 
-async def test_a_letter_that_is_too_large_is_written_without_its_value(city: City) -> None:
+@on_embedded
+async def test_a_letter_that_is_too_large_is_written_without_its_value(
+    city: City, broker: Broker
+) -> None:
     """A small batch that unpacks to five million bytes, and one whose key does."""
     builder = DefaultRecordBatchBuilder(2, 1, 0, -1, -1, -1, 2**24)
     zeros = bytes(5_000_000)
     builder.append(offset=0, timestamp=0, key=b"a", value=zeros, headers=[("h", b"1")])
     builder.append(offset=1, timestamp=0, key=zeros, value=b"v", headers=[])
-    async with await Raw.to(city.broker) as raw:
+    async with await Raw.to(broker) as raw:
         assert (await raw.produce(READINGS, bytes(builder.build()))).error_code == 0
     async with Reader(city) as reader:
         ids = await publish(city, 1)
@@ -392,20 +399,22 @@ async def test_two_members_share_the_partitions_and_hand_over(city: City) -> Non
     assert sorted(one.ids + two.ids) == sorted(ids)
 
 
-async def test_a_broker_that_restarts_costs_nothing(city: City, telemetry: Telemetry) -> None:
+async def test_a_broker_that_restarts_costs_nothing(city: City, switch: Switch) -> None:
     ids = await publish(city, 20)
     async with Reader(city) as reader:
         await until(lambda: len(reader.seen) == 20)
-        await city.restart_broker(telemetry)
+        await switch.off()
+        await switch.on()
         ids += await publish(city, 20)
         await until(lambda: len(reader.seen) >= 40)
     assert reader.ids == ids
 
 
-async def test_a_lost_answer_costs_nothing(city: City) -> None:
+@on_embedded
+async def test_a_lost_answer_costs_nothing(city: City, broker: Broker) -> None:
     ids = await publish(city, 20)
     for api in (ApiKey.FETCH, ApiKey.OFFSET_COMMIT, ApiKey.FETCH):
-        city.broker.faults.arrange(api, Fault.DROP_CONNECTION_AFTER_COMMIT)
+        broker.faults.arrange(api, Fault.DROP_CONNECTION_AFTER_COMMIT)
     async with Reader(city) as reader:
         ids += await publish(city, 20)
         await until(lambda: len(reader.seen) >= 40)
