@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 from bus.errors import BusUnavailable
+from bus.journal.journal import TOPIC as JOURNAL
 from ops.kafka import Cluster
 from ops.torture.judgement import longest_gap
 from ops.torture.load import TOPIC
@@ -28,15 +29,20 @@ class Struck:
     Args:
         round: which fault.
         broker: whom it befell.
-        without: the longest time in which a partition took no event, in seconds.
+        events: the longest time in which a partition took no event, in seconds.
+        journal: the longest time in which the journal took no entry, in seconds.
     """
 
     round: Round
     broker: int
-    without: float
+    events: float
+    journal: float
 
     def __str__(self) -> str:
-        return f"{self.round} (broker {self.broker}): {self.without:.1f} s without service"
+        return (
+            f"{self.round} (broker {self.broker}): "
+            f"without service {self.events:.1f} s, the journal {self.journal:.1f} s"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,10 +58,11 @@ class Outcome:
     findings: Findings
 
     def __str__(self) -> str:
-        longest = max((struck.without for struck in self.rounds), default=0.0)
+        events = max((struck.events for struck in self.rounds), default=0.0)
+        journal = max((struck.journal for struck in self.rounds), default=0.0)
         return (
-            f"{len(self.rounds)} rounds, longest time without service {longest:.1f} s, "
-            f"{self.findings}"
+            f"{len(self.rounds)} rounds, without service at the longest {events:.1f} s, "
+            f"the journal {journal:.1f} s; {self.findings}"
         )
 
 
@@ -82,7 +89,7 @@ async def failover(
         TimeoutError: nothing went on for `ops.torture.load.STALLED` seconds.
         BusError: somebody ended who should be at work.
     """
-    nemesis = Nemesis(cluster, TOPIC, random.Random(seed))
+    nemesis = Nemesis(cluster, (TOPIC, JOURNAL), random.Random(seed))
     struck: list[Struck] = []
     async with under_load(cluster, data, seed) as scene:
         for round_ in islice(plan(seed), rounds):
@@ -95,13 +102,18 @@ async def failover(
 
 async def _round(nemesis: Nemesis, round_: Round, scene: Scene) -> Struck:
     clock = asyncio.get_running_loop().time
-    await scene.load.served()
+    await scene.served()
     since = clock()
-    broker = await nemesis.strike(round_, scene.load.served)
-    scene.book.check()
-    moments = scene.load.account.moments.values()
-    without = max(longest_gap(one, since, clock()) for one in moments)
-    return Struck(round=round_, broker=broker, without=without)
+    broker = await nemesis.strike(round_, scene.served)
+    scene.check()
+    return Struck(
+        round=round_,
+        broker=broker,
+        events=max(
+            longest_gap(moments, since, clock()) for moments in scene.load.account.moments.values()
+        ),
+        journal=longest_gap(scene.writers.moments, since, clock()),
+    )
 
 
 async def outage(
@@ -115,10 +127,10 @@ async def outage(
     Raises:
         TimeoutError, BusError: as for `failover`.
     """
-    nemesis = Nemesis(cluster, TOPIC, random.Random(seed))
+    nemesis = Nemesis(cluster, (TOPIC, JOURNAL), random.Random(seed))
     async with under_load(cluster, data, seed, deadline=IMPATIENCE) as scene:
         account = scene.load.account
-        await scene.load.served()
+        await scene.served()
         before = len(account.errors)
         down = random.Random(seed).sample(cluster.brokers, 2)
         for broker in down:
@@ -128,5 +140,5 @@ async def outage(
         for broker in down:
             broker.start()
         await nemesis.whole()
-        await scene.load.served()
+        await scene.served()
         return raised, Outcome(rounds=(), findings=await scene.judged())

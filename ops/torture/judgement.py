@@ -127,7 +127,7 @@ class Written(NamedTuple):
 
     number: int
     digest: str
-    id: int
+    id: int | None
 
 
 def chain(
@@ -153,7 +153,7 @@ def chain(
         if entry not in there
     ]
     # By what writers were told as well as by what is there: a lost id must not be given again.
-    given = Counter(entry.id for entry in there.union(accepted))
+    given = Counter(entry.id for entry in there.union(accepted) if entry.id is not None)
     breaches += [
         Breach(promise=Promise.GIVEN_TWICE, place=place, what=f"id {id_}")
         for id_, times in given.items()

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from confluent_kafka import KafkaException
@@ -32,9 +32,9 @@ WHOLE_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Who leads a topic's partitions, and how many replicas of all topics are not in sync."""
+    """Who leads the partitions under load, and how many of all have a replica out of sync."""
 
-    leaders: Mapping[int, int]
+    leaders: tuple[int, ...]
     behind: int
 
 
@@ -43,12 +43,12 @@ class Nemesis:
 
     Args:
         cluster: three brokers.
-        topic: the topic under load.
+        topics: the topics under load.
         choose: settles which broker it is where that is left open.
     """
 
-    def __init__(self, cluster: Cluster, topic: str, choose: random.Random) -> None:
-        self._cluster, self._topic, self._choose = cluster, topic, choose
+    def __init__(self, cluster: Cluster, topics: Collection[str], choose: random.Random) -> None:
+        self._cluster, self._topics, self._choose = cluster, topics, choose
 
     async def strike(self, round_: Round, served: Callable[[], Awaitable[None]]) -> int:
         """Do a fault, wait until the service goes on without the broker, and bring it back.
@@ -95,20 +95,20 @@ class Nemesis:
         try:
             topics = client.list_topics(timeout=5.0).topics
         except KafkaException:
-            return Layout({}, 1)
-        everywhere = [part for topic in topics.values() for part in topic.partitions.values()]
-        mine = topics[self._topic].partitions if self._topic in topics else {}
+            return Layout((), 1)
+        parts = [
+            (name, part) for name, topic in topics.items() for part in topic.partitions.values()
+        ]
         return Layout(
-            {number: part.leader for number, part in mine.items()},
-            sum(len(part.isrs) < len(part.replicas) or part.leader < 0 for part in everywhere),
+            tuple(part.leader for name, part in parts if name in self._topics),
+            sum(len(part.isrs) < len(part.replicas) or part.leader < 0 for _, part in parts),
         )
 
     async def _target(self, target: Target) -> KafkaBroker:
         brokers = {one.id: one for one in self._cluster.brokers}
         match target:
             case Target.LEADER:
-                leaders = (await self.layout()).leaders
-                return brokers[self._choose.choice(sorted(leaders.values()))]
+                return brokers[self._choose.choice((await self.layout()).leaders)]
             case Target.CONTROLLER:
                 return brokers[await self._cluster.controller()]
             case Target.RANDOM:

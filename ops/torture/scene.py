@@ -10,9 +10,10 @@ from bus.settings import Settings
 from bus.settings import load as configured
 from ops.kafka import Cluster
 from ops.node import NodeProcess
-from ops.torture.judgement import Breach, by_key, effects, reading, repeats
+from ops.torture.judgement import Breach, by_key, chain, effects, reading, repeats
 from ops.torture.load import STALLED, TOPIC, Load, load
 from ops.torture.observers import AddressBook, in_topic
+from ops.torture.writers import Writers, writing
 
 ANSWER = "3"
 """Seconds that clients leave a broker for an answer; the brokers' own limits are shortened too."""
@@ -27,6 +28,8 @@ class Findings:
         again: events that lie in the topic more than once, as their first answer was lost.
         repeats: deliveries to a handler of what had reached one before.
         refused: calls of the publisher that raised a retriable error.
+        entries: entries of the journal that their writers were told are in.
+        unknown: how often a writer of the journal was left without knowing.
         breaches: promises that were not kept.
     """
 
@@ -34,12 +37,15 @@ class Findings:
     again: int
     repeats: int
     refused: int
+    entries: int
+    unknown: int
     breaches: tuple[Breach, ...]
 
     def __str__(self) -> str:
         return (
             f"{self.acknowledged} events acknowledged, {self.again} twice in the topic, "
             f"{self.repeats} repeated to handlers, {self.refused} calls refused, "
+            f"{self.entries} entries in the journal, {self.unknown} outcomes unknown, "
             f"{len(self.breaches)} promises broken"
         )
 
@@ -51,6 +57,21 @@ class Scene:
     settings: Settings
     load: Load
     book: AddressBook
+    writers: Writers
+
+    async def served(self) -> None:
+        """Return once events and journal go on.
+
+        Raises:
+            TimeoutError: they do not for `ops.torture.load.STALLED` seconds.
+        """
+        await asyncio.gather(self.load.served(), self.writers.served())
+
+    def check(self) -> None:
+        """Raise what ended somebody who should be at work."""
+        self.load.check()
+        self.book.check()
+        self.writers.check()
 
     async def judged(self) -> Findings:
         """Stop publishing, let everybody read to the end, and judge what they saw."""
@@ -58,17 +79,21 @@ class Scene:
         await self._read_to_the_end()
         account, sent = self.load.account, self.load.account.acknowledged
         topic = await in_topic(self.settings, TOPIC)
+        readers = await self.writers.end()
         count, repeated = repeats("handler", account.deliveries)
         return Findings(
             acknowledged=len(account.ids),
             again=sum(len(ids) - len(set(ids)) for ids in topic.values()),
             repeats=count,
             refused=len(account.errors),
+            entries=len(self.writers.accepted),
+            unknown=self.writers.unknown,
             breaches=(
                 *reading("topic", sent, topic),
                 *reading("handler", sent, by_key(account.deliveries)),
                 *repeated,
                 *effects("address book", sent, self.book.rows()),
+                *chain("journal", self.writers.accepted, readers),
             ),
         )
 
@@ -77,8 +102,7 @@ class Scene:
         ids, clock = self.load.account.ids, asyncio.get_running_loop().time
         progress, since = 0, clock()
         while not (ids <= self.load.account.seen and ids <= self.book.ids):
-            self.load.check()
-            self.book.check()
+            self.check()
             seen = len(self.load.account.seen) + len(self.book.ids)
             if seen != progress:
                 progress, since = seen, clock()
@@ -118,5 +142,9 @@ async def under_load(
     """
     async with bus_on(cluster, data) as settings:
         book = AddressBook(settings, data)
-        async with book.running(), load(settings, seed, deadline=deadline) as running:
-            yield Scene(settings, running, book)
+        async with (
+            book.running(),
+            load(settings, seed, deadline=deadline) as publishing,
+            writing(settings.kafka, seed) as writers,
+        ):
+            yield Scene(settings, publishing, book, writers)

@@ -88,6 +88,7 @@ def test_effects(row: Row | None, promises: list[Promise]) -> None:
 
 
 ONE, TWO, OTHER = Written(1, "x", 1), Written(2, "y", 2), Written(2, "z", 2)
+NONE, FILL = Written(0, "n", None), Written(2, "f", None)
 
 
 @pytest.mark.parametrize(
@@ -95,6 +96,7 @@ ONE, TWO, OTHER = Written(1, "x", 1), Written(2, "y", 2), Written(2, "z", 2)
     [
         pytest.param([ONE, TWO], [[ONE, TWO], [ONE, TWO]], [], id="all agree"),
         pytest.param([ONE], [[ONE, TWO]], [], id="one that nobody was told of is there"),
+        pytest.param([ONE], [[NONE, ONE, FILL]], [], id="entries that give no id"),
         pytest.param([ONE, TWO], [[ONE], [ONE]], [Promise.LOST], id="an accepted one is missing"),
         pytest.param([ONE], [[ONE], [ONE, TWO]], [Promise.DISAGREED], id="one has read more"),
         pytest.param([ONE], [[ONE, TWO], [ONE, OTHER]], [Promise.DISAGREED], id="other entries"),
