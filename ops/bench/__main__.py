@@ -20,7 +20,7 @@ from ops.bench.figures import Outcome, Row
 from ops.bench.machine import machine
 from ops.bench.model import ENGINES, Scenario
 from ops.bench.page import figure
-from ops.bench.record import PAGE, Record, read, write
+from ops.bench.results import PAGE, Results, read, write
 from ops.bench.running import Plan, measured
 from ops.bench.scenarios import SCENARIOS
 
@@ -38,15 +38,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rounds = given.rounds or (QUICK_ROUNDS if given.quick else ROUNDS)
     plan = Plan(engine=given.engine, rounds=rounds, count=given.count, quick=given.quick)
     outcomes = [measured(one, plan, say) for one in chosen(given.scenarios, plan)]
-    record = Record(machine=machine(), outcomes=outcomes)
+    results = Results(machine=machine(), outcomes=outcomes)
     if given.output == "json":
-        print(json.dumps({"quick": given.quick, **record.to_json()}, ensure_ascii=False))
+        print(json.dumps({"quick": given.quick, **results.to_json()}, ensure_ascii=False))
     else:
-        print(_table(record))
+        print(_table(results))
     if given.quick:
         say(QUICK)
     if given.write:
-        write(record.after(read()))
+        write(results.after(read()))
         say(f"Written: {PAGE.name}")
     return exit_code(outcomes, named=bool(given.scenarios))
 
@@ -104,9 +104,9 @@ def _positive(text: str) -> int:
     return value
 
 
-def _table(record: Record) -> str:
-    lines = [", ".join(f"{name} {value}" for name, value in record.machine.items())]
-    for outcome in record.outcomes:
+def _table(results: Results) -> str:
+    lines = [", ".join(f"{name} {value}" for name, value in results.machine.items())]
+    for outcome in results.outcomes:
         lines.append(f"\n{SCENARIOS[outcome.scenario].title} ({outcome.engine})")
         if outcome.state != "measured":
             lines.append(f"  {outcome.state}: {outcome.reason}")

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,12 +57,13 @@ class Plan:
 def measured(scenario: Scenario, plan: Plan, say: Say) -> Outcome:
     """Run all cases of a scenario, and return its figures, or why there are none."""
     begun = time.monotonic()
-    about = {
-        "scenario": scenario.name,
-        "engine": plan.engine_of(scenario),
-        "date": date.today().isoformat(),  # noqa: DTZ011  # the day as it is here
-        "count": plan.count_of(scenario),
-    }
+    outcome = partial(
+        Outcome,
+        scenario=scenario.name,
+        engine=plan.engine_of(scenario),
+        date=date.today().isoformat(),  # noqa: DTZ011  # the day as it is here
+        count=plan.count_of(scenario),
+    )
     rows: list[Row] = []
     try:
         with (
@@ -71,11 +73,12 @@ def measured(scenario: Scenario, plan: Plan, say: Say) -> Outcome:
             for number, case in enumerate(scenario.cases):
                 rows.extend(_case(scenario, case, number, plan, places, say))
     except Missing as error:
-        return Outcome(**about, state="not run", reason=str(error))  # type: ignore[arg-type]  # by name
+        say(f"{scenario.name}: not run: {error}")
+        return outcome(state="not run", reason=str(error))
     except (Unverified, BusError) as error:
-        return Outcome(**about, state="not verified", reason=str(error))  # type: ignore[arg-type]  # by name
-    seconds = time.monotonic() - begun
-    return Outcome(**about, seconds=seconds, rows=tuple(rows))  # type: ignore[arg-type]  # by name
+        say(f"{scenario.name}: not verified: {error}")
+        return outcome(state="not verified", reason=str(error))
+    return outcome(seconds=time.monotonic() - begun, rows=tuple(rows))
 
 
 def _case(

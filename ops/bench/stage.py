@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ops.bench.model import Engine, Scenario
+from ops.bench.model import Engine, Scenario, Unverified
 from ops.kafka import cluster, missing
 from ops.node import NodeProcess
 
@@ -25,6 +25,7 @@ def staged(scenario: Scenario, engine: Engine, folder: Path) -> Iterator[Mapping
 
     Raises:
         Missing: it needs Apache Kafka, and something for that is not on this machine.
+        Unverified: a node ended instead of starting.
     """
     engines = {contender.engine or engine for contender in scenario.contenders}
     if "kafka" in engines and (lacking := missing()):
@@ -48,7 +49,7 @@ def _bus(engine: Engine, folder: Path) -> Iterator[Place]:
         arguments: tuple[str, ...] = ()
         if engine == "kafka":
             arguments = ("--kafka", running.enter_context(_apache(folder / "kafka")))
-        node = running.enter_context(NodeProcess(folder / "node", *arguments))
+        node = running.enter_context(_node(folder / "node", *arguments))
         yield Place(bootstrap=node.ready["broker"], registry=node.ready["registry"])
 
 
@@ -58,8 +59,21 @@ def _engine(engine: Engine, folder: Path) -> Iterator[Place]:
         with _apache(folder) as bootstrap:
             yield Place(bootstrap=bootstrap)
     else:
-        with NodeProcess(folder, "--roles", "broker") as node:
+        with _node(folder, "--roles", "broker") as node:
             yield Place(bootstrap=node.ready["broker"])
+
+
+@contextmanager
+def _node(folder: Path, *arguments: str) -> Iterator[NodeProcess]:
+    node = NodeProcess(folder, *arguments)
+    try:
+        node.start()
+    except RuntimeError as error:
+        raise Unverified(str(error)) from error
+    try:
+        yield node
+    finally:
+        node.stop()
 
 
 @contextmanager

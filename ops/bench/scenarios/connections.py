@@ -38,7 +38,7 @@ SCENARIO = Scenario(
         Case(name="1 connection", values={"connections": 1}),
         Case(name="200 connections", values={"connections": 200}),
     ),
-    count=10_000,
+    count=6_000,
     quick=400,
     warm=1,
 )

@@ -28,6 +28,6 @@ SCENARIO = Scenario(
             run="ops.bench.contenders.loop:publish_single",
         ),
     ),
-    count=4_000,
+    count=3_000,
     quick=100,
 )

@@ -30,6 +30,6 @@ SCENARIO = Scenario(
             run="ops.bench.contenders.registry:write_record",
         ),
     ),
-    count=1_000,
+    count=600,
     quick=20,
 )

@@ -5,7 +5,7 @@ import pytest
 from ops.bench.figures import Outcome, Row, Series
 from ops.bench.model import Contender, Measure, Scenario, Stage
 from ops.bench.page import figure, page
-from ops.bench.record import PAGE, Record, read
+from ops.bench.results import PAGE, Results, read
 
 MACHINE = {"CPU": "a slow one", "Apache Kafka": "4.3.1"}
 
@@ -125,28 +125,28 @@ def test_a_figure_has_the_digits_of_its_measure() -> None:
     )
 
 
-def test_a_record_keeps_what_was_not_measured_again() -> None:
-    earlier = Record(machine=MACHINE, outcomes=[outcome("embedded"), outcome("kafka")])
+def test_results_keep_what_was_not_measured_again() -> None:
+    earlier = Results(machine=MACHINE, outcomes=[outcome("embedded"), outcome("kafka")])
     newer = Outcome(scenario="try", engine="kafka", date="2026-12-01")
-    both = Record(machine=MACHINE, outcomes=[newer]).after(earlier)
+    both = Results(machine=MACHINE, outcomes=[newer]).after(earlier)
     assert [(one.engine, one.date) for one in both.outcomes] == [
         ("embedded", "2026-11-21"),
         ("kafka", "2026-12-01"),
     ]
 
 
-def test_a_record_drops_what_was_measured_elsewhere() -> None:
-    earlier = Record(machine={"CPU": "a fast one"}, outcomes=[outcome("embedded")])
-    newer = Record(machine=MACHINE, outcomes=[outcome("kafka")])
+def test_results_drop_what_was_measured_elsewhere() -> None:
+    earlier = Results(machine={"CPU": "a fast one"}, outcomes=[outcome("embedded")])
+    newer = Results(machine=MACHINE, outcomes=[outcome("kafka")])
     assert newer.after(earlier) == newer
 
 
-def test_a_record_survives_its_json() -> None:
-    record = Record(machine=MACHINE, outcomes=[outcome()])
-    assert Record.from_json(record.to_json()) == record
+def test_results_survive_their_json() -> None:
+    results = Results(machine=MACHINE, outcomes=[outcome()])
+    assert Results.from_json(results.to_json()) == results
 
 
-def test_the_page_is_what_its_record_makes_of_it() -> None:
-    record = read()
+def test_the_page_is_what_its_results_make_of_it() -> None:
+    results = read()
     written = PAGE.read_text(encoding="utf-8") if PAGE.exists() else None
-    assert (record and record.page) == written
+    assert (results and results.page) == written

@@ -11,37 +11,38 @@ ON_A_BUS = [name for name, one in SCENARIOS.items() if one.stage == "bus"]
 OF_ENGINES = [name for name, one in SCENARIOS.items() if one.stage != "bus"]
 
 
-def check(said: str, names: list[str]) -> None:
-    """Each scenario is measured, with a reading above nothing from each of its contenders."""
+def check(said: str, name: str) -> None:
+    """The scenario is measured, with a reading above nothing from each of its contenders."""
     found = json.loads(said)
+    scenario = SCENARIOS[name]
+    (outcome,) = found["outcomes"]
     assert found["quick"] is True
-    assert [(one["scenario"], one["state"], one["reason"]) for one in found["outcomes"]] == [
-        (name, "measured", "") for name in names
-    ]
-    for outcome in found["outcomes"]:
-        scenario = SCENARIOS[outcome["scenario"]]
-        assert len(outcome["rows"]) == len(scenario.cases) * len(scenario.measures)
-        for row in outcome["rows"]:
-            assert len(row["series"]) == len(scenario.contenders)
-            assert all(one["median"] > 0 for one in row["series"])
+    assert (outcome["scenario"], outcome["state"], outcome["reason"]) == (name, "measured", "")
+    assert len(outcome["rows"]) == len(scenario.cases) * len(scenario.measures)
+    for row in outcome["rows"]:
+        assert len(row["series"]) == len(scenario.contenders)
+        assert all(one["median"] > 0 for one in row["series"])
 
 
 @pytest.mark.slow
-def test_a_quick_run_on_the_embedded_engine(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([*ON_A_BUS, "--quick", "-o", "json"]) == 0
-    check(capsys.readouterr().out, ON_A_BUS)
+@pytest.mark.parametrize("name", ON_A_BUS)
+def test_a_quick_run_on_the_embedded_engine(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([name, "--quick", "-o", "json"]) == 0
+    check(capsys.readouterr().out, name)
 
 
 @pytest.mark.slow
 @pytest.mark.kafka
 def test_a_quick_run_on_kafka(kafka: object, capsys: pytest.CaptureFixture[str]) -> None:
-    names = ["publish-bulk", "consume"]
-    assert main([*names, "--quick", "--engine", "kafka", "-o", "json"]) == 0
-    check(capsys.readouterr().out, names)
+    assert main(["consume", "--quick", "--engine", "kafka", "-o", "json"]) == 0
+    check(capsys.readouterr().out, "consume")
 
 
 @pytest.mark.slow
 @pytest.mark.kafka
-def test_a_quick_run_of_both_engines(kafka: object, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([*OF_ENGINES, "--quick", "-o", "json"]) == 0
-    check(capsys.readouterr().out, OF_ENGINES)
+@pytest.mark.parametrize("name", OF_ENGINES)
+def test_a_quick_run_of_both_engines(
+    name: str, kafka: object, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([name, "--quick", "-o", "json"]) == 0
+    check(capsys.readouterr().out, name)

@@ -14,7 +14,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
+class Results:
     """Outcomes that were measured on one machine with the same versions of everything."""
 
     machine: Mapping[str, str]
@@ -33,8 +33,8 @@ class Record:
         outcomes = [Outcome.from_json(one) for one in value["outcomes"]]
         return cls(machine=value["machine"], outcomes=outcomes)
 
-    def after(self, earlier: "Record | None") -> "Record":
-        """Return this record with what an earlier one has besides.
+    def after(self, earlier: "Results | None") -> "Results":
+        """Return these results with what earlier ones have besides.
 
         Figures of another machine or of other versions are dropped: a page with both would
         invite comparisons that no run has made.
@@ -44,7 +44,7 @@ class Record:
         new = {(one.scenario, one.engine) for one in self.outcomes}
         kept = [one for one in earlier.outcomes if (one.scenario, one.engine) not in new]
         ordered = sorted([*kept, *self.outcomes], key=lambda one: one.engine)
-        return Record(machine=self.machine, outcomes=ordered)
+        return Results(machine=self.machine, outcomes=ordered)
 
     @property
     def page(self) -> str:
@@ -52,16 +52,16 @@ class Record:
         return page(SCENARIOS.values(), self.machine, self.outcomes)
 
 
-def read(beside: Path = PAGE) -> Record | None:
-    """Return the record behind a page; None if there is none yet."""
+def read(beside: Path = PAGE) -> Results | None:
+    """Return the results behind a page; None if there is none yet."""
     file = beside.with_suffix(".json")
     if not file.exists():
         return None
-    return Record.from_json(json.loads(file.read_text(encoding="utf-8")))
+    return Results.from_json(json.loads(file.read_text(encoding="utf-8")))
 
 
-def write(record: Record, at: Path = PAGE) -> None:
-    """Write a page and the record behind it."""
-    text = json.dumps(record.to_json(), indent=1, ensure_ascii=False)
+def write(results: Results, at: Path = PAGE) -> None:
+    """Write a page and the results behind it."""
+    text = json.dumps(results.to_json(), indent=1, ensure_ascii=False)
     at.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
-    at.write_text(record.page, encoding="utf-8")
+    at.write_text(results.page, encoding="utf-8")
