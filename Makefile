@@ -10,6 +10,7 @@ BIN := $(VENV)/bin
 
 help:
 	@echo "make demo     events of two cities flow to two agencies; Ctrl-C stops"
+	@echo "              on Apache Kafka, which is fetched: make demo ENGINE=kafka"
 	@echo "make test     everything that CI runs: lint, types, layers, tests"
 	@echo "make check    the fast part of it, under a minute"
 	@echo "make lint     ruff, mypy --strict, import-linter"
@@ -17,8 +18,13 @@ help:
 	@echo "make torture  long campaigns, all or one: make torture CAMPAIGN=kill"
 	@echo "make clean    remove what these targets made"
 
+ifeq ($(ENGINE),kafka)
+demo: $(VENV)/development
+	@$(BIN)/python -m ops.kafka demo $(ARGS)
+else
 demo: $(VENV)/runtime
 	@$(BIN)/stadtbus demo $(ARGS)
+endif
 
 test: lint
 	@$(BIN)/pytest

@@ -9,7 +9,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from typing import Any, NoReturn
 
@@ -41,6 +41,23 @@ async def stopped_within(stop: asyncio.Event, seconds: float) -> bool:
     with suppress(TimeoutError):
         await asyncio.wait_for(stop.wait(), seconds)
     return stop.is_set()
+
+
+async def unless_stopped(coroutine: Coroutine[Any, Any, None], stop: asyncio.Event) -> bool:
+    """Run a coroutine to its end, or cancel it once somebody asks to stop.
+
+    Returns:
+        Whether it came to its end.
+    """
+    running, stopped = asyncio.create_task(coroutine), asyncio.create_task(stop.wait())
+    await asyncio.wait({running, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if running.done():
+        running.result()
+        return True
+    running.cancel()
+    await asyncio.wait({running})
+    return False
 
 
 class leaving_in_order:  # noqa: N801  # reads as what the block does

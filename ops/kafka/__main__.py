@@ -6,17 +6,18 @@ python -m ops.kafka run --brokers 1|3 [--port N] [--data DIR] [--secure] [-o jso
 import asyncio
 import tempfile
 import time
-from contextlib import ExitStack, suppress
+from contextlib import AbstractAsyncContextManager, ExitStack
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from bus.cli.edge import emit, leaving_in_order, run_program, say
+from bus.cli.edge import emit, leaving_in_order, run_program, say, unless_stopped
 from bus.cli.options import Format, Output
 from bus.errors import BusUnavailable
 from bus.settings import variable
 from ops.kafka.cluster import Cluster, cluster
+from ops.kafka.demo import run_demo
 
 WATCH_SECONDS = 0.5
 """How often it is looked whether every broker still runs."""
@@ -24,11 +25,6 @@ WATCH_SECONDS = 0.5
 app = typer.Typer(
     add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None, help=__doc__
 )
-
-
-@app.callback()
-def _commands() -> None:
-    """Have Typer ask for the command's name even while there is only one."""
 
 
 @app.command()
@@ -48,31 +44,32 @@ def run(
     """Run one or three brokers until Ctrl-C."""
     with ExitStack() as folders:
         folder = data or Path(folders.enter_context(tempfile.TemporaryDirectory()))
-        run_program(lambda stop: _run(folder.absolute(), brokers, port, secure, output, stop))
+        starting = cluster(folder.absolute(), brokers=brokers, port=port, secure=secure)
+
+        async def main(stop: asyncio.Event) -> None:
+            await unless_stopped(_serve(starting, output), stop)
+
+        run_program(main)
 
 
-async def _run(
-    folder: Path, brokers: int, port: int, secure: bool, output: Format, stop: asyncio.Event
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def demo(
+    context: typer.Context,
+    data: Annotated[Path, typer.Option(help="the folder of the broker and the demo")] = Path(
+        "stadtbus-demo-kafka"
+    ),
+    reset: Annotated[bool, typer.Option("--reset", help="begin anew")] = False,
 ) -> None:
-    """Serve until somebody asks to stop, also while the brokers are still starting."""
-    serving = asyncio.create_task(_serve(folder, brokers, port, secure, output))
-    stopping = asyncio.create_task(stop.wait())
-    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    stopping.cancel()
-    if not serving.done():
-        serving.cancel()
-        with suppress(asyncio.CancelledError):
-            await serving
-    else:
-        serving.result()
+    """Run `stadtbus demo` on one broker; further arguments are the demo's."""
+    run_program(lambda stop: run_demo(data.absolute(), context.args, stop, reset=reset))
 
 
-async def _serve(folder: Path, brokers: int, port: int, secure: bool, output: Format) -> None:
+async def _serve(starting: AbstractAsyncContextManager[Cluster], output: Format) -> None:
     begun = time.monotonic()
-    async with cluster(folder, brokers=brokers, port=port, secure=secure) as running:
+    async with starting as running:
         _announce(running, time.monotonic() - begun, output)
         ended: set[int] = set()
-        while len(ended) < brokers:
+        while len(ended) < len(running.brokers):
             await asyncio.sleep(WATCH_SECONDS)
             for broker in running.brokers:
                 if broker.id not in ended and not broker.alive:

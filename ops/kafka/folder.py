@@ -4,6 +4,7 @@ import base64
 import fcntl
 import json
 import secrets
+import shutil
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -19,6 +20,7 @@ from ops.kafka.process import LOGGING_FILE, complaint, output
 from ops.kafka.properties import ADMIN, LOGGING, Node, Security, properties, text
 
 _ABOUT = "cluster.json"
+_FURNITURE = {"lock", LOGGING_FILE}
 
 
 @contextmanager
@@ -47,6 +49,18 @@ def claimed(data: Path) -> Iterator[None]:
         yield
 
 
+def emptied(data: Path) -> None:
+    """Remove what an earlier cluster left in its folder.
+
+    Raises:
+        StorageInUse: a cluster runs on it.
+    """
+    with claimed(data):
+        for entry in data.glob("broker-*"):
+            shutil.rmtree(entry)
+        (data / _ABOUT).unlink(missing_ok=True)
+
+
 def known(data: Path, *, brokers: int, secure: bool) -> str:
     """Return the id of the folder's cluster; make one if the folder is new.
 
@@ -56,7 +70,7 @@ def known(data: Path, *, brokers: int, secure: bool) -> str:
     wanted = {"brokers": brokers, "secure": secure}
     file = data / _ABOUT
     if not file.exists():
-        if {entry.name for entry in data.iterdir()} - {"lock", LOGGING_FILE}:
+        if {entry.name for entry in data.iterdir()} - _FURNITURE:
             raise StorageUnusable(
                 "is not empty, and no cluster's folder", where=str(data),
                 remedy="choose a new folder",

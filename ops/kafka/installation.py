@@ -10,6 +10,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from bus.cli.edge import say
 from bus.errors import BusError
 
 POM = Path(__file__).with_name("pom.xml")
@@ -135,6 +136,7 @@ def _fetch(maven: str, wanted: Path) -> None:
         with (wanted.parent / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not wanted.is_dir():
+                say(f"Fetching Apache Kafka into {wanted}; once, 54 MB ...")
                 with tempfile.TemporaryDirectory(dir=wanted.parent) as folder:
                     _download(maven, Path(folder) / "jars")
                     (Path(folder) / "jars").rename(wanted)

@@ -13,7 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from bus.cli.demo.show import verdict
+from bus.cli.demo.show import belongs_to_engine, verdict
+from bus.errors import InvalidSettings
+from bus.settings import KafkaSettings, Settings
+from tests.engine import Engine
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
@@ -158,3 +161,13 @@ def test_a_folder_that_holds_something_else_is_let_be(tmp_path: Path) -> None:
 )
 def test_the_exit_code_is_the_verdict(lost: int | None, settled: bool, code: int) -> None:
     assert verdict({"lost": lost}, [], settled=settled) == code
+
+
+async def test_a_folder_belongs_to_the_engine_that_it_began_on(
+    tmp_path: Path, fresh: KafkaSettings, embedded: Engine
+) -> None:
+    """What its cities have published already is on that engine and nowhere else."""
+    for _ in range(2):
+        await belongs_to_engine(tmp_path, Settings(kafka=fresh))
+    with pytest.raises(InvalidSettings, match="another engine .* begin anew with --reset"):
+        await belongs_to_engine(tmp_path, Settings(kafka=embedded.settings))

@@ -4,7 +4,7 @@ import asyncio
 import fcntl
 import logging
 import shutil
-from collections.abc import Coroutine, Iterator
+from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from bus.cli.demo.mistakes import mistakes, publish_mistakes, try_breaking_schem
 from bus.cli.demo.ports import free_port
 from bus.cli.demo.scenes import Scenes
 from bus.cli.demo.stage import ADDRESSES, READINGS, SUBSCRIPTIONS, Stage
-from bus.cli.edge import emit, explain, say, stopped_within
+from bus.cli.edge import emit, explain, say, stopped_within, unless_stopped
 from bus.cli.serve import chosen_roles
 from bus.cli.span import Span
 from bus.cli.tail import records
@@ -31,6 +31,9 @@ from bus.telemetry import configure_logging
 
 MARK = ".stadtbus-demo"
 """The file that tells a demo's folder from one that must not be emptied."""
+
+ENGINE = "engine"
+"""The file that says on which engine the folder's demo plays: the cluster's id."""
 
 STALLED = 15.0
 """Seconds in which nobody handles anything, after which what is missing counts as lost."""
@@ -59,6 +62,7 @@ async def run(options: Options, stop: asyncio.Event) -> int:
         async with AsyncExitStack() as cleanup:
             roles = chosen_roles(None, external=options.kafka is not None)
             node = await cleanup.enter_async_context(Node(settings, roles))
+            await belongs_to_engine(options.data, node.settings)
             stage = Stage(node.settings, options.data, rate=options.rate, seed=options.seed)
             cleanup.push_async_callback(stage.close)
             if not await unless_stopped(stage.start(), stop):
@@ -90,23 +94,6 @@ async def play(
     if options.json:
         emit(summary)
     return verdict(summary, failures, settled=settled)
-
-
-async def unless_stopped(starting: Coroutine[Any, Any, None], stop: asyncio.Event) -> bool:
-    """Wait for something to start, but no longer than nobody asks to stop.
-
-    Returns:
-        Whether it has started.
-    """
-    start, stopped = asyncio.create_task(starting), asyncio.create_task(stop.wait())
-    await asyncio.wait({start, stopped}, return_when=asyncio.FIRST_COMPLETED)
-    stopped.cancel()
-    if start.done():
-        start.result()
-        return True
-    start.cancel()
-    await asyncio.wait({start})
-    return False
 
 
 def verdict(summary: dict[str, Any], failures: list[BusError], *, settled: bool) -> int:
@@ -147,6 +134,27 @@ def _marked(data: Path) -> TextIO:
         )
     data.mkdir(parents=True, exist_ok=True)
     return (data / MARK).open("a", encoding="utf-8")
+
+
+async def belongs_to_engine(data: Path, settings: Settings) -> None:
+    """Note on which engine a folder's demo plays, so that it goes on only there.
+
+    What its cities have published already is on that engine and nowhere else.
+
+    Raises:
+        InvalidSettings: the demo began on another engine.
+    """
+    async with Admin(settings.kafka) as admin:
+        engine = await admin.cluster_id()
+    noted = data / ENGINE
+    if not noted.exists():
+        noted.write_text(engine, encoding="utf-8")
+    if noted.read_text(encoding="utf-8") != engine:
+        raise InvalidSettings(
+            f"this demo began on another engine than {settings.kafka.bootstrap}",
+            where=str(data),
+            remedy="begin anew with --reset, or name another folder with --data",
+        )
 
 
 def _empty(data: Path) -> None:
