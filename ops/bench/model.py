@@ -75,7 +75,8 @@ class Scenario:
         verified: how it is known that a run did what it should; prose for the page.
         measures: what every contender reports.
         contenders: the first one is ours, the others are its peers.
-        count: how much each run does (events, seconds, requests: the contenders know).
+        count: how much each run does.
+        counted: what ``count`` is a number of: events, seconds, requests; for the page.
         quick: as ``count``, for trying it out.
         stage: what stands before the contenders run.
         cases: the variants, each measured by itself.
@@ -91,6 +92,7 @@ class Scenario:
     measures: tuple[Measure, ...]
     contenders: tuple[Contender, ...]
     count: int
+    counted: str
     quick: int
     stage: Stage = "bus"
     cases: tuple[Case, ...] = (Case(),)

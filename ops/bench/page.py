@@ -42,11 +42,11 @@ def page(
         found = [one for one in outcomes if one.scenario == scenario.name]
         if found:
             parts.append("\n".join(_section(scenario, found)))
-    return "\n".join(parts)
+    return "\n".join(part.rstrip("\n") + "\n" for part in parts)
 
 
 def _section(scenario: Scenario, outcomes: Sequence[Outcome]) -> Iterator[str]:
-    yield f"\n## {scenario.title}\n"
+    yield f"## {scenario.title}\n"
     yield f"{scenario.what}\n"
     yield f"Verified: {scenario.verified}\n"
     rows = [(outcome, row) for outcome in outcomes for row in outcome.rows]
@@ -73,7 +73,7 @@ def _section(scenario: Scenario, outcomes: Sequence[Outcome]) -> Iterator[str]:
             ),
         )
     for outcome in outcomes:
-        yield _footnote(outcome)
+        yield _footnote(scenario, outcome)
 
 
 def _cells(row: Row) -> Iterator[str]:
@@ -95,7 +95,7 @@ def figure(series: Series, measure: Measure) -> str:
     return f"{text(statistics.median(series.runs))} ({text(least)} to {text(most)})"
 
 
-def _footnote(outcome: Outcome) -> str:
+def _footnote(scenario: Scenario, outcome: Outcome) -> str:
     where = "" if outcome.engine == "both" else f" on the {outcome.engine} engine"
     if outcome.state != "measured":
         return (
@@ -103,8 +103,8 @@ def _footnote(outcome: Outcome) -> str:
         )
     rounds = len(outcome.rows[0].series[0].runs)
     return (
-        f"Measured{where} on {outcome.date}: {rounds} rounds of {outcome.count:,} each, "
-        f"{outcome.seconds:,.0f} s in all.\n"
+        f"Measured{where} on {outcome.date}: {rounds} rounds, {outcome.count:,} {scenario.counted} "
+        f"in each run, {outcome.seconds:,.0f} s in all.\n"
     )
 
 

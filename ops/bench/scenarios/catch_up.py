@@ -25,5 +25,6 @@ SCENARIO = Scenario(
     ),
     prepare="ops.bench.contenders.stadtbus:load",
     count=1_000_000,
+    counted="events",
     quick=5_000,
 )

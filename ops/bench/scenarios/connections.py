@@ -39,6 +39,7 @@ SCENARIO = Scenario(
         Case(name="200 connections", values={"connections": 200}),
     ),
     count=6_000,
+    counted="records",
     quick=400,
     warm=1,
 )

@@ -32,5 +32,6 @@ SCENARIO = Scenario(
     ),
     prepare="ops.bench.contenders.stadtbus:load",
     count=200_000,
+    counted="events",
     quick=2_000,
 )

@@ -49,6 +49,7 @@ SCENARIO = Scenario(
     stage="engines",
     cases=tuple(_case(client, partitions) for client in _CLIENTS for partitions in (1, 100)),
     count=500_000,
+    counted="records",
     quick=5_000,
     warm=1,
 )

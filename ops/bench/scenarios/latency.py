@@ -35,5 +35,6 @@ SCENARIO = Scenario(
         Case(name="2,000 events/s", values={"rate": 2000}),
     ),
     count=10,
+    counted="seconds",
     quick=1,
 )

@@ -34,5 +34,6 @@ SCENARIO = Scenario(
         ),
     ),
     count=200_000,
+    counted="events",
     quick=2_000,
 )

@@ -29,5 +29,6 @@ SCENARIO = Scenario(
         ),
     ),
     count=3_000,
+    counted="events",
     quick=100,
 )

@@ -34,5 +34,6 @@ SCENARIO = Scenario(
     ),
     prepare="ops.bench.contenders.registry:prepare",
     count=10_000,
+    counted="requests",
     quick=200,
 )

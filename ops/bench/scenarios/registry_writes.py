@@ -31,5 +31,6 @@ SCENARIO = Scenario(
         ),
     ),
     count=600,
+    counted="writes",
     quick=20,
 )

@@ -35,5 +35,6 @@ SCENARIO = Scenario(
     ),
     stage="nothing",
     count=500_000,
+    counted="records",
     quick=5_000,
 )

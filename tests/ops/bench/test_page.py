@@ -20,6 +20,7 @@ def scenario(stage: Stage = "bus") -> Scenario:
         contenders=(Contender(name="a", title="A", run="x:y"),),
         stage=stage,
         count=1,
+        counted="events",
         quick=1,
     )
 
@@ -71,8 +72,8 @@ def test_a_section_says_what_how_and_when() -> None:
     text = page([scenario()], MACHINE, [outcome()])
     assert "## Try it\n\nWhat is measured.\n\nVerified: By looking.\n\n|" in text
     assert (
-        "Measured on the embedded engine on 2026-11-21: 3 rounds of 200,000 each, 61 s in all."
-        in text
+        "Measured on the embedded engine on 2026-11-21: 3 rounds, 200,000 events "
+        "in each run, 61 s in all." in text
     )
 
 
@@ -91,7 +92,7 @@ def test_engines_are_rows_of_one_table_and_cases_have_their_column() -> None:
 def test_where_engines_are_compared_no_row_names_one() -> None:
     text = page([scenario("engines")], MACHINE, [outcome("both")])
     assert "| measured | Ours | Peer |" in text
-    assert "Measured on 2026-11-21: 3 rounds" in text
+    assert "Measured on 2026-11-21: 3 rounds," in text
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ def scenario(log: Path, *runs: str, prepare: str | None = None, warm: int = 0) -
         warm=warm,
         stage="nothing",
         count=1,
+        counted="events",
         quick=1,
     )
 
