@@ -4,6 +4,7 @@ What is not here is not advertised. Clients' needs are the measure: Fetch stops 
 Produce before the transactions' second version.
 """
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
@@ -25,8 +26,17 @@ class Api(NamedTuple):
     handle: Handle
 
 
+# What software may be called: ApiVersionsRequest of Apache Kafka (KIP-511).
+_SOFTWARE = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?")
+_NAMED_SINCE = 3
+
+
 async def api_versions(_: Engine, request: Request) -> Fields:
     """Say what is served."""
+    if request.version >= _NAMED_SINCE:
+        names = (request.body.client_software_name, request.body.client_software_version)
+        if not all(map(_SOFTWARE.fullmatch, names)):
+            return {"error_code": ErrorCode.invalid_request, "api_keys": ()}
     return versions_answer(ErrorCode.none)
 
 
