@@ -28,6 +28,9 @@ _NOTHING = TopicPartition("", -1)
 JOINING = 0.01
 """Seconds between two looks whether this member has been given partitions."""
 
+COMMITTING = 3.0
+"""Seconds after which positions count as not stored; whoever has them next handles more again."""
+
 
 class Watcher(Protocol):
     """What a group's member does when partitions come and go."""
@@ -115,7 +118,7 @@ class GroupConsumer:
             await careful.stop()
         if self._consumer is not None:
             consumer, self._consumer = self._consumer, None
-            await consumer.stop()
+            await _stop(consumer)
 
     async def poll(
         self, max_wait: float, without: Collection[Place] = ()
@@ -221,7 +224,14 @@ class GroupConsumer:
         """
         offsets = {TopicPartition(*place): offset for place, offset in positions.items()}
         try:
-            await self._use().commit(offsets)
+            # aiokafka would try for ever, and whoever stops or rebalances would wait with it.
+            async with asyncio.timeout(COMMITTING):
+                await self._use().commit(offsets)
+        except TimeoutError as error:
+            raise BusUnavailable(
+                f"the group's coordinator has stored nothing in {COMMITTING:g} s",
+                where=f"group {self._group}",
+            ) from error
         except foreign.KafkaError as error:
             raise ours(error, f"group {self._group}") from error
 
@@ -276,3 +286,21 @@ class GroupConsumer:
             where=where,
             remedy="events were missed: decide where to go on, and set the group's position",
         )
+
+
+async def _stop(consumer: AIOKafkaConsumer) -> None:
+    """Stop a consumer, also one whose fetches have just failed.
+
+    aiokafka cancels fetches one after the other, and lets the end of one that pauses after a
+    failure pass for its own: whatever it would have closed next stays open.
+    """
+    stopping = asyncio.create_task(consumer.stop())
+    await asyncio.wait([stopping])
+    if stopping.cancelled():
+        left = list(consumer._fetcher._pending_tasks)  # noqa: SLF001
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        await consumer._client.close()  # noqa: SLF001
+    else:
+        stopping.result()
