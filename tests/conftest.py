@@ -18,12 +18,16 @@ from ops.kafka import cluster, missing
 from ops.node import NodeProcess
 from tests.engine import ApacheSwitch, EmbeddedSwitch, Engine, Switch, emptied
 
-SOON = {
+HOUSEKEEPING = {
     "log.initial.task.delay.ms": "100",
     "log.retention.check.interval.ms": "200",
     "log.cleaner.backoff.ms": "100",
+    "log.retention.ms": "-1",
 }
-"""Have Apache Kafka look for what to delete and to compact every moment, so that tests see it."""
+"""Have Apache Kafka look for what to delete and to compact every moment, so that tests see it.
+
+By age it deletes nothing unless a topic says so: tests write records of long ago.
+"""
 
 
 @pytest.fixture
@@ -63,7 +67,7 @@ def apache() -> None:
 @pytest.fixture(scope="session")
 def kafka(apache: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """One Apache Kafka broker, for the whole session."""
-    with _apache(tmp_path_factory.mktemp("kafka"), configs=SOON) as engine:
+    with _apache(tmp_path_factory.mktemp("kafka"), configs=HOUSEKEEPING) as engine:
         yield engine
 
 

@@ -6,9 +6,7 @@ import time
 from collections.abc import Callable
 
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.admin import NewTopic as KafkaTopic
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from confluent_kafka import (
     Consumer,
     ConsumerGroupTopicPartitions,
@@ -19,20 +17,12 @@ from confluent_kafka import (
 from confluent_kafka import TopicPartition as Place
 from confluent_kafka.admin import (
     AdminClient,
-    AlterConfigOpType,
-    ConfigEntry,
-    ConfigResource,
-    NewPartitions,
     NewTopic,
-    OffsetSpec,
-    ResourceType,
 )
 from kio.schema.errors import ErrorCode
 
 from bus.broker import ApiKey, Broker, Fail, Fault
-from bus.broker.configs import TOPIC_CONFIGS
 from bus.settings import KafkaSettings
-from tests.broker.raw import CODECS
 
 pytestmark = pytest.mark.slow
 
@@ -61,26 +51,6 @@ def consumed(consumer: Consumer, count: int) -> list[bytes]:
             assert message.error() is None, message.error()
             found.append(message.value())
     return found
-
-
-async def test_aiokafka_reads_what_it_wrote_idempotently(
-    fresh: KafkaSettings, admin: AdminClient
-) -> None:
-    await create(admin, "t", 3)
-    sent = [b"%d" % number for number in range(500)]
-    async with AIOKafkaProducer(
-        bootstrap_servers=fresh.bootstrap, enable_idempotence=True
-    ) as producer:
-        await asyncio.gather(*[await producer.send("t", value) for value in sent])
-    async with AIOKafkaConsumer(
-        "t", bootstrap_servers=fresh.bootstrap, auto_offset_reset="earliest"
-    ) as consumer:
-        found: list[bytes] = []
-        async with asyncio.timeout(DEADLINE):
-            while len(found) < len(sent):
-                for records in (await consumer.getmany(timeout_ms=500)).values():
-                    found += [record.value for record in records]
-    assert sorted(found) == sorted(sent)
 
 
 async def test_an_aiokafka_group_that_rebalances_in_mid_stream_misses_nothing(
@@ -135,53 +105,6 @@ async def _members(admin: AdminClient, group: str, count: int) -> bool:
     return len(described.members) == count and described.state.name == "STABLE"
 
 
-async def test_aiokafkas_admin(fresh: KafkaSettings) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=fresh.bootstrap)
-    await admin.start()
-    try:
-        await admin.create_topics([KafkaTopic("t", 2, 1, topic_configs={"retention.ms": "5"})])
-        described = await admin.describe_topics(["t"])
-        assert len(described[0]["partitions"]) == 2
-        await admin.delete_topics(["t"])
-        assert await admin.list_topics() == []
-    finally:
-        await admin.close()
-
-
-@pytest.mark.parametrize("codec", list(CODECS))
-async def test_confluent_writes_and_reads_each_codec(
-    fresh: KafkaSettings, admin: AdminClient, codec: str
-) -> None:
-    await create(admin, "t", 2)
-    sent = [b"value %d " % number * 20 for number in range(200)]
-
-    def run() -> list[bytes]:
-        producer = Producer(
-            {
-                "bootstrap.servers": fresh.bootstrap,
-                "compression.type": codec,
-                "enable.idempotence": True,
-            }
-        )
-        for value in sent:
-            producer.produce("t", value)
-        assert producer.flush(DEADLINE) == 0
-        consumer = Consumer(
-            {
-                "bootstrap.servers": fresh.bootstrap,
-                "group.id": "g",
-                "auto.offset.reset": "earliest",
-            }
-        )
-        consumer.subscribe(["t"])
-        found = consumed(consumer, len(sent))
-        consumer.commit(asynchronous=False)
-        consumer.close()
-        return found
-
-    assert sorted(await asyncio.to_thread(run)) == sorted(sent)
-
-
 def _read_up_to(pair: list[Consumer]) -> int:
     """Return how far a pair that shares four partitions has read, all in all."""
     if any(len(consumer.assignment()) != 2 for consumer in pair):
@@ -224,51 +147,6 @@ async def test_a_confluent_group_of_two_shares_partitions_and_keeps_positions(
         return min(shares), total
 
     assert await asyncio.to_thread(run) == (2, 100)
-
-
-async def test_confluents_admin(fresh: KafkaSettings, admin: AdminClient) -> None:
-    await create(admin, "t", 2, retention_ms="5000", message_timestamp_type="LogAppendTime")
-    topic = ConfigResource(ResourceType.TOPIC, "t")
-
-    def configs() -> dict[str, ConfigEntry]:
-        return dict(admin.describe_configs([topic])[topic].result(DEADLINE))
-
-    def run() -> None:
-        found = configs()
-        assert set(found) == set(TOPIC_CONFIGS)
-        assert (found["retention.ms"].value, found["retention.ms"].source) == ("5000", 1)
-        assert (found["cleanup.policy"].value, found["cleanup.policy"].source) == ("delete", 5)
-        change = ConfigResource(
-            ResourceType.TOPIC,
-            "t",
-            incremental_configs=[
-                ConfigEntry(
-                    "cleanup.policy", "compact", incremental_operation=AlterConfigOpType.SET
-                ),
-                ConfigEntry("retention.ms", None, incremental_operation=AlterConfigOpType.DELETE),
-            ],
-        )
-        admin.incremental_alter_configs([change])[change].result(DEADLINE)
-        found = configs()
-        assert found["cleanup.policy"].value == "compact"
-        assert found["retention.ms"].value == "604800000"
-        admin.create_partitions([NewPartitions("t", 5)])["t"].result(DEADLINE)
-        assert len(admin.list_topics("t", DEADLINE).topics["t"].partitions) == 5
-        place = Place("t", 0)
-        latest = admin.list_offsets({place: OffsetSpec.latest()})[place].result(DEADLINE)
-        assert latest.offset == 0
-        cluster = admin.describe_cluster().result(DEADLINE)
-        assert (len(cluster.nodes), cluster.controller.id) == (1, 1)
-        described = admin.describe_topics(_names(["t"]))["t"].result(DEADLINE)
-        assert described.topic_id is not None
-
-    await asyncio.to_thread(run)
-
-
-def _names(names: list[str]) -> object:
-    from confluent_kafka import TopicCollection
-
-    return TopicCollection(names)
 
 
 async def test_confluents_admin_of_groups(fresh: KafkaSettings, admin: AdminClient) -> None:
@@ -359,25 +237,6 @@ async def test_a_fault_is_retried_and_every_batch_is_stored_once(
     assert await write(fresh.bootstrap) == 9
 
 
-@pytest.mark.parametrize("codec", list(CODECS))
-async def test_kcat_writes_and_reads_each_codec(
-    fresh: KafkaSettings, admin: AdminClient, kcat: str, codec: str
-) -> None:
-    await create(admin, "t")
-    lines = "".join(f"key {n}:value {n}\n" for n in range(100))
-
-    def run(*arguments: str, given: str = "") -> str:
-        command = [kcat, "-b", fresh.bootstrap, "-t", "t", *arguments]
-        done = subprocess.run(
-            command, input=given, capture_output=True, text=True, timeout=DEADLINE, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    await asyncio.to_thread(run, "-P", "-K:", "-z", codec, given=lines)
-    assert await asyncio.to_thread(run, "-C", "-K:", "-e", "-q", "-o", "beginning") == lines
-
-
 async def test_kcat_groups_and_lists(fresh: KafkaSettings, admin: AdminClient, kcat: str) -> None:
     await create(admin, "t", 2)
 
@@ -399,15 +258,6 @@ async def test_kcat_groups_and_lists(fresh: KafkaSettings, admin: AdminClient, k
     )
     assert sorted(read.split()) == ["one", "two"]
     assert 'topic "t" with 2 partitions' in await asyncio.to_thread(run, "-L")
-
-
-async def test_a_partition_without_records_has_no_offset_for_a_time(
-    fresh: KafkaSettings, admin: AdminClient
-) -> None:
-    await create(admin, "t")
-    async with AIOKafkaConsumer(bootstrap_servers=fresh.bootstrap) as consumer:
-        place = TopicPartition("t", 0)
-        assert await consumer.offsets_for_times({place: 0}) == {place: None}
 
 
 async def test_a_client_waits_while_the_database_is_full_and_goes_on(

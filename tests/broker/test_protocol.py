@@ -147,6 +147,10 @@ def test_what_is_not_executed_yet_is_a_config() -> None:
     assert set(TOPIC_CONFIGS) >= NOT_EXECUTED_YET
 
 
+def test_records_are_kept_for_a_week_by_default() -> None:
+    assert TOPIC_CONFIGS["retention.ms"].default == "604800000"  # as Apache Kafka has it
+
+
 async def test_stopping_answers_what_was_taken_and_waits_for_nobody_else(tmp_path: Path) -> None:
     settings = BrokerSettings(listen=Address(host="127.0.0.1", port=0))
     broker = Broker(settings, tmp_path, Telemetry())
