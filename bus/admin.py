@@ -140,6 +140,23 @@ class Admin:
             InvalidContract: the engine refuses its name, number of partitions or configuration.
             BusUnavailable: the engine cannot be reached.
         """
+        # Looked up first: any broker knows, while only the controller can make one, and a cluster
+        # may be without for a while.
+        there, made = (await self.topics()).get(spec.name), False
+        if there is None:
+            made = await self._make(spec)
+            there = await self._settled(spec.name, there=True)
+        if there != spec.partitions:
+            raise Conflict(
+                f"the topic has {there} partitions, its contract says {spec.partitions}",
+                where=spec.name,
+                remedy="the number of partitions is fixed for good; a new major version of "
+                "the contract is a new topic",
+            )
+        return made
+
+    async def _make(self, spec: TopicSpec) -> bool:
+        """Make a topic; return False if another one was quicker."""
         try:
             new = NewTopic(
                 spec.name,
@@ -149,20 +166,10 @@ class Admin:
             )
             await self._each(spec.name, lambda c: c.create_topics([new], request_timeout=TIMEOUT))
         except Conflict:
-            made = False
+            return False
         except (ValueError, OverflowError) as error:  # refused before anything was sent
             raise InvalidContract(str(error), where=spec.name) from error
-        else:
-            made = True
-        there = await self._settled(spec.name, there=True)
-        if there != spec.partitions:
-            raise Conflict(
-                f"the topic has {there} partitions, its contract says {spec.partitions}",
-                where=spec.name,
-                remedy="the number of partitions is fixed for good; a new major version of "
-                "the contract is a new topic",
-            )
-        return made
+        return True
 
     async def topics(self) -> dict[str, int]:
         """Return every topic with its number of partitions."""

@@ -102,9 +102,14 @@ async def failover(
 
 async def _round(nemesis: Nemesis, round_: Round, scene: Scene) -> Struck:
     clock = asyncio.get_running_loop().time
+
+    async def served() -> None:
+        # Partitions change hands while the broker is away.
+        await asyncio.gather(scene.served(), scene.load.witnesses.replace())
+
     await scene.served()
     since = clock()
-    broker = await nemesis.strike(round_, scene.served)
+    broker = await nemesis.strike(round_, served)
     scene.check()
     return Struck(
         round=round_,

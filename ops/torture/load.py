@@ -2,9 +2,9 @@
 
 import asyncio
 import random
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -24,7 +24,7 @@ WITNESSES = "de.agency.statistik.witness"
 KEYS = 24
 """Addresses, each with a clerk of its own who announces one change after the other."""
 
-PACE = 0.2
+PACE = 0.3
 """Seconds between two announcements of a clerk at the most."""
 
 BURST = 5
@@ -113,9 +113,11 @@ class Witness(Subscriber):
         super().__init__(WITNESSES, [TOPIC], settings)
         self._account = account
         self._tenure: dict[Place, int] = {}
+        self.begun = False
 
     def begin(self, place: Place, position: int) -> None:
         """Note that a partition came into these hands."""
+        self.begun = True
         self._account.tenures += 1
         self._tenure[place] = self._account.tenures
         super().begin(place, position)
@@ -128,20 +130,68 @@ class Witness(Subscriber):
         self._account.seen.add(event.id)
 
 
+class Witnesses:
+    """The members of the witnesses' group, one of which is now and then replaced.
+
+    Args:
+        settings: where the bus is.
+        account: notes what they see.
+    """
+
+    def __init__(self, settings: Settings, account: Account) -> None:
+        self._settings, self._account = settings, account
+        self._members: deque[asyncio.Task[None]] = deque()
+
+    def join(self) -> None:
+        """Let another member join."""
+        self._members.append(asyncio.create_task(self._witness()))
+
+    async def replace(self) -> None:
+        """Break off the oldest member in whatever it does, and let another one join."""
+        oldest = self._members.popleft()
+        oldest.cancel()
+        self.join()
+        await asyncio.wait([oldest])
+
+    async def leave(self) -> None:
+        """Break off all members."""
+        for member in self._members:
+            member.cancel()
+        await asyncio.gather(*self._members, return_exceptions=True)
+
+    def check(self) -> None:
+        """Raise what ended a member."""
+        for member in self._members:
+            if member.done():
+                member.result()
+
+    async def _witness(self) -> None:
+        while True:
+            witness = Witness(self._settings, self._account)
+            try:
+                async with witness:
+                    await witness.run(witness.note)
+            except BusUnavailable:
+                if witness.begun:  # it has to wait for the engine itself
+                    raise
+                # It may say so at its start; its supervisor starts it anew.
+
+
 @dataclass(slots=True)
 class Load:
     """Clerks and witnesses at work."""
 
     account: Account
+    witnesses: Witnesses
     _stop: asyncio.Event
     _clerks: list["asyncio.Task[None]"]
-    _witnesses: list["asyncio.Task[None]"]
 
     def check(self) -> None:
         """Raise what ended somebody who should be at work."""
-        for task in (*self._clerks, *self._witnesses):
-            if task.done():
-                task.result()
+        for clerk in self._clerks:
+            if clerk.done():
+                clerk.result()
+        self.witnesses.check()
 
     async def served(self) -> None:
         """Return once every partition has taken `STEADY` further events.
@@ -187,22 +237,19 @@ async def load(settings: Settings, seed: int, *, deadline: float = 30.0) -> Asyn
     """
     choose = random.Random(seed)
     account, stop = Account(), asyncio.Event()
-    async with AsyncExitStack() as stack:
-        publisher = await stack.enter_async_context(Publisher(SYSTEM, settings, deadline=deadline))
-        witnesses = [
-            await stack.enter_async_context(Witness(settings, account)) for _ in range(MEMBERS)
-        ]
+    witnesses = Witnesses(settings, account)
+    async with Publisher(SYSTEM, settings, deadline=deadline) as publisher:
         clerks = [Clerk(n, account, random.Random(choose.randrange(2**31))) for n in range(KEYS)]
         writing = [asyncio.create_task(clerk.work(publisher, stop)) for clerk in clerks]
-        reading = [asyncio.create_task(witness.run(witness.note)) for witness in witnesses]
+        for _ in range(MEMBERS):
+            witnesses.join()
         try:
-            yield Load(account, stop, writing, reading)
+            yield Load(account, witnesses, stop, writing)
         finally:
             for task in writing:
                 task.cancel()
-            for witness in witnesses:
-                witness.stop()
-            await asyncio.gather(*writing, *reading, return_exceptions=True)
+            await asyncio.gather(*writing, return_exceptions=True)
+            await witnesses.leave()
 
 
 def _change(key: str, number: int) -> dict[str, Any]:
