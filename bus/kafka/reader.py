@@ -196,7 +196,8 @@ class LogReader:
                     raise
                 if not getattr(error, "retriable", False):
                     raise ours(error, f"{topic}-{partition}") from error
-                client.force_metadata_update()
+                # Waited for: a leader that hangs would only be asked once more meanwhile.
+                await client.force_metadata_update()
             await asyncio.sleep(0.05)
         raise ours(error, f"{topic}-{partition} at {self._kafka.bootstrap}") from error
 
