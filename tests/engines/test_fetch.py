@@ -255,6 +255,30 @@ async def test_unknown_sessions(raw: Raw, topic: str) -> None:
     assert answer.error_code is ErrorCode.fetch_session_id_not_found
 
 
+@differs("knows topics by name alone in Fetch and Produce, and offers their versions up to that")
+async def test_topic_ids(raw: Raw, topic: str, engine: Engine) -> None:
+    """From version 13 on, Fetch and Produce name topics by their ids."""
+    await raw.made(topic)
+    await raw.produce(topic, THREE)
+    offered = await raw.ask(ApiKey.API_VERSIONS, 0)
+    highest = {api.api_key: api.max_version for api in offered.api_keys}
+    if engine.name == EMBEDDED:
+        assert (highest[ApiKey.FETCH], highest[ApiKey.PRODUCE]) == (12, 11)
+        return
+    listed = await raw.ask(
+        ApiKey.METADATA,
+        12,
+        topics=[{"name": topic, "topic_id": None}],
+        allow_auto_topic_creation=False,
+        include_topic_authorized_operations=False,
+    )
+    number = listed.topics[0].topic_id
+    wanted = fetch_fields(topic, 0)
+    wanted["topics"][0]["topic_id"] = number
+    answer = await raw.ask(ApiKey.FETCH, 13, **wanted)
+    assert (answer.responses[0].topic_id, values(answer)) == (number, [b"a", b"b", b"c"])
+
+
 async def test_min_bytes(address: Address, topic: str) -> None:
     """A fetch waits until there are min bytes, also across partitions."""
     async with await Raw.to(address) as reader, await Raw.to(address) as writer:

@@ -465,3 +465,19 @@ async def test_the_cluster(raw: Raw, address: Address) -> None:
     assert (node.host, node.port) == (address.host, address.port)
     assert (answer.error_code, answer.controller_id) == (NONE, node.broker_id)
     assert answer.cluster_id == listed.cluster_id
+
+
+@pytest.mark.parametrize("version", range(1, 5))
+async def test_sizes(raw: Raw, topic: str, version: int) -> None:
+    """DescribeLogDirs tells how many bytes a partition takes on the disk."""
+    await raw.made(topic, 2)
+    sent = batch(b"x" * 1000)
+    await raw.produce(topic, sent)
+    answer = await raw.ask(
+        ApiKey.DESCRIBE_LOG_DIRS, version, topics=[{"topic": topic, "partitions": [0, 1]}]
+    )
+    (folder,) = answer.results
+    assert (folder.error_code, bool(folder.log_dir)) == (NONE, True)
+    ((name, parts),) = [(one.name, one.partitions) for one in folder.topics]
+    sizes = {one.partition_index: one.partition_size for one in parts}
+    assert (name, sizes) == (topic, {0: len(sent), 1: 0})

@@ -1,4 +1,4 @@
-"""docs/engines.md is what the suite makes of it now."""
+"""docs/engines.md is what the suite makes of it now, and the suite's marks hold on one engine."""
 
 import subprocess
 import sys
@@ -80,3 +80,54 @@ def test_a_suite_that_makes_no_page(
     done = run("-c", call)
     assert said in done.stderr
     assert bool(said) == bool(done.returncode)
+
+
+MARKED = '''"""Area: about it."""
+import pytest
+from tests.engines.deviations import differs, lacking
+
+@pytest.fixture(params=["embedded", "kafka"])
+def engine(request):
+    return request.param
+
+@lacking("no such thing")
+def test_whole(engine):
+    """A whole behaviour."""
+    assert engine == "kafka"
+
+@pytest.mark.parametrize("case", ["good", pytest.param("bad", marks=lacking("one case"))])
+def test_case(engine, case):
+    """One case."""
+    assert engine == "kafka" or case == "good"
+
+@lacking("nothing")
+def test_works(engine):
+    """What works already."""
+
+@differs("says no")
+def test_other(engine):
+    """Another answer."""
+    assert engine == "kafka"
+'''
+
+
+def test_marks_hold_on_the_embedded_broker_alone(tmp_path: Path) -> None:
+    hooks = "from tests.engines.conftest import pytest_collection_modifyitems, pytest_configure\n"
+    (tmp_path / "conftest.py").write_text(hooks, encoding="utf-8")
+    (tmp_path / "test_marked.py").write_text(MARKED, encoding="utf-8")
+    settings = ("-c", str(ROOT / "pyproject.toml"), "-p", "no:cacheprovider")
+    done = run("-m", "pytest", *settings, "-q", "-rA", "--tb=no", str(tmp_path))
+    said = (line.partition(" ") for line in done.stdout.splitlines() if "::" in line)
+    told = {place.partition("::")[2].split(" ")[0]: outcome for outcome, _, place in said}
+    assert told == {
+        "test_whole[embedded]": "XFAIL",
+        "test_whole[kafka]": "PASSED",
+        "test_case[embedded-good]": "PASSED",
+        "test_case[embedded-bad]": "XFAIL",
+        "test_case[kafka-good]": "PASSED",
+        "test_case[kafka-bad]": "PASSED",
+        "test_works[embedded]": "FAILED",
+        "test_works[kafka]": "PASSED",
+        "test_other[embedded]": "FAILED",
+        "test_other[kafka]": "PASSED",
+    }
