@@ -169,5 +169,5 @@ async def test_a_folder_belongs_to_the_engine_that_it_began_on(
     """What its cities have published already is on that engine and nowhere else."""
     for _ in range(2):
         await belongs_to_engine(tmp_path, Settings(kafka=fresh))
-    with pytest.raises(InvalidSettings, match="another engine .* begin anew with --reset"):
+    with pytest.raises(InvalidSettings, match=r"another engine .* begin anew with --reset"):
         await belongs_to_engine(tmp_path, Settings(kafka=embedded.settings))
