@@ -139,16 +139,15 @@ TOPIC_CONFIGS: Mapping[str, Config] = {
 }
 
 # Stored and described, but nothing acts on them yet: records are neither deleted by age or size,
-# nor compacted, nor compressed again, and their times are not compared with the clock. Configs of
-# segments, index files, replicas and remote storage are not here: a broker with one database and
-# one replica has nothing that they could change.
+# nor compacted, nor compressed again, nor refused for being old. Configs of segments, index files,
+# replicas and remote storage are not here: a broker with one database and one replica has nothing
+# that they could change.
 NOT_EXECUTED_YET = frozenset(
     {
         "cleanup.policy",
         "compression.type",
         "delete.retention.ms",
         "max.compaction.lag.ms",
-        "message.timestamp.after.max.ms",
         "message.timestamp.before.max.ms",
         "min.cleanable.dirty.ratio",
         "min.compaction.lag.ms",

@@ -7,10 +7,12 @@ from uuid import UUID
 from kio.schema.errors import ErrorCode
 from prometheus_client import Counter
 
+from bus.broker.configs import TOPIC_CONFIGS
 from bus.broker.partition import Partition
 from bus.broker.storage import StoredPartition, StoredTopic
 from bus.telemetry import Telemetry
 
+_AHEAD = "message.timestamp.after.max.ms"
 _LEGAL = re.compile(r"[a-zA-Z0-9._-]{1,249}")
 
 
@@ -31,6 +33,7 @@ class Topic:
         stamped: whether its records carry the time when they were appended.
         compacted: whether its last record per key is kept, so that each must have one.
         limit: the largest batch, in bytes.
+        ahead: how far its records' own times may be ahead of the clock, in milliseconds.
     """
 
     def __init__(self, stored: StoredTopic, default_limit: int) -> None:
@@ -57,6 +60,7 @@ class Topic:
         self.stamped = configs.get("message.timestamp.type") == "LogAppendTime"
         self.compacted = "compact" in configs.get("cleanup.policy", "").strip().split(",")
         self.limit = int(configs.get("max.message.bytes", self._default_limit))
+        self.ahead = int(configs.get(_AHEAD, TOPIC_CONFIGS[_AHEAD].default))
 
     def extend(self, stored: Iterable[StoredPartition]) -> None:
         """Take further partitions."""

@@ -6,11 +6,12 @@ from typing import Any
 
 from kio.schema.errors import ErrorCode
 
-from bus.broker.batch import BadBatch, check
+from bus.broker.batch import BadBatch, Header, check
 from bus.broker.engine import Engine
 from bus.broker.faults import AnyFault, Fail, Fault
 from bus.broker.produced import PartAnswer, TopicAnswer
 from bus.broker.stage import Append, Outcome
+from bus.broker.storage import now_ms
 from bus.broker.topics import Topic
 from bus.broker.wire import Request
 
@@ -66,6 +67,7 @@ def _take(
     """Check one batch and queue it, or say in the answer why not."""
     try:
         header = check(records, version=version, limit=topic.limit)
+        _check_time(header, topic)
     except BadBatch as error:
         answer.error, answer.reason = error.error, error.reason
         return
@@ -92,6 +94,17 @@ def _take(
             fault=_broken(fault),
         )
     )
+
+
+def _check_time(header: Header, topic: Topic) -> None:
+    """Refuse records from the future: by their times, retention would keep them too long.
+
+    Raises:
+        BadBatch: INVALID_TIMESTAMP (LogValidator.validateTimestamp).
+    """
+    if not topic.stamped and header.max_timestamp - now_ms() > topic.ahead:
+        reason = f"a record's time is more than {topic.ahead} ms ahead of the broker's clock"
+        raise BadBatch(ErrorCode.invalid_timestamp, reason)
 
 
 def _refusal(body: Any, topic: Topic | None, index: int, fault: AnyFault | None) -> ErrorCode:
