@@ -208,6 +208,12 @@ async def started(
             listener.detach()
 
 
+def look(future: "asyncio.Future[Any]") -> None:
+    """Look at a future's error, so that one nobody waits for any more is not reported as unseen."""
+    if not future.cancelled():
+        future.exception()
+
+
 class Topics:
     """What readers and producers share: metadata from any broker, bounded in time."""
 

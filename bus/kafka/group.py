@@ -15,7 +15,7 @@ from bus.errors import (
     NotFound,
     PositionLost,
 )
-from bus.kafka.connection import ours, security, started
+from bus.kafka.connection import look, ours, security, started
 from bus.kafka.reader import LogReader
 from bus.kafka.records import FETCH_BYTES, Fetched, Place, check_order, fetched
 from bus.settings import KafkaSettings
@@ -109,6 +109,9 @@ class GroupConsumer:
             self._consumer = None
             await consumer.stop()
             raise
+        # A commit is shielded from who gives up on it, and then nobody looks at what came of it.
+        coordinator = consumer._coordinator  # noqa: SLF001
+        coordinator._do_commit_offsets = _attended(coordinator._do_commit_offsets)  # noqa: SLF001
         consumer.subscribe(self._topics, listener=_Listener(self._revoked, self._assigned))
 
     async def stop(self) -> None:
@@ -304,3 +307,14 @@ async def _stop(consumer: AIOKafkaConsumer) -> None:
         await consumer._client.close()  # noqa: SLF001
     else:
         stopping.result()
+
+
+def _attended(call: Callable[..., Awaitable[None]]) -> Callable[..., "asyncio.Future[None]"]:
+    """Return a call whose error is looked at even if nobody waits for it any more."""
+
+    def begin(*arguments: object) -> "asyncio.Future[None]":
+        task = asyncio.ensure_future(call(*arguments))
+        task.add_done_callback(look)
+        return task
+
+    return begin

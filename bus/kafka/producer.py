@@ -17,7 +17,7 @@ from bus.errors import (
     OutcomeUnknown,
     StorageFull,
 )
-from bus.kafka.connection import CLOSING, Causes, Topics, ours, security, sentence, started
+from bus.kafka.connection import CLOSING, Causes, Topics, look, ours, security, sentence, started
 from bus.kafka.records import LARGEST_BATCH, Place, Record
 from bus.settings import KafkaSettings
 
@@ -173,7 +173,7 @@ class Producer:
         except TimeoutError:
             raise self._not_sent(place) from None
         self._unsettled[place] = _Sent(records, future)
-        future.add_done_callback(_look)
+        future.add_done_callback(look)
         return future
 
     async def _send(self, place: Place, records: Sequence[Record]) -> "asyncio.Future[Any]":
@@ -294,12 +294,6 @@ class Producer:
         return EventTooLarge(f"{what} above {self._largest} bytes", where=topic)
 
 
-def _look(future: "asyncio.Future[Any]") -> None:
-    """Look at a future's error, so that one nobody waits for any more is not reported as unseen."""
-    if not future.cancelled():
-        future.exception()
-
-
 async def _close(engine: AIOKafkaProducer) -> None:
     """Stop a producer within `CLOSING` seconds, even if the engine never answers again."""
     try:
@@ -315,5 +309,5 @@ async def _close(engine: AIOKafkaProducer) -> None:
         engine._message_accumulator.fail_all(foreign.ProducerClosed())  # noqa: SLF001
         if sending is not None:
             sending.cancel()
-            sending.add_done_callback(_look)
+            sending.add_done_callback(look)
             await asyncio.wait([sending], timeout=CLOSING)

@@ -151,7 +151,7 @@ class LogReader:
         """Return the partitions that a leader has an answer for, with their offsets."""
         wanted = [(topic, [(partition, timestamp_ms) for partition in partitions])]
         try:
-            response = await self._use().send(leader, OffsetRequest(-1, READ_COMMITTED, wanted))
+            response = await self._send(leader, OffsetRequest(-1, READ_COMMITTED, wanted))
         except foreign.KafkaError as error:
             log.debug("%s: leader %d has no answer: %r", topic, leader, error)
             return []
@@ -181,7 +181,7 @@ class LogReader:
                 leader = client.cluster.leader_for_partition(TopicPartition(topic, partition))
             if leader is not None and leader != -1:
                 try:
-                    response = await client.send(leader, request)
+                    response = await self._send(leader, request)
                     answer = response.topics[0][1][0]
                     kind = foreign.for_code(answer[1])
                     if kind is foreign.NoError:
@@ -189,17 +189,22 @@ class LogReader:
                     error = kind()
                 except foreign.KafkaError as failure:
                     error = failure
-                except asyncio.CancelledError:
-                    # Whoever would not wait any longer comes back, and shall not meet a leader
-                    # that hangs once more: by then another one may lead.
-                    client.force_metadata_update()
-                    raise
                 if not getattr(error, "retriable", False):
                     raise ours(error, f"{topic}-{partition}") from error
                 # Waited for: a leader that hangs would only be asked once more meanwhile.
                 await client.force_metadata_update()
             await asyncio.sleep(0.05)
         raise ours(error, f"{topic}-{partition} at {self._kafka.bootstrap}") from error
+
+    async def _send(self, leader: int, request: Any) -> Any:
+        client = self._use()
+        try:
+            return await client.send(leader, request)
+        except asyncio.CancelledError:
+            # Whoever would not wait any longer comes back, and shall not meet a leader that hangs
+            # once more: by then another one may lead.
+            client.force_metadata_update()
+            raise
 
     def _use(self) -> AIOKafkaClient:
         if self._client is None:

@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from bus.errors import BusUnavailable, NotFound
+from bus.schemas import SchemaClient
 from bus.settings import Settings
 from bus.settings import load as configured
 from ops.kafka import Cluster
@@ -14,6 +16,9 @@ from ops.torture.judgement import Breach, by_key, chain, effects, reading, repea
 from ops.torture.load import STALLED, TOPIC, Load, load
 from ops.torture.observers import AddressBook, in_topic
 from ops.torture.writers import Writers, writing
+
+UNKNOWN = "nobody.knows-this.v1"
+"""A topic without a contract: that there is none, the registry cannot say from memory."""
 
 ANSWER = "3"
 """Seconds that clients leave a broker for an answer; the brokers' own limits are shortened too."""
@@ -60,12 +65,24 @@ class Scene:
     writers: Writers
 
     async def served(self) -> None:
-        """Return once events and journal go on.
+        """Return once events, journal and registry go on.
 
         Raises:
             TimeoutError: they do not for `ops.torture.load.STALLED` seconds.
         """
-        await asyncio.gather(self.load.served(), self.writers.served())
+        await asyncio.gather(self.load.served(), self.writers.served(), self._registry_served())
+
+    async def _registry_served(self) -> None:
+        """Return once the registry says what it can say only after reading the newest entry."""
+        async with asyncio.timeout(STALLED):
+            while True:
+                async with SchemaClient(self.settings.registry.url) as registry:
+                    with suppress(BusUnavailable):
+                        try:
+                            await registry.contract(UNKNOWN)
+                        except NotFound:
+                            return
+                await asyncio.sleep(0.1)
 
     def check(self) -> None:
         """Raise what ended somebody who should be at work."""

@@ -11,6 +11,7 @@ from bus.broker.faults import Delay
 from bus.broker.keys import ApiKey
 from bus.kafka import LogReader, Producer, Record
 from bus.settings import KafkaSettings
+from tests.city import until
 
 TOPIC = "test.topic.v1"
 PATIENCE = 5.0
@@ -68,3 +69,16 @@ async def test_a_reader_asks_again(
     broker.faults.arrange(api, Delay(silence))
     async with asyncio.timeout(PATIENCE):
         assert await values(impatient) == [b"1"]
+
+
+async def test_who_gave_up_on_a_silent_leader_asks_who_leads(
+    broker: Broker, fresh: KafkaSettings, impatient: KafkaSettings, silence: asyncio.Event
+) -> None:
+    async with LogReader(fresh) as reader:
+        await reader.bounds(TOPIC)
+        for api in (ApiKey.LIST_OFFSETS, ApiKey.METADATA):
+            broker.faults.arrange(api, Delay(silence))
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(reader.bounds(TOPIC), 0.2)
+        silence.set()
+        await until(lambda: not broker.faults._next[ApiKey.METADATA])
