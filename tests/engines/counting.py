@@ -1,0 +1,40 @@
+"""A small Faust application: ``python -m tests.engines.counting BOOTSTRAP TOPIC FOLDER``.
+
+It counts the records of each key in a table, and prints a line with key and count for each; it
+ends with SIGTERM.
+"""
+
+import sys
+
+import faust
+
+PARTITIONS = 2
+COUNTED = "counted"
+"""What its lines begin with."""
+
+
+def application(bootstrap: str, topic: str, folder: str) -> faust.App:
+    """Return the application that counts the records of this topic."""
+    app = faust.App(
+        f"{topic}.counting",
+        broker=f"kafka://{bootstrap}",
+        datadir=folder,
+        topic_partitions=PARTITIONS,
+        topic_replication_factor=1,
+        web_enabled=False,
+    )
+    counts = app.Table("counts", default=int, partitions=PARTITIONS)
+
+    @app.agent(app.topic(topic, key_type=str, key_serializer="raw", value_serializer="raw"))
+    async def count(records: faust.StreamT[bytes]) -> None:
+        async for key, _ in records.items():  # noqa: PERF102  # a stream, not a dictionary
+            counts[key] += 1
+            print(COUNTED, key, counts[key], flush=True)  # noqa: T201  # what the test waits for
+
+    return app
+
+
+if __name__ == "__main__":
+    faust.Worker(
+        application(*sys.argv[1:]), loglevel="WARN", redirect_stdouts=False
+    ).execute_from_commandline()

@@ -1,0 +1,238 @@
+"""Clients: consumer groups by aiokafka, confluent-kafka, kcat and faust-streaming."""
+
+import asyncio
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from confluent_kafka import Consumer, ConsumerGroupState, ConsumerGroupTopicPartitions, Producer
+from confluent_kafka import TopicPartition as Place
+from confluent_kafka.admin import AdminClient
+
+from tests.broker.raw import DEADLINE, Raw
+from tests.engine import Engine
+from tests.engines import counting
+from tests.engines.party import Party, until
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def bootstrap(engine: Engine) -> str:
+    """The engine's address, as clients want it."""
+    return engine.settings.bootstrap
+
+
+@pytest.fixture
+def group(party: Party) -> str:
+    """A group of its own, whose coordinator answers."""
+    return party.group
+
+
+@pytest.fixture
+def admin(bootstrap: str) -> AdminClient:
+    """confluent-kafka's client for administration."""
+    return AdminClient({"bootstrap.servers": bootstrap})
+
+
+async def test_aiokafka_in_mid_stream(bootstrap: str, raw: Raw, topic: str, party: Party) -> None:
+    """An aiokafka group that rebalances in mid-stream misses nothing."""
+    await raw.made(topic, 4)
+    sent = {b"%d" % number for number in range(400)}
+    seen: set[bytes] = set()
+    owners: dict[str, set[bytes]] = {"first": set(), "second": set()}
+
+    async def consume(name: str) -> None:
+        consumer = AIOKafkaConsumer(
+            topic,
+            bootstrap_servers=bootstrap,
+            group_id=party.group,
+            auto_offset_reset="earliest",
+            enable_auto_commit=False,
+            heartbeat_interval_ms=100,
+        )
+        async with consumer:
+            while seen != sent:
+                for records in (await consumer.getmany(timeout_ms=100)).values():
+                    values = {record.value for record in records}
+                    owners[name] |= values
+                    seen.update(values)
+            await consumer.commit()
+
+    async with (
+        asyncio.timeout(DEADLINE),
+        AIOKafkaProducer(bootstrap_servers=bootstrap) as producer,
+        asyncio.TaskGroup() as consumers,
+    ):
+        consumers.create_task(consume("first"))
+        for number, value in enumerate(sorted(sent)):
+            await producer.send_and_wait(topic, value, partition=number % 4)
+            if number == 100:
+                consumers.create_task(consume("second"))
+                await until(lambda: party.has(members=2, state="Stable"))
+    assert seen == sent
+    assert owners["second"]
+
+
+async def test_aiokafka_static_members(bootstrap: str, raw: Raw, topic: str, party: Party) -> None:
+    """A static aiokafka member that is restarted gets its partitions back without a rebalance."""
+    await raw.made(topic, 2)
+
+    def member() -> AIOKafkaConsumer:
+        return AIOKafkaConsumer(
+            topic,
+            bootstrap_servers=bootstrap,
+            group_id=party.group,
+            group_instance_id="north",
+            enable_auto_commit=False,
+        )
+
+    ids: list[set[str]] = []
+    for _ in range(2):
+        async with member() as consumer, asyncio.timeout(DEADLINE):
+            assert len(consumer.assignment()) == 2
+            described = await party.describe()
+            assert described.group_state == "Stable"
+            ids.append({one.member_id for one in described.members})
+    assert ids[0] != ids[1]
+    assert (await party.describe()).group_state == "Stable"
+    gone = [{"member_id": "", "group_instance_id": "north", "reason": None}]
+    await party.admin.ask(13, 5, group_id=party.group, members=gone)
+
+
+def _read_up_to(pair: list[Consumer]) -> int:
+    """Return how far a pair that shares four partitions has read, all in all."""
+    if any(len(consumer.assignment()) != 2 for consumer in pair):
+        return -1
+    return sum(place.offset for c in pair for place in c.position(c.assignment()))
+
+
+@pytest.mark.parametrize("strategy", ["range", "roundrobin", "cooperative-sticky"])
+async def test_confluent_shares(
+    bootstrap: str, raw: Raw, topic: str, group: str, strategy: str
+) -> None:
+    """A confluent-kafka group of two shares the partitions and keeps its positions."""
+    await raw.made(topic, 4)
+    settings = {
+        "bootstrap.servers": bootstrap,
+        "group.id": group,
+        "auto.offset.reset": "earliest",
+        "enable.auto.commit": False,
+        "heartbeat.interval.ms": 100,
+        "partition.assignment.strategy": strategy,
+    }
+
+    def run() -> tuple[int, int]:
+        producer = Producer({"bootstrap.servers": bootstrap})
+        for number in range(100):
+            producer.produce(topic, b"%d" % number, partition=number % 4)
+        assert producer.flush(DEADLINE) == 0
+        pair = [Consumer(settings), Consumer(settings)]
+        for consumer in pair:
+            consumer.subscribe([topic])
+        deadline = time.monotonic() + DEADLINE
+        while time.monotonic() < deadline and _read_up_to(pair) != 100:
+            for consumer in pair:
+                consumer.consume(50, 0.1)
+        shares = [len(consumer.assignment()) for consumer in pair]
+        for consumer in pair:
+            consumer.commit(asynchronous=False)
+            consumer.close()
+        places = [Place(topic, index) for index in range(4)]
+        late = Consumer(settings)
+        total = sum(place.offset for place in late.committed(places, timeout=DEADLINE))
+        late.close()
+        return min(shares), total
+
+    assert await asyncio.to_thread(run) == (2, 100)
+
+
+async def test_confluents_admin(admin: AdminClient, raw: Raw, topic: str, group: str) -> None:
+    """confluent-kafka's admin client sets, lists and deletes a group's positions."""
+    await raw.made(topic)
+
+    def run() -> None:
+        place = ConsumerGroupTopicPartitions(group, [Place(topic, 0, 7)])
+        admin.alter_consumer_group_offsets([place])[group].result(DEADLINE)
+        listed = admin.list_consumer_groups(states={ConsumerGroupState.EMPTY}).result(DEADLINE)
+        assert group in {one.group_id for one in listed.valid}
+        found = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])
+        assert found[group].result(DEADLINE).topic_partitions[0].offset == 7
+        described = admin.describe_consumer_groups([group])[group].result(DEADLINE)
+        assert described.state is ConsumerGroupState.EMPTY
+        admin.delete_consumer_groups([group])[group].result(DEADLINE)
+        listed = admin.list_consumer_groups().result(DEADLINE)
+        assert group not in {one.group_id for one in listed.valid}
+
+    await asyncio.to_thread(run)
+
+
+async def test_kcat(bootstrap: str, raw: Raw, topic: str, group: str, kcat: str) -> None:
+    """kcat reads as a member of a group, and goes on where it was."""
+    await raw.made(topic, 2)
+
+    def run(*arguments: str, given: str = "") -> list[str]:
+        done = subprocess.run(
+            [kcat, "-b", bootstrap, *arguments],
+            input=given,
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return sorted(done.stdout.split())
+
+    reading = ("-G", group, "-e", "-q", "-X", "auto.offset.reset=earliest", topic)
+    for lines in ["one\ntwo\n", "three\n"]:
+        await asyncio.to_thread(run, "-P", "-t", topic, given=lines)
+        assert await asyncio.to_thread(run, *reading) == sorted(lines.split())
+
+
+@contextmanager
+def running(*arguments: Any) -> Iterator[subprocess.Popen[str]]:
+    """Run the Faust application; it leaves its group in order at the end."""
+    command = [sys.executable, "-m", "tests.engines.counting", *map(str, arguments)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.terminate()
+            try:
+                process.wait(DEADLINE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def counted(process: subprocess.Popen[str], wanted: Counter[str]) -> None:
+    """Return once the application has counted so much."""
+    assert process.stdout is not None
+    found: Counter[str] = Counter()
+    while found != wanted:
+        line = process.stdout.readline()
+        assert line, f"it ended after {found}"
+        match line.split():
+            case [counting.COUNTED, key, count]:
+                found[key] = int(count)
+
+
+async def test_faust(bootstrap: str, raw: Raw, topic: str, tmp_path: Path) -> None:
+    """A faust-streaming application recovers its table from the changelog, and counts on."""
+    await raw.made(topic, counting.PARTITIONS)
+    for run in (1, 2):
+        with running(bootstrap, topic, tmp_path / f"run-{run}") as process:
+            async with AIOKafkaProducer(bootstrap_servers=bootstrap) as producer:
+                for number in range(10):
+                    await producer.send_and_wait(topic, b"x", key=b"ab"[number % 2 :][:1])
+            async with asyncio.timeout(3 * DEADLINE):
+                wanted = Counter({"a": 5 * run, "b": 5 * run})
+                await asyncio.to_thread(counted, process, wanted)
