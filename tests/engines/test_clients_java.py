@@ -164,7 +164,7 @@ async def test_delete_records(tool: Tool, raw: Raw, topic: str, tmp_path: Path) 
     assert f"partition: {topic}-0 low_watermark: 2" in " ".join(said.split())
 
 
-@lacking("transactions are not there yet")
+@lacking("there are no transactions")
 async def test_transactions(tool: Tool, raw: Raw, topic: str, engine: Engine) -> None:
     """The tool for transactions lists them, and describes one."""
     await raw.made(topic)

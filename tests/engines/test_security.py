@@ -1,4 +1,4 @@
-"""Who gets in, and what they may do once they are in."""
+"""Security: who gets in, and what they may do once they are in."""
 
 import asyncio
 import ssl
@@ -31,7 +31,7 @@ from tests.engines.login import SCRAM, authenticate, encrypted, log_in, shake_ha
 from tests.engines.party import until
 from tests.engines.rights import REFUSED, TOPIC, Asked, errors, whole
 
-pytestmark = lacking("TLS, login and ACLs are not there yet")
+pytestmark = lacking("there is neither TLS, login nor ACL")
 
 FAILED = ErrorCode.sasl_authentication_failed
 DEADLINE = 20.0  # seconds

@@ -1,4 +1,4 @@
-"""Transactions by hand: what is committed, what is aborted, and who may still write."""
+"""Transactions: what is committed, what is aborted, and who may still write."""
 
 import uuid
 from collections.abc import AsyncIterator
@@ -25,7 +25,7 @@ from tests.engines.transactor import (
     transactional,
 )
 
-pytestmark = lacking("transactions are not there yet")
+pytestmark = lacking("there are no transactions")
 
 INVALID = ErrorCode.invalid_txn_state
 FENCED = ErrorCode.producer_fenced

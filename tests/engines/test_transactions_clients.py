@@ -1,4 +1,4 @@
-"""Transactions through clients: read, write and keep the position, all or nothing."""
+"""Transactions: read, written and with the position kept by clients, all or nothing."""
 
 import asyncio
 import time
@@ -17,7 +17,7 @@ from tests.engine import Engine
 from tests.engines.deviations import lacking
 from tests.engines.party import until
 
-pytestmark = lacking("transactions are not there yet")
+pytestmark = lacking("there are no transactions")
 
 DEADLINE = 20.0  # seconds
 
