@@ -1,19 +1,15 @@
 """Produce: what is stored, what is answered, what is refused."""
 
-import asyncio
 import struct
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
 import pytest
 from kio.schema.errors import ErrorCode
 
 from bus.broker import ApiKey
-from bus.settings import Address
-from tests.broker.raw import CODECS, DEADLINE, TIME, Raw, batch, produce_fields, request
-from tests.engine import Engine
-from tests.engines.deviations import EMBEDDED, differs, lacking
+from tests.broker.raw import CODECS, TIME, Raw, batch, produce_fields, request
+from tests.engines.deviations import lacking
 from tests.engines.log import Logged, edited, packed, stored, unpacked
 
 NONE = ErrorCode.none
@@ -254,124 +250,6 @@ async def test_unknown_topics(
     assert name == topic or name not in {one.name for one in listed.topics}
 
 
-def crowded(count: int) -> bytes:
-    """Return a batch that says it has more records than it has."""
-    return edited(edited(TWO, 57, count.to_bytes(4, "big")), 23, (count - 1).to_bytes(4, "big"))
-
-
-@pytest.mark.parametrize(
-    ("records", "error"),
-    [
-        pytest.param(b"", ErrorCode.invalid_record, id="no batch"),
-        pytest.param(TWO[:10], ErrorCode.invalid_record, id="ends before the magic"),
-        pytest.param(TWO[:40], ErrorCode.invalid_record, id="ends within the header"),
-        pytest.param(TWO[:-1], ErrorCode.invalid_record, id="ends within the records"),
-        pytest.param(TWO + TWO, ErrorCode.invalid_record, id="two batches"),
-        pytest.param(edited(TWO, 16, b"\0"), ErrorCode.invalid_record, id="magic 0"),
-        pytest.param(edited(TWO, 16, b"\1"), ErrorCode.invalid_record, id="magic 1"),
-        pytest.param(edited(TWO, 16, b"\3"), ErrorCode.corrupt_message, id="magic 3"),
-        pytest.param(
-            edited(TWO, 8, b"\0\0\0\5", seal=False), ErrorCode.corrupt_message, id="length of 5"
-        ),
-        pytest.param(edited(TWO, 65, b"!", seal=False), ErrorCode.corrupt_message, id="wrong CRC"),
-        pytest.param(
-            edited(TWO, 0, b"\0" * 7 + b"\1"), ErrorCode.invalid_record, id="base offset of 1"
-        ),
-        pytest.param(
-            edited(TWO, 57, b"\0\0\0\3"), ErrorCode.invalid_record, id="count and last offset"
-        ),
-        pytest.param(edited(TWO, 57, b"\0\0\0\0"), ErrorCode.invalid_record, id="count of 0"),
-        pytest.param(crowded(3), ErrorCode.invalid_record, id="one record more than there are"),
-        pytest.param(crowded(2**31 - 1), ErrorCode.invalid_record, id="many more records"),
-        pytest.param(edited(TWO, 21, b"\0\x20"), ErrorCode.invalid_record, id="control batch"),
-        pytest.param(
-            edited(TWO, 21, b"\0\x10"),
-            ErrorCode.transactional_id_authorization_failed,
-            id="of a transaction, without its id",
-        ),
-        pytest.param(
-            batch(b"x", producer=(1, 0, -1)), ErrorCode.invalid_record, id="producer, no sequence"
-        ),
-    ],
-)
-async def test_bad_batches(raw: Raw, topic: str, records: bytes, error: ErrorCode) -> None:
-    """A batch that is damaged, incomplete or against the format is refused."""
-    await raw.made(topic)
-    refused = await raw.produce(topic, records)
-    assert (refused.error_code, refused.base_offset) == (error, -1)
-    assert await stored(raw, topic) == []
-
-
-@pytest.mark.parametrize(
-    ("records", "error"),
-    [
-        pytest.param(
-            edited(TWO, 21, b"\0\x05"), ErrorCode.unsupported_compression_type, id="unknown codec"
-        ),
-        pytest.param(edited(TWO, 21, b"\0\x02"), ErrorCode.invalid_record, id="not of its codec"),
-    ],
-)
-@differs("says that the codec is unknown, or the record invalid, so that nobody tries again")
-async def test_records_that_cannot_be_unpacked(
-    raw: Raw, topic: str, engine: Engine, records: bytes, error: ErrorCode
-) -> None:
-    """Compressed records that cannot be unpacked are refused as an unexpected error."""
-    await raw.made(topic)
-    refused = await raw.produce(topic, records)
-    assert refused.error_code is (
-        error if engine.name == EMBEDDED else ErrorCode.unknown_server_error
-    )
-    assert await stored(raw, topic) == []
-
-
-@pytest.mark.parametrize(
-    ("records", "error"),
-    [
-        pytest.param(edited(TWO, 21, b"\0\x08"), ErrorCode.invalid_timestamp, id="append time"),
-        pytest.param(TWO + TWO[:20], ErrorCode.invalid_record, id="part of a second batch"),
-        pytest.param(
-            batch(b"x", producer=(1, -1, 0)), ErrorCode.invalid_record, id="producer, no epoch"
-        ),
-    ],
-)
-@differs("refuses what no client sends, rather than store something else than it was sent")
-async def test_odd_batches(
-    raw: Raw, topic: str, engine: Engine, records: bytes, error: ErrorCode
-) -> None:
-    """Some batches that are not quite right are taken: what is too much in them is left out."""
-    await raw.made(topic)
-    answer = await raw.produce(topic, records)
-    assert answer.error_code is (error if engine.name == EMBEDDED else NONE)
-
-
-@lacking("the largest time of a batch is believed as it was sent")
-async def test_the_largest_time_of_a_batch(raw: Raw, topic: str) -> None:
-    """A batch whose header has another largest time than its records is stored with theirs."""
-    await raw.made(topic)
-    await raw.produce(topic, edited(TWO, 35, bytes(8)))
-    fetched = await raw.fetch(topic, 0)
-    assert fetched.records[35:43] == TWO[35:43]
-
-
-async def test_compacted_topics_want_keys(raw: Raw, topic: str) -> None:
-    """A compacted topic refuses a batch in which a record has no key."""
-    await raw.made(topic, cleanup_policy="compact")
-    keyed, bare = Logged(b"key", b"value"), Logged(None, b"value")
-    refused = await raw.produce(topic, packed(keyed, bare))
-    assert (refused.error_code, refused.base_offset) == (ErrorCode.invalid_record, -1)
-    assert (await raw.produce(topic, packed(keyed, keyed))).base_offset == 0
-
-
-@lacking("answers name the batch that is refused, not its records")
-async def test_refused_records_are_named(raw: Raw, topic: str) -> None:
-    """The answer names which records of a batch are refused, and why."""
-    await raw.made(topic, cleanup_policy="compact")
-    keyed, bare = Logged(b"key", b"value"), Logged(None, b"value")
-    refused = await raw.produce(topic, packed(keyed, bare, keyed, bare))
-    assert [one.batch_index for one in refused.record_errors] == [1, 3]
-    assert all(one.batch_index_error_message for one in refused.record_errors)
-
-
 async def test_one_of_several_partitions_fails(raw: Raw, topic: str) -> None:
     """Batches of one request are judged one by one: the others are stored."""
     await raw.made(topic, 3)
@@ -433,115 +311,3 @@ async def test_requests_in_pieces(raw: Raw, topic: str) -> None:
         await raw.writer.drain()
     answer = raw.read(ApiKey.PRODUCE, 9, await raw.answer())
     assert answer.responses[0].partition_responses[0].base_offset == 0
-
-
-async def new_producer(raw: Raw, **more: Any) -> Any:
-    """Ask for the id of a producer without transactions, until a broker that starts has some."""
-    fields = {"transactional_id": None, "transaction_timeout": 60_000, **more}
-    async with asyncio.timeout(DEADLINE):
-        while True:  # each look is a request of its own
-            given = await raw.ask(ApiKey.INIT_PRODUCER_ID, 4, **fields)
-            if given.error_code is not ErrorCode.coordinator_load_in_progress:
-                return given
-
-
-async def test_producer_ids(address: Address) -> None:
-    """Every producer is given an id of its own, and epoch 0."""
-    async with await Raw.to(address) as one, await Raw.to(address) as other:
-        given = [await new_producer(raw) for raw in (one, other, one, other)]
-    assert [(one.error_code, one.producer_epoch) for one in given] == [(NONE, 0)] * 4
-    assert len({one.producer_id for one in given}) == 4
-
-
-async def test_producer_ids_again(raw: Raw) -> None:
-    """A producer without transactions that names its id and epoch gets a new id all the same."""
-    first = await new_producer(raw)
-    again = await new_producer(raw, producer_id=first.producer_id, producer_epoch=0)
-    assert (again.error_code, again.producer_epoch) == (NONE, 0)
-    assert again.producer_id != first.producer_id
-
-
-@pytest.mark.parametrize(
-    ("sequences", "errors", "end"),
-    [
-        pytest.param([0, 1, 2], [NONE] * 3, 3, id="in order"),
-        pytest.param([0, 0], [NONE, NONE], 1, id="a repeat is stored once"),
-        pytest.param([0, 2], [NONE, ErrorCode.out_of_order_sequence_number], 1, id="a gap"),
-        pytest.param(
-            [0, 2, 1, 2],
-            [NONE, ErrorCode.out_of_order_sequence_number, NONE, NONE],
-            3,
-            id="a gap that is filled",
-        ),
-        pytest.param(
-            [0, 1, 2, 3, 4, 0], [NONE] * 6, 5, id="a repeat of the oldest of the last five"
-        ),
-        pytest.param(
-            [0, 1, 2, 3, 4, 5, 0],
-            [NONE] * 6 + [ErrorCode.out_of_order_sequence_number],
-            6,
-            id="a repeat from before the last five",
-        ),
-        pytest.param([2**31 - 1, 0, 1], [NONE] * 3, 3, id="after 2^31 - 1 comes 0"),
-        pytest.param([7, 8], [NONE] * 2, 2, id="an unknown producer may begin anywhere"),
-    ],
-)
-async def test_sequences(
-    raw: Raw, topic: str, sequences: Sequence[int], errors: Sequence[ErrorCode], end: int
-) -> None:
-    """An idempotent producer's batches are stored once and without gaps."""
-    await raw.made(topic)
-    producer = (await new_producer(raw)).producer_id
-    answers = [
-        await raw.produce(topic, batch(b"x", producer=(producer, 0, sequence)))
-        for sequence in sequences
-    ]
-    assert [answer.error_code for answer in answers] == errors
-    assert (await raw.fetch(topic, end)).high_watermark == end
-
-
-async def test_a_repeat_is_answered_as_the_first_time(raw: Raw, topic: str) -> None:
-    """A repeated batch is answered with the offset that it got at first."""
-    await raw.made(topic)
-    producer = (await new_producer(raw)).producer_id
-    await raw.produce(topic, TWO)
-    first = await raw.produce(topic, batch(b"x", producer=(producer, 0, 0)))
-    await raw.produce(topic, batch(b"y", producer=(producer, 0, 1)))
-    again = await raw.produce(topic, batch(b"x", producer=(producer, 0, 0)))
-    assert (first.base_offset, again.base_offset) == (2, 2)
-
-
-@pytest.mark.parametrize(
-    ("epoch", "sequence", "error"),
-    [
-        pytest.param(5, 1, NONE, id="its own"),
-        pytest.param(4, 1, ErrorCode.invalid_producer_epoch, id="an old one"),
-        pytest.param(6, 0, NONE, id="a new one begins at 0"),
-        pytest.param(
-            6, 1, ErrorCode.out_of_order_sequence_number, id="a new one that goes on counting"
-        ),
-    ],
-)
-async def test_epochs(raw: Raw, topic: str, epoch: int, sequence: int, error: ErrorCode) -> None:
-    """A producer's older epochs are refused, a newer one begins to count anew."""
-    await raw.made(topic)
-    producer = (await new_producer(raw)).producer_id
-    await raw.produce(topic, batch(b"x", producer=(producer, 5, 0)))
-    answer = await raw.produce(topic, batch(b"y", producer=(producer, epoch, sequence)))
-    assert answer.error_code is error
-
-
-async def test_sequences_are_per_partition(raw: Raw, topic: str) -> None:
-    """Each partition counts a producer's batches for itself."""
-    await raw.made(topic, 2)
-    producer = (await new_producer(raw)).producer_id
-    answers = [
-        await raw.produce(topic, batch(b"x", producer=(producer, 0, sequence)), partition=index)
-        for index, sequence in ((0, 0), (1, 0), (0, 1), (1, 1))
-    ]
-    assert [(one.error_code, one.base_offset) for one in answers] == [
-        (NONE, 0),
-        (NONE, 0),
-        (NONE, 1),
-        (NONE, 1),
-    ]
