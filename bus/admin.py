@@ -26,11 +26,13 @@ from bus.errors import (
     BusUnavailable,
     Conflict,
     InvalidContract,
+    InvalidSettings,
     NotAuthenticated,
     NotAuthorised,
     NotFound,
 )
-from bus.settings import Address, KafkaSettings
+from bus.probe import probe
+from bus.settings import KafkaSettings
 
 TIMEOUT = 10.0
 """Seconds that one call may take."""
@@ -38,18 +40,14 @@ TIMEOUT = 10.0
 SCRAM_ITERATIONS = 8192
 """How often SCRAM hashes a password, so that guessing one from what is stored takes long."""
 
-REACH = 3.0
-"""Seconds for a connection to one of the addresses."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TopicSpec:
-    """A topic as it shall be; a replication factor of -1 is the engine's default."""
+    """A topic as it shall be."""
 
     name: str
     partitions: int
     configs: Mapping[str, str] = field(default_factory=dict)
-    replication_factor: int = -1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +83,7 @@ _OURS: dict[int, type[BusError]] = {
     KafkaError._AUTHENTICATION: NotAuthenticated,  # noqa: SLF001  # librdkafka's own codes are public in spite of it
     KafkaError.INVALID_CONFIG: InvalidContract,
     KafkaError.INVALID_PARTITIONS: InvalidContract,
-    KafkaError.INVALID_REPLICATION_FACTOR: InvalidContract,
+    KafkaError.INVALID_REPLICATION_FACTOR: InvalidSettings,
     KafkaError.TOPIC_EXCEPTION: InvalidContract,
     KafkaError._TRANSPORT: BusUnavailable,  # noqa: SLF001  # librdkafka's own codes are public in spite of it
     KafkaError._ALL_BROKERS_DOWN: BusUnavailable,  # noqa: SLF001  # librdkafka's own codes are public in spite of it
@@ -97,6 +95,13 @@ _OURS: dict[int, type[BusError]] = {
     KafkaError.NOT_COORDINATOR: BusUnavailable,
 }
 
+
+_REMEDIES: dict[type[BusError], str] = {
+    InvalidSettings: "add brokers, or ask for fewer copies: kafka.replication_factor, or the "
+    "cluster's default.replication.factor",
+    NotAuthorised: "have the cluster's administrator grant it to the user of kafka.username; "
+    "docs/kafka.md lists who needs what",
+}
 
 _COORDINATOR = frozenset(
     {
@@ -161,7 +166,7 @@ class Admin:
             new = NewTopic(
                 spec.name,
                 num_partitions=spec.partitions,
-                replication_factor=spec.replication_factor,
+                replication_factor=self._kafka.replication_factor,
                 config=dict(spec.configs),
             )
             await self._each(spec.name, lambda c: c.create_topics([new], request_timeout=TIMEOUT))
@@ -305,21 +310,29 @@ class Admin:
                 ) from error
 
     async def _reach(self) -> None:
-        """Find out whether anybody listens; librdkafka would go on trying until its time limit."""
-        trouble: OSError | TimeoutError | None = None
-        for text in self._kafka.bootstrap.split(","):
-            address = Address.parse(text)
+        """Find out whether the engine is there and lets us in; librdkafka would only time out."""
+        await probe(self._kafka)
+        if self._kafka.security_protocol.startswith("SASL"):
+            await self._log_in()
+        self._reached = True
+
+    async def _log_in(self) -> None:
+        """Ask for anything until there is an answer, or word that the login was refused."""
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + TIMEOUT
+        while True:
             try:
-                _, writer = await asyncio.wait_for(
-                    asyncio.open_connection(address.host, address.port), REACH
-                )
-            except (OSError, TimeoutError) as error:
-                trouble = error
+                await asyncio.to_thread(self._client.list_topics, timeout=1.0)
+            except KafkaException as error:
+                self._client.poll(0)  # hands over what it only says to its error callback
+                if self._refused or clock() > deadline:
+                    raise self._ours(error.args[0], self._kafka.bootstrap) from error
             else:
-                writer.close()
-                self._reached = True
                 return
-        raise self._unavailable(str(trouble) or "no connection in time")
+
+    @property
+    def _refused(self) -> bool:
+        return self._trouble is not None and _OURS.get(self._trouble.code()) is NotAuthenticated
 
     def _unavailable(self, reason: str) -> BusUnavailable:
         return BusUnavailable(
@@ -335,10 +348,14 @@ class Admin:
         kind = _OURS.get(error.code(), BusUnavailable if error.retriable() else BusError)
         if kind is BusUnavailable:
             trouble = self._trouble or error
-            if _OURS.get(trouble.code()) is NotAuthenticated:
-                return NotAuthenticated(trouble.str(), where=self._kafka.bootstrap)
+            if self._refused:
+                return NotAuthenticated(
+                    f"the login was refused: {trouble.str()}",
+                    where=self._kafka.bootstrap,
+                    remedy="check kafka.username, kafka.password_file and kafka.sasl_mechanism",
+                )
             return self._unavailable(trouble.str())
-        return kind(error.str(), where=where)
+        return kind(error.str(), where=where, remedy=_REMEDIES.get(kind, ""))
 
 
 def _config(kafka: KafkaSettings) -> dict[str, Any]:

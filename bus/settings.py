@@ -169,6 +169,21 @@ class KafkaSettings(Section):
         "more than a cluster takes to notice that one hangs",
     )
 
+    replication_factor: int = Field(
+        default=-1,
+        ge=-1,
+        le=32767,
+        description="how many brokers keep a copy of each topic that Stadtbus makes; -1 is the "
+        "engine's own default",
+    )
+
+    @field_validator("replication_factor")
+    @classmethod
+    def _no_copy_is_no_topic(cls, value: int) -> int:
+        if value == 0:
+            raise ValueError("a topic without any copy cannot be; -1 is the engine's own default")
+        return value
+
     @field_validator("bootstrap")
     @classmethod
     def _each_is_an_address(cls, value: str) -> str:

@@ -3,21 +3,18 @@
 import asyncio
 import contextlib
 import logging
-import ssl
 from collections.abc import Awaitable, Callable, Iterator
 from contextvars import ContextVar
 from typing import Any, Self
 
 from aiokafka import TopicPartition
 from aiokafka import errors as foreign
-from aiokafka.helpers import create_ssl_context
 
 from bus.errors import (
     BusError,
     BusUnavailable,
     Conflict,
     EventTooLarge,
-    InvalidSettings,
     NotAuthenticated,
     NotAuthorised,
     NotFound,
@@ -25,6 +22,7 @@ from bus.errors import (
     StorageFull,
 )
 from bus.kafka.records import Place
+from bus.probe import probe, tls
 from bus.settings import KafkaSettings
 
 CLOSING = 5.0
@@ -73,12 +71,19 @@ _OURS: dict[type[BaseException], type[BusError]] = {
 }
 
 
+_REMEDIES: dict[type[BusError], str] = {
+    NotAuthorised: "have the cluster's administrator grant it to the user of kafka.username; "
+    "docs/kafka.md lists who needs what",
+}
+
+
 def ours(error: BaseException, where: str) -> BusError:
     """Return our error for one of aiokafka's."""
     fallback = BusUnavailable if getattr(error, "retriable", False) else BusError
     if isinstance(error, OSError | TimeoutError):
         fallback = BusUnavailable
-    return _OURS.get(type(error), fallback)(sentence(error), where=where)
+    kind = _OURS.get(type(error), fallback)
+    return kind(sentence(error), where=where, remedy=_REMEDIES.get(kind, ""))
 
 
 def sentence(error: BaseException) -> str:
@@ -147,30 +152,18 @@ def security(kafka: KafkaSettings) -> dict[str, Any]:
         "request_timeout_ms": int(kafka.answer_seconds * 1000),
     }
     if kafka.security_protocol.endswith("SSL"):
-        arguments["ssl_context"] = _tls(kafka)
+        arguments["ssl_context"] = tls(kafka)
     if kafka.security_protocol.startswith("SASL"):
         arguments["sasl_mechanism"] = kafka.sasl_mechanism
         arguments["sasl_plain_username"], arguments["sasl_plain_password"] = kafka.login()
     return arguments
 
 
-def _tls(kafka: KafkaSettings) -> ssl.SSLContext:
-    try:
-        return create_ssl_context(  # type: ignore[no-any-return]
-            cafile=kafka.ca_file, certfile=kafka.certificate_file, keyfile=kafka.key_file
-        )
-    except (OSError, ValueError) as error:
-        raise InvalidSettings(
-            f"certificate or key cannot be used: {error}",
-            where="kafka.ca_file, kafka.certificate_file, kafka.key_file",
-        ) from error
-
-
 def unreachable(kafka: KafkaSettings, cause: BaseException | None) -> BusError:
     """Return the error for a bootstrap that failed, with the cause that aiokafka only logs."""
     if cause is not None and _OURS.get(type(cause)) is NotAuthenticated:
         return NotAuthenticated(
-            sentence(cause),
+            f"the login was refused: {sentence(cause)}",
             where=kafka.bootstrap,
             remedy="check kafka.username, kafka.password_file and kafka.sasl_mechanism",
         )
@@ -191,7 +184,12 @@ async def started(
         start: connects; what it starts in the background is listened to as long as it runs.
         kafka: how to reach the engine.
         causes: listens already and goes on listening; for the time of the start alone if None.
+
+    Raises:
+        BusUnavailable, InvalidSettings, NotAuthenticated: why the engine cannot be reached.
+        NotAuthorised: the user may not do what the start asks for.
     """
+    await probe(kafka)
     listener = causes or Causes()
     if causes is None:
         listener.attach()
@@ -238,7 +236,12 @@ class Topics:
                 raise NotFound(
                     "the topic does not exist",
                     where=topic,
-                    remedy="topics come from contracts: see `stadtbus topic ls`",
+                    remedy="topics come from contracts: see `stadtbus topic ls`"
+                    + (
+                        "; an engine hides those that its user may not see"
+                        if self._kafka.username
+                        else ""
+                    ),
                 )
             else:
                 await asyncio.sleep(APPEARS / 10)

@@ -174,7 +174,8 @@ async def formatted(
     """Have Kafka's own tool prepare an empty log; one that is there is left as it is."""
     if (folder / "data" / "meta.properties").exists():
         return
-    arguments = ["format", "-t", cluster_id, "-c", str(folder / "server.properties")]
+    # An id may begin with a dash, which would be taken for another option.
+    arguments = ["format", f"--cluster-id={cluster_id}", "-c", str(folder / "server.properties")]
     if security is not None:
         arguments += ["--add-scram", f"SCRAM-SHA-512=[name={ADMIN},password={security.password}]"]
     command = installation.tool(

@@ -1,5 +1,6 @@
 """A cluster that runs: it answers, it replicates, it keeps its secrets and its data."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -95,3 +96,10 @@ async def test_a_configuration_that_is_none(
     with pytest.raises(error, match=sentence):
         async with cluster(tmp_path, configs=configs):
             pytest.fail("it started with a configuration that is none")
+
+
+async def test_an_id_that_begins_with_a_dash(tmp_path: Path) -> None:
+    about = {"cluster_id": "-U8nCg2mTm6QcYfGvB0aXA", "brokers": 1, "secure": False}
+    (tmp_path / "cluster.json").write_text(json.dumps(about), encoding="utf-8")
+    async with cluster(tmp_path) as running, Admin(running.settings) as admin:
+        assert await admin.cluster_id() == "-U8nCg2mTm6QcYfGvB0aXA"
