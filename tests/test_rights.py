@@ -1,0 +1,107 @@
+"""The rights that docs/kafka.md names are enough on a cluster that denies everything else."""
+
+import re
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from confluent_kafka.admin import (
+    AclBinding,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    ResourcePatternType,
+    ResourceType,
+)
+
+from bus import BadEvent, Event, Publisher, Subscriber
+from bus.admin import Admin, _config
+from bus.errors import NotAuthorised
+from bus.kafka import LogReader, Producer, Record
+from bus.registry import Registry
+from bus.settings import Address, KafkaSettings, RegistrySettings, Settings
+from bus.subscriber.lag import lags
+from bus.subscriber.waiting import dead_letters
+from bus.telemetry import Telemetry
+from tests.city import GROUP, READINGS, SYSTEM, reading, records
+from tests.engine import Engine
+
+pytestmark = [pytest.mark.slow, pytest.mark.kafka]
+
+PAGE = Path(__file__).parents[1] / "docs" / "kafka.md"
+ROW = re.compile(r"\| (\w+) \| (topic|group) \| `(\S+)` \| ([\w, ]+) \|")
+
+
+def rules() -> Iterator[AclBinding]:
+    """Return what the page says, as the engine wants it."""
+    for user, kind, name, operations in ROW.findall(PAGE.read_text(encoding="utf-8")):
+        for operation in operations.split(", "):
+            yield AclBinding(
+                ResourceType[kind.upper()],
+                name,
+                ResourcePatternType.PREFIXED,
+                f"User:{user}",
+                "*",
+                AclOperation[operation.upper()],
+                AclPermissionType.ALLOW,
+            )
+
+
+@pytest.fixture
+async def users(kafka_secure: Engine) -> dict[str, KafkaSettings]:
+    """The page's users, with the rights that it gives them."""
+    assert kafka_secure.cluster is not None
+    wanted = list(rules())
+    assert len(wanted) > 10
+    admin = AdminClient(_config(kafka_secure.settings))
+    for made in admin.create_acls(wanted).values():
+        made.result(10)
+    names = {rule.principal.removeprefix("User:") for rule in wanted}
+    return {name: await kafka_secure.cluster.add_user(name) for name in names}
+
+
+@pytest.fixture
+async def registry(users: dict[str, KafkaSettings]) -> AsyncIterator[RegistrySettings]:
+    """A registry that runs as the node."""
+    free = RegistrySettings(listen=Address(host="127.0.0.1", port=0))
+    async with Registry(Settings(kafka=users["node"], registry=free), Telemetry()) as running:
+        url = f"http://{running.address}"
+        yield RegistrySettings(listen=running.address, url=url)
+
+
+async def test_they_are_enough(
+    users: dict[str, KafkaSettings], registry: RegistrySettings, kafka_secure: Engine
+) -> None:
+    publisher = Settings(kafka=users["publisher"], registry=registry)
+    async with Publisher(SYSTEM, publisher) as city:
+        receipts = [await city.publish(READINGS, reading(number)) for number in range(3)]
+    found: list[str] = []
+    subscriber = Settings(kafka=users["subscriber"], registry=registry)
+    async with Subscriber(GROUP, [READINGS], subscriber) as agency:
+
+        async def handle(event: Event) -> None:
+            found.append(event.id)
+            if len(found) == 3:
+                agency.stop()
+            if len(found) == 2:
+                raise BadEvent("this one is set aside")
+
+        await agency.run(handle)
+    assert found == [receipt.id for receipt in receipts]
+    assert len(await records(kafka_secure.settings, f"dead.de.agency.statistik.{READINGS}")) == 1
+    async with Admin(users["node"]) as admin, LogReader(users["node"]) as reader:
+        assert [(lag.group, lag.records) for lag in await lags(admin, reader)] == [(GROUP, 0)]
+        assert list(await dead_letters(admin, reader)) == [f"dead.de.agency.statistik.{READINGS}"]
+
+
+async def test_they_are_no_more_than_that(
+    users: dict[str, KafkaSettings], registry: RegistrySettings
+) -> None:
+    async with Publisher(SYSTEM, Settings(kafka=users["publisher"], registry=registry)) as city:
+        await city.publish(READINGS, reading())
+    async with LogReader(users["publisher"]) as reader:
+        with pytest.raises(NotAuthorised):
+            await reader.read(READINGS, 0, 0)
+    async with Producer(users["subscriber"]) as producer:
+        with pytest.raises(NotAuthorised):
+            await producer.append(READINGS, 0, [Record(b"k", b"v")])
