@@ -205,9 +205,11 @@ class Subscriber:
         finally:
             # Only a call of `stop` leaves handlers their time; an error or a cancellation does not.
             grace = GRACE if self._stopping.is_set() else 0.0
-            await self._release(frozenset(self._workers), grace)
-            await consumer.stop()
-            self._loop = None
+            try:
+                await self._release(frozenset(self._workers), grace)
+            finally:  # a member that only seems to have left would keep its partitions for ever
+                await consumer.stop()
+                self._loop = None
 
     async def _turn(self, consumer: GroupConsumer) -> None:
         full = {place for place, worker in self._workers.items() if worker.waiting > BACKLOG}

@@ -194,7 +194,7 @@ class Load:
         self.witnesses.check()
 
     async def served(self) -> None:
-        """Return once every partition has taken `STEADY` further events.
+        """Return once every partition has taken `STEADY` further events, and handlers have them.
 
         Raises:
             TimeoutError: one does not for `STALLED` seconds.
@@ -202,6 +202,10 @@ class Load:
         goal = {part: len(self.account.moments[part]) + STEADY for part in range(PARTITIONS)}
         async with asyncio.timeout(STALLED):
             while any(len(self.account.moments[part]) < count for part, count in goal.items()):
+                self.check()
+                await asyncio.sleep(0.02)
+            ids = self.account.ids
+            while not ids <= self.account.seen:
                 self.check()
                 await asyncio.sleep(0.02)
 

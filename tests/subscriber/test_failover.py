@@ -5,7 +5,10 @@ from contextlib import AsyncExitStack
 
 import pytest
 
+from bus.admin import Admin
+from bus.errors import BusError
 from bus.event import Event
+from bus.kafka import GroupConsumer
 from bus.publisher import Publisher
 from bus.settings import Settings
 from bus.subscriber import Subscriber
@@ -71,3 +74,19 @@ async def test_a_rebalance_may_take_longer_than_an_answer(city: City) -> None:
         await asyncio.gather(*tasks)
     assert len(slow.ids) + len(quick.ids) == len(ids)
     assert quick.ids
+
+
+async def test_a_subscriber_that_fails_leaves_its_group(
+    city: City, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await publish(city, 10)
+
+    async def refuse(*_: object) -> None:
+        raise BusError("the engine answered something that nobody foresaw")
+
+    monkeypatch.setattr(GroupConsumer, "commit", refuse)
+    async with Member(city.settings) as member, Admin(city.settings.kafka) as admin:
+        with pytest.raises(BusError, match="nobody foresaw"):
+            await asyncio.wait_for(member.run(member.keep), PATIENCE)
+        # Had it not left, it would be a member for as long as its process lives.
+        assert (await admin.describe_group(GROUP)).members == ()
