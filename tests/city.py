@@ -1,7 +1,6 @@
 """What tests of the client library stand on: the fresh broker, a registry, and events to send."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -55,17 +54,6 @@ def reading(number: int = 0, series: str = "a") -> dict[str, Any]:
         "unit": "1",
         "quality": "VALID",
     }
-
-
-async def until(condition: Callable[[], bool], deadline: float = 20.0) -> None:
-    """Wait until a condition holds.
-
-    Raises:
-        TimeoutError: it did not in so many seconds.
-    """
-    async with asyncio.timeout(deadline):
-        while not condition():  # noqa: ASYNC110  # any condition, not an event of our own
-            await asyncio.sleep(0.005)
 
 
 async def records(kafka: KafkaSettings, topic: str) -> list[Fetched]:

@@ -197,14 +197,3 @@ def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("STADTBUS_KAFKA__BOOTSTRAP", "127.0.0.1:1")
     monkeypatch.setenv("STADTBUS_REGISTRY__URL", "http://127.0.0.1:1")
     return tmp_path
-
-
-async def eventually(condition: Callable[[], bool]) -> None:
-    """Wait until a condition holds that nothing announces.
-
-    Raises:
-        TimeoutError: it took too long.
-    """
-    async with asyncio.timeout(DEADLINE):
-        while not condition():  # noqa: ASYNC110  # nobody could set an event
-            await asyncio.sleep(0.01)

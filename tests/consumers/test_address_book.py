@@ -13,7 +13,8 @@ from bus.event import Draft, frame
 from bus.kafka import Producer, Record
 from bus.publisher import Publisher, Receipt
 from consumers.address_book.__main__ import app
-from tests.running import Bus, Program, ended, eventually, program
+from tests.running import Bus, Program, ended, program
+from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 
@@ -210,7 +211,7 @@ async def _until_some_are_rebuilt(folder: Path) -> None:
         except sqlite3.OperationalError:
             return False
 
-    await eventually(some)
+    await until(some)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import asyncio
 import struct
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Any, Self
 
@@ -12,6 +12,7 @@ from kio.schema.errors import ErrorCode
 from bus.broker import ApiKey
 from bus.settings import Address
 from tests.broker.raw import Raw
+from tests.waiting import until
 
 DEADLINE = 30.0
 """Seconds after which a test fails instead of waiting on."""
@@ -25,14 +26,6 @@ _LOADING = {
     ErrorCode.coordinator_not_available,
     ErrorCode.not_coordinator,
 }
-_PAUSE = 0.01  # seconds between two looks at the same thing
-
-
-async def until(look: Callable[[], Awaitable[bool]]) -> None:
-    """Return once this is so."""
-    async with asyncio.timeout(DEADLINE):
-        while not await look():  # noqa: ASYNC110  # only the engine knows
-            await asyncio.sleep(_PAUSE)
 
 
 def subscription(*topics: str) -> bytes:

@@ -19,7 +19,8 @@ from confluent_kafka.admin import AdminClient
 from tests.broker.raw import DEADLINE, Raw
 from tests.engine import Engine
 from tests.engines import counting
-from tests.engines.party import Party, until
+from tests.engines.party import Party
+from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 

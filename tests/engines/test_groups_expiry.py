@@ -13,7 +13,8 @@ from bus.broker import ApiKey
 from ops.kafka import cluster
 from tests.engine import Engine
 from tests.engines.deviations import lacking
-from tests.engines.party import NONE, Member, Party, subscription, until
+from tests.engines.party import NONE, Member, Party, subscription
+from tests.waiting import until
 
 pytestmark = [pytest.mark.slow, lacking("positions are kept until they are deleted")]
 

@@ -7,7 +7,8 @@ import pytest
 from kio.schema.errors import ErrorCode
 
 from bus.broker import ApiKey
-from tests.engines.party import NONE, Party, subscription, until
+from tests.engines.party import NONE, Party, subscription
+from tests.waiting import until
 
 
 @pytest.fixture

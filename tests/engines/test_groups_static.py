@@ -6,7 +6,8 @@ import pytest
 from kio.schema.errors import ErrorCode
 
 from bus.broker import ApiKey
-from tests.engines.party import NONE, Member, Party, subscription, until
+from tests.engines.party import NONE, Member, Party, subscription
+from tests.waiting import until
 
 FENCED = ErrorCode.fenced_instance_id
 UNKNOWN = ErrorCode.unknown_member_id

@@ -28,8 +28,8 @@ from tests.engine import Engine
 from tests.engines.asked import ASKED, WITHOUT
 from tests.engines.deviations import lacking
 from tests.engines.login import SCRAM, authenticate, encrypted, log_in, shake_hands
-from tests.engines.party import until
 from tests.engines.rights import REFUSED, TOPIC, Asked, errors, whole
+from tests.waiting import until
 
 pytestmark = lacking("there is neither TLS, login nor ACL")
 

@@ -11,7 +11,7 @@ from bus.broker import ApiKey
 from bus.settings import Address
 from tests.broker.raw import Raw, batch, fetch_fields
 from tests.engines.deviations import lacking
-from tests.engines.party import Party, until
+from tests.engines.party import Party
 from tests.engines.transactor import (
     COMMITTED,
     NONE,
@@ -24,6 +24,7 @@ from tests.engines.transactor import (
     stable,
     transactional,
 )
+from tests.waiting import until
 
 pytestmark = lacking("there are no transactions")
 

@@ -15,7 +15,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 from tests.broker.raw import Raw
 from tests.engine import Engine
 from tests.engines.deviations import lacking
-from tests.engines.party import until
+from tests.waiting import until
 
 pytestmark = lacking("there are no transactions")
 

@@ -12,7 +12,7 @@ from bus.broker import ApiKey
 from bus.settings import Address
 from tests.broker.raw import Raw, batch, fetch_fields, produce_fields
 from tests.engines.log import ATTRIBUTES_AT, edited, unpacked
-from tests.engines.party import until
+from tests.waiting import until
 
 NONE = ErrorCode.none
 

@@ -11,7 +11,7 @@ from bus.broker.faults import Delay
 from bus.broker.keys import ApiKey
 from bus.kafka import LogReader, Producer, Record
 from bus.settings import KafkaSettings
-from tests.city import until
+from tests.waiting import until
 
 TOPIC = "test.topic.v1"
 PATIENCE = 5.0

@@ -12,8 +12,9 @@ from bus.kafka import GroupConsumer
 from bus.publisher import Publisher
 from bus.settings import Settings
 from bus.subscriber import Subscriber
-from tests.city import GROUP, READINGS, SYSTEM, City, reading, until
+from tests.city import GROUP, READINGS, SYSTEM, City, reading
 from tests.engine import Switch
+from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 

@@ -13,7 +13,8 @@ from bus.errors import BadEvent, Conflict, InvalidSettings
 from bus.event import Event
 from bus.publisher import Publisher
 from bus.subscriber import Inbox, RetryPolicy, Subscriber
-from tests.city import GROUP, READINGS, SYSTEM, City, reading, until
+from tests.city import GROUP, READINGS, SYSTEM, City, reading
+from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 

@@ -22,9 +22,10 @@ from bus.schemas import SchemaClient
 from bus.settings import Settings
 from bus.subscriber import RetryPolicy, Subscriber
 from tests.broker.raw import Raw
-from tests.city import GROUP, READINGS, SYSTEM, City, reading, records, until
+from tests.city import GROUP, READINGS, SYSTEM, City, reading, records
 from tests.engine import Switch, on_embedded
 from tests.kafka.batches import record, sealed
+from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 

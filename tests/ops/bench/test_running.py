@@ -7,7 +7,7 @@ import pytest
 
 from ops.bench.model import Case, Contender, Measure, Scenario, Task, Unverified
 from ops.bench.running import Plan, measured, run
-from tests.city import until
+from tests.waiting import until
 
 HERE = "tests.ops.bench.contenders"
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.city import until
+from tests.waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.kafka, pytest.mark.usefixtures("apache")]
 

@@ -15,7 +15,7 @@ import pytest
 from bus.admin import Admin
 from bus.listen import bind
 from bus.settings import Address, KafkaSettings
-from tests.city import until
+from tests.waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.kafka, pytest.mark.usefixtures("apache")]
 
