@@ -7,9 +7,9 @@ code. CloudEvents 1.0, Kafka protocol binding, binary mode; Confluent framing wi
 import re
 import struct
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, NamedTuple
 from unicodedata import is_normalized, normalize
 from uuid import UUID
@@ -67,8 +67,10 @@ _ESCAPE = re.compile(r"%(?!25|3A)")
 _FRAME = struct.Struct(">bI")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Position:
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+
+
+class Position(NamedTuple):
     """Where an event lies, and since when.
 
     Args:
@@ -84,8 +86,7 @@ class Position:
     timestamp: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+class Event(NamedTuple):
     """One fact that a system announced.
 
     Args:
@@ -124,8 +125,7 @@ class Envelope(NamedTuple):
     sequence: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Draft:
+class Draft(NamedTuple):
     """An event to be published; what is left out is filled in.
 
     Args:
@@ -142,7 +142,7 @@ class Draft:
     subject: str | None = None
     id: str | None = None
     traceparent: str | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = _NO_HEADERS
 
 
 def new_id() -> str:

@@ -10,6 +10,7 @@ schema becomes code.
 
 import struct
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from bus.avro.guard import read_int, read_long
@@ -81,6 +82,9 @@ def _encode(schema: Schema, type_: Type, number: int, scope: dict[str, Any]) -> 
             ]
         case Primitive("double", attributes) if not attributes:
             return [f"{part} = pack(v) if type(v) is float else call{number}(v)"]
+        case Primitive("int", {"logicalType": "date"}):
+            # Few days, many events: each is worked out once.
+            scope[f"call{number}"] = lru_cache(4096)(scope[f"call{number}"])
         case Enum(_, _, symbols) if len(symbols) <= 64:
             scope[f"known{number}"] = {s: bytes([i << 1]) for i, s in enumerate(symbols)}
             return [f"{part} = known{number}[v]"]
@@ -163,10 +167,16 @@ def _decode(schema: Schema, field: Inline, into: str, number: int, scope: dict[s
 
 
 def _number(kind: str, into: str) -> Code:
+    """Return the lines that read a number; up to three bytes without a call, none of them idle."""
     return [
         "n = data[at]; at += 1",
-        f"if n < 0x80: {into} = (n >> 1) ^ -(n & 1)",
-        f"else: {into}, at = read_{kind}(data, at - 1)",
+        "if n & 0x80:",
+        "    m = data[at]",
+        "    if 0 < m < 0x80: n += (m << 7) - 0x80; at += 1",
+        "    elif m & 0x80 and 0 < (l := data[at + 1]) < 0x80:",
+        "        n += (m << 7) + (l << 14) - 0x4080; at += 2",
+        f"    else: n, at = read_{kind}(data, at - 1); n = n << 1 ^ n >> 63",
+        f"{into} = (n >> 1) ^ -(n & 1)",
     ]
 
 

@@ -155,13 +155,14 @@ class Lane:
             pause = min(pause * 2, LONGEST_PAUSE)
 
     def _records(self, events: Sequence[Outgoing]) -> list[Record]:
-        shared, incarnation, count = self._unchanging, self._incarnation, self._count
+        shared, count = self._unchanging, self._count
+        prefix = self._incarnation.encode() + b"/"
         self._count += len(events)
         return [
             Record(
                 key,
                 value,
-                [*shared, *headers, ("stadtbus-seq", b"%s/%d" % (incarnation.encode(), number))],
+                [*shared, *headers, ("stadtbus-seq", b"%s%d" % (prefix, number))],
             )
             for number, (_, key, value, headers, _) in enumerate(events, count + 1)
         ]

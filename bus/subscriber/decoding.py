@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from bus.avro.codec import Codec, projection
@@ -75,22 +76,10 @@ class Decoder:
                 raise UnlearntSchema(schema_id)
             data = decode(body)
         id_, source, time, subject, traceparent, sequence = envelope
+        at = _moment(record.timestamp_ms)
+        position = Position(record.topic, record.partition, record.offset, at)
         return Event(
-            topic=self.topic,
-            key=key,
-            data=data,
-            id=id_,
-            source=source,
-            time=time,
-            subject=subject,
-            traceparent=traceparent,
-            sequence=sequence,
-            position=Position(
-                topic=record.topic,
-                partition=record.partition,
-                offset=record.offset,
-                timestamp=_EPOCH + timedelta(milliseconds=record.timestamp_ms),
-            ),
+            self.topic, key, data, id_, source, time, subject, traceparent, sequence, position
         )
 
     async def learn(self, schema_id: int) -> None:
@@ -113,3 +102,8 @@ class Decoder:
         if self._wanted is None or self._wanted == schema:
             return codec.decode
         return projection(codec, self._wanted)
+
+
+@lru_cache(64)  # what was appended at once bears one time
+def _moment(milliseconds: int) -> datetime:
+    return _EPOCH + timedelta(milliseconds=milliseconds)
