@@ -87,8 +87,13 @@ def ours(error: BaseException, where: str) -> BusError:
 
 
 def sentence(error: BaseException) -> str:
+    """Return what the engine answered, in one line."""
+    if isinstance(error, foreign.CommitFailedError):
+        # aiokafka's own words are about a setting of the Java client.
+        return "the group has given the partitions to other members meanwhile"
     name = type(error).__name__
     described = getattr(error, "description", "") or ", ".join(str(a) for a in error.args)
+    described = " ".join(described.split())
     return f"the engine answered {name}" + (f" ({described})" if described else "")
 
 
