@@ -13,6 +13,8 @@ from bus.errors import OutcomeUnknown
 from bus.kafka import Producer, Record
 from bus.settings import KafkaSettings
 
+pytestmark = pytest.mark.slow
+
 TOPIC = "test.topic.v1"
 RECORDS = [Record(b"key", b"value")]
 

@@ -13,6 +13,8 @@ from bus.kafka import LogReader, Producer, Record
 from bus.settings import KafkaSettings
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 TOPIC = "test.topic.v1"
 PATIENCE = 5.0
 """Seconds in which a client has got through; without a limit of its own it would take 40."""

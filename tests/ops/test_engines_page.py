@@ -8,6 +8,8 @@ import pytest
 
 from ops.engines import PAGE, ROOT, Behaviour, Case
 
+pytestmark = pytest.mark.slow
+
 LACKING, OTHER = ("not yet", "no such thing"), ("differs", "says no")
 
 

@@ -26,6 +26,8 @@ from bus.publisher import Publisher
 from tests.city import ADDRESSES, READINGS, SYSTEM, City, reading, records
 from tests.engine import Switch, on_embedded
 
+pytestmark = pytest.mark.slow
+
 
 def ids(found: list[Fetched]) -> list[str]:
     return [read_envelope(record.topic, record.headers).id for record in found]

@@ -9,6 +9,8 @@ from ops.bench.addresses import KEYS, address, id_of, number_of
 from ops.bench.ledger import Ledger, Tally, check_ids, expected, record
 from ops.bench.model import Unverified
 
+pytestmark = pytest.mark.slow
+
 COUNT = 2 * KEYS + 5
 """Enough that some keys have three events, and all have two."""
 

@@ -9,6 +9,8 @@ from ops.bench.model import Case, Contender, Measure, Scenario, Task, Unverified
 from ops.bench.running import Plan, measured, run
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 HERE = "tests.ops.bench.contenders"
 
 
