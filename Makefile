@@ -45,7 +45,7 @@ torture: $(VENV)/development
 	@$(BIN)/python -m ops.torture $(CAMPAIGN) $(ARGS)
 
 clean:
-	rm -rf $(VENV) build dist stadtbus-demo .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build dist stadtbus-demo stadtbus-demo-kafka .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:

@@ -120,7 +120,7 @@ class Admin:
         self._kafka = kafka
         self._reached = False
         self._trouble: KafkaError | None = None
-        self._client: Any = AdminClient({**_config(kafka), "error_cb": self._note})
+        self._client: Any = None
 
     async def close(self) -> None:
         """Let go of the connections."""
@@ -312,6 +312,7 @@ class Admin:
     async def _reach(self) -> None:
         """Find out whether the engine is there and lets us in; librdkafka would only time out."""
         await probe(self._kafka)
+        self._client = AdminClient({**_config(self._kafka), "error_cb": self._note})
         if self._kafka.security_protocol.startswith("SASL"):
             await self._log_in()
         self._reached = True

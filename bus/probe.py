@@ -54,10 +54,13 @@ async def probe(kafka: KafkaSettings) -> None:
 
     Raises:
         BusUnavailable: nobody listens, nobody answers, or who answers is no Kafka.
-        InvalidSettings: TLS or a login where there is none or the reverse, or Kafka is too old.
+        InvalidSettings: a file or the login cannot be used, TLS or a login where there is none or
+            the reverse, or Kafka is too old.
         NotAuthenticated: its certificate cannot be verified, it wants one of ours, or another
             way to log in.
     """
+    if kafka.security_protocol.startswith("SASL"):
+        kafka.login()  # refused before anybody is asked
     context = tls(kafka) if kafka.security_protocol.endswith("SSL") else None
     refusals: list[BusError] = []
     for text in kafka.bootstrap.split(","):
@@ -75,6 +78,12 @@ def tls(kafka: KafkaSettings) -> ssl.SSLContext:
     Raises:
         InvalidSettings: a certificate or key cannot be used.
     """
+    if kafka.key_file is not None and kafka.certificate_file is None:
+        raise InvalidSettings(
+            "a key without its certificate",
+            where="kafka.key_file",
+            remedy="set kafka.certificate_file, too",
+        )
     try:
         context = ssl.create_default_context(cafile=kafka.ca_file)
         if kafka.certificate_file is not None:
@@ -83,6 +92,7 @@ def tls(kafka: KafkaSettings) -> ssl.SSLContext:
         raise InvalidSettings(
             f"certificate or key cannot be used: {error}",
             where="kafka.ca_file, kafka.certificate_file, kafka.key_file",
+            remedy="name files in PEM's form that this user may read",
         ) from error
     return context
 
@@ -107,6 +117,10 @@ async def _probe(address: Address, kafka: KafkaSettings, context: ssl.SSLContext
             f"it takes connections, but gives no answer in {SECONDS:g} s",
             where=where,
             remedy="see whether this is the engine's address, and whether the broker hangs",
+        ) from error
+    except UnicodeError as error:
+        raise InvalidSettings(
+            "is no host's name", where=where, remedy="check kafka.bootstrap"
         ) from error
     except OSError as error:
         raise BusUnavailable(

@@ -40,7 +40,7 @@ class Address(BaseModel):
             ValueError: there is no host, or the port is not a number from 0 to 65535.
         """
         host, colon, port = text.rpartition(":")
-        if not colon or not host or not port.isdecimal() or int(port) > 65535:
+        if not colon or not host or "/" in host or not port.isdecimal() or int(port) > 65535:
             raise ValueError(f'"{text}" is not host:port with a port from 0 to 65535')
         return cls(host=host.strip("[]"), port=int(port))
 
@@ -195,10 +195,12 @@ class KafkaSettings(Section):
         Raises:
             InvalidSettings: one of them is missing, or the password's file cannot be read.
         """
-        if self.username is None or self.password_file is None:
-            missing = "kafka.username" if self.username is None else "kafka.password_file"
+        if not self.username or self.password_file is None:
+            missing = "kafka.password_file" if self.username else "kafka.username"
             raise InvalidSettings(
-                f"{self.security_protocol} needs a user and a password", where=missing
+                f"{self.security_protocol} needs a user and a password",
+                where=missing,
+                remedy=f"set {missing}, or a kafka.security_protocol without a login",
             )
         try:
             lines = self.password_file.read_text(encoding="utf-8").splitlines()

@@ -156,6 +156,37 @@ async def test_a_name_that_is_none() -> None:
     await refused(asked, BusUnavailable, "no broker answers")
 
 
+@pytest.mark.parametrize("host", ["foo..bar", "a" * 70 + ".example"])
+async def test_a_name_that_no_host_can_have(host: str) -> None:
+    await refused(KafkaSettings(bootstrap=f"{host}:9092"), InvalidSettings, "no host's name")
+
+
+@pytest.mark.parametrize(
+    ("given", "where"),
+    [
+        pytest.param({"ca_file": "missing.pem"}, "kafka.ca_file", id="a CA that is not there"),
+        pytest.param({"ca_file": __file__}, "kafka.ca_file", id="a CA that is no PEM"),
+        pytest.param({"key_file": __file__}, "kafka.key_file", id="a key without certificate"),
+        pytest.param({"security_protocol": "SASL_SSL"}, "kafka.username", id="nobody logs in"),
+        pytest.param(
+            {"security_protocol": "SASL_SSL", "username": ""}, "kafka.username", id="no name"
+        ),
+    ],
+)
+@pytest.mark.parametrize("client", [Producer, Admin])
+async def test_settings_that_cannot_be_used_are_named_by_every_client(
+    listen: Listen, given: dict[str, Any], where: str, client: Callable[[KafkaSettings], Any]
+) -> None:
+    asked = KafkaSettings(
+        **{"bootstrap": await listen(silent), "security_protocol": "SSL", **given}
+    )
+    with pytest.raises(InvalidSettings) as raised:
+        async with client(asked) as connected:
+            await connected.topics()
+    assert where in raised.value.where
+    assert raised.value.remedy
+
+
 async def test_one_address_that_answers_is_enough(broker: Broker, listen: Listen) -> None:
     addresses = ["127.0.0.1:1", await listen(http), str(broker.address)]
     await probe(KafkaSettings(bootstrap=",".join(addresses)))

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bus.cli.options import Format, Kafka, Output, client_settings
+from bus.cli.options import Format, Kafka, Output, client_settings, say_what_may_be_hidden
 from bus.cli.output import show
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ async def _list(settings: "Settings") -> list[dict[str, Any]]:
 
     async with Admin(settings.kafka) as admin, LogReader(settings.kafka) as reader:
         found = await dead_letters(admin, reader)
+    if not found:
+        say_what_may_be_hidden(settings)
     return [{"topic": topic, "events": count} for topic, count in sorted(found.items())]
 
 

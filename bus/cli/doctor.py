@@ -94,12 +94,18 @@ async def _findings(
     embedded = cluster.startswith(EMBEDDED)
     for contract in contracts:
         configs = await admin.configs(contract.topic) if contract.topic in topics else {}
-        for finding in topic_findings(contract, topics, configs, embedded=embedded):
+        user = settings.kafka.username
+        for finding in topic_findings(contract, topics, configs, embedded=embedded, user=user):
             yield finding
 
 
 def topic_findings(
-    contract: "Contract", topics: Mapping[str, int], configs: Mapping[str, str], *, embedded: bool
+    contract: "Contract",
+    topics: Mapping[str, int],
+    configs: Mapping[str, str],
+    *,
+    embedded: bool,
+    user: str | None = None,
 ) -> list[Finding]:
     """Return what there is to say about a contract's topic.
 
@@ -108,8 +114,14 @@ def topic_findings(
         topics: partitions by topic.
         configs: the topic's configuration.
         embedded: the engine is the embedded broker, which does not execute all of it yet.
+        user: who asked, where there is a login: an engine hides what its user may not see.
     """
     topic = contract.topic
+    if topic not in topics and user:
+        detail = f"the contract is in force, but the user {user} sees no such topic"
+        rights = "give the user its rights (docs/kafka.md), or, if the topic is gone, put the "
+        again = f"{rights}contract in force again: stadtbus contract apply"
+        return [_finding("fault", topic, detail, again)]
     if topic not in topics:
         again = "put the contract in force again: stadtbus contract apply"
         return [_finding("fault", topic, "the contract is in force, but its topic is gone", again)]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bus.cli.edge import say
-from bus.cli.options import Format, Kafka, Output, client_settings
+from bus.cli.options import Format, Kafka, Output, client_settings, say_what_may_be_hidden
 from bus.cli.output import show
 from bus.cli.when import duration
 
@@ -67,7 +67,10 @@ async def _list(settings: "Settings") -> list[dict[str, Any]]:
     from bus.admin import Admin
 
     async with Admin(settings.kafka) as admin:
-        states = [await admin.describe_group(group) for group in sorted(await admin.groups())]
+        groups = await admin.groups()
+        if not groups:
+            say_what_may_be_hidden(settings)
+        states = [await admin.describe_group(group) for group in groups]
     return [
         {
             "group": state.group,
@@ -87,6 +90,8 @@ async def _lag(settings: "Settings", group: str | None) -> list[dict[str, Any]]:
 
     async with Admin(settings.kafka) as admin, LogReader(settings.kafka) as reader:
         groups = await admin.groups()
+        if not groups:
+            say_what_may_be_hidden(settings)
         if group is not None and group not in groups:
             raise NotFound(
                 f'there is no group "{group}"',

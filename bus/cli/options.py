@@ -56,3 +56,11 @@ def client_settings(kafka: str | None, registry: str | None) -> "Settings":
     from bus.settings import load
 
     return load({"kafka.bootstrap": kafka, "registry.url": registry})
+
+
+def say_what_may_be_hidden(settings: "Settings") -> None:
+    """Say, where there is nothing to show, that an engine hides what its user may not see."""
+    from bus.cli.edge import say
+
+    if settings.kafka.username:
+        say(f"! there is nothing, or nothing that the user {settings.kafka.username} may see")

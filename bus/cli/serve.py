@@ -141,4 +141,6 @@ def announce(ready: "Ready", output: Format) -> None:
         places.append(f"registry {ready.registry}")
     places.append(f"ops {ready.ops}")
     typer.echo(f"Ready in {ready.seconds:.1f} s: {', '.join(places)}")
-    say("There is no login yet: every program on this machine can read and write. Ctrl-C stops.")
+    if "broker" in ready.roles:
+        say("There is no login yet: every program on this machine can read and write.")
+    say("Ctrl-C stops.")

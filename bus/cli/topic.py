@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bus.cli.options import Format, Kafka, Output, client_settings
+from bus.cli.options import Format, Kafka, Output, client_settings, say_what_may_be_hidden
 from bus.cli.output import show, show_one
 
 if TYPE_CHECKING:
@@ -51,9 +51,12 @@ async def _list(settings: "Settings", *, everything: bool) -> list[dict[str, Any
     from bus.kafka import LogReader
 
     async with Admin(settings.kafka) as admin, LogReader(settings.kafka) as reader:
+        found = await admin.topics()
+        if not found:
+            say_what_may_be_hidden(settings)
         return [
             {"topic": topic, "partitions": count, "events": await _events(reader, topic)}
-            for topic, count in sorted((await admin.topics()).items())
+            for topic, count in sorted(found.items())
             if everything or not topic.startswith(OWN)
         ]
 

@@ -71,7 +71,11 @@ _OURS: dict[type[BaseException], type[BusError]] = {
 }
 
 
+# What aiokafka only logs is heard below and said in our errors; nobody else has to read it.
+logging.getLogger("aiokafka").addHandler(logging.NullHandler())
+
 _REMEDIES: dict[type[BusError], str] = {
+    BusUnavailable: "see which brokers run; the same may succeed later",
     NotAuthorised: "have the cluster's administrator grant it to the user of kafka.username; "
     "docs/kafka.md lists who needs what",
 }
@@ -88,6 +92,9 @@ def ours(error: BaseException, where: str) -> BusError:
 
 def sentence(error: BaseException) -> str:
     """Return what the engine answered, in one line."""
+    if isinstance(error, foreign.ClusterAuthorizationFailedError):
+        # What a numbered producer asks for before it writes its first record.
+        return "the user has the right to write no topic (Write), nor IdempotentWrite"
     if isinstance(error, foreign.CommitFailedError):
         # aiokafka's own words are about a setting of the Java client.
         return "the group has given the partitions to other members meanwhile"

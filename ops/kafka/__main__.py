@@ -4,6 +4,7 @@ python -m ops.kafka run --brokers 1|3 [--port N] [--data DIR] [--secure] [-o jso
 """
 
 import asyncio
+import shlex
 import tempfile
 import time
 from contextlib import AbstractAsyncContextManager, ExitStack
@@ -98,7 +99,8 @@ def _announce(running: Cluster, seconds: float, output: Format) -> None:
     typer.echo(f"Ready in {seconds:.1f} s: {running.bootstrap}")
     if user.username:
         for name in ("security_protocol", "username", "password_file", "ca_file"):
-            say(f"      export {variable(f'kafka.{name}')}={getattr(user, name)}")
+            value = shlex.quote(str(getattr(user, name)))
+            say(f"      export {variable(f'kafka.{name}')}={value}")
     say("Ctrl-C stops.")
 
 

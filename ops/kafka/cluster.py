@@ -4,13 +4,14 @@ import asyncio
 import re
 import tempfile
 from collections.abc import AsyncIterator, Collection, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from bus.admin import Admin
 from bus.errors import BusUnavailable, NotAuthenticated
 from bus.settings import KafkaSettings
+from ops.kafka.child import output
 from ops.kafka.folder import (
     claimed,
     formatted,
@@ -19,14 +20,15 @@ from ops.kafka.folder import (
     new_password,
     places,
     prepared,
+    refuse_count,
     security,
     settings,
 )
 from ops.kafka.installation import Installation, installed
-from ops.kafka.process import LOGGING_FILE, KafkaBroker, output
+from ops.kafka.process import LOGGING_FILE, KafkaBroker
 from ops.kafka.properties import client_properties, text
 
-READY_SECONDS = 60.0
+READY_SECONDS = 120.0
 """How long brokers may take until all of them answer."""
 
 
@@ -95,7 +97,7 @@ class Cluster:
             BusUnavailable: nobody leads just now.
         """
         asked = [one for one in self.brokers if one.alive and one.id not in without]
-        said = await output(
+        _, said = await output(
             self.java(
                 "org.apache.kafka.tools.MetadataQuorumCommand",
                 "--bootstrap-server", ",".join(str(one.address) for one in asked),
@@ -161,7 +163,8 @@ async def cluster(
         StorageUnusable: the folder is of something else, or of another kind of cluster.
         BusUnavailable: a broker ended, or they were not ready in time.
     """
-    installation = await asyncio.to_thread(installed)
+    refuse_count(brokers, port)
+    installation = await installed()
     if not installation.archive.exists():
         await _make_archive(installation)
     options = (f"-XX:SharedArchiveFile={installation.archive}",)
@@ -170,8 +173,8 @@ async def cluster(
 
 
 async def _make_archive(installation: Installation) -> None:
-    """Have a broker write the archive of its classes when it ends."""
-    with tempfile.TemporaryDirectory(dir=installation.archive.parent) as folder:
+    """Have a broker write the archive of its classes when it ends; all goes on without one."""
+    with suppress(OSError), tempfile.TemporaryDirectory(dir=installation.archive.parent) as folder:
         written = Path(folder) / "archive.jsa"
         options = (f"-XX:ArchiveClassesAtExit={written}",)
         async with _running(installation, options, Path(folder) / "data"):

@@ -40,10 +40,12 @@ async def run_demo(
 
 
 async def _demo(bootstrap: str, data: Path, arguments: Sequence[str], stop: asyncio.Event) -> int:
-    command = [sys.executable, "-m", "bus.cli", "demo", "--kafka", bootstrap, "--data", str(data)]
+    # By its own name: the demo tells what to type in another terminal.
+    stadtbus = Path(sys.executable).with_name("stadtbus")
     process = await asyncio.create_subprocess_exec(
-        *command, *arguments, preexec_fn=end_with_parent(os.getpid())
-    )
+        stadtbus, "demo", "--kafka", bootstrap, "--data", str(data), *arguments,
+        preexec_fn=end_with_parent(os.getpid()),
+    )  # fmt: skip
 
     async def ended() -> None:
         await process.wait()

@@ -15,12 +15,13 @@ from bus.errors import InvalidSettings, StorageInUse, StorageUnusable
 from bus.listen import bind
 from bus.settings import Address, KafkaSettings
 from ops.kafka import certificates
+from ops.kafka.child import complaint, output
 from ops.kafka.installation import Installation
-from ops.kafka.process import LOGGING_FILE, complaint, output
+from ops.kafka.process import LOGGING_FILE
 from ops.kafka.properties import ADMIN, LOGGING, Node, Security, properties, text
 
 _ABOUT = "cluster.json"
-_FURNITURE = {"lock", LOGGING_FILE}
+_LOCK = "lock"
 
 
 @contextmanager
@@ -29,15 +30,25 @@ def claimed(data: Path) -> Iterator[None]:
 
     Raises:
         StorageInUse: another launcher has it.
-        StorageUnusable: it cannot be written.
+        StorageUnusable: it is something else's folder, or cannot be written.
     """
+    if "," in str(data):
+        raise StorageUnusable(
+            "has a comma in its name, which Kafka takes for the end of it",
+            where=str(data),
+            remedy="choose another folder",
+        )
     try:
         data.mkdir(parents=True, exist_ok=True)
-        lock = (data / "lock").open("w")
+        if not (data / _ABOUT).exists() and {entry.name for entry in data.iterdir()} - {_LOCK}:
+            raise StorageUnusable(
+                "is not empty, and no cluster's folder",
+                where=str(data),
+                remedy="choose a new folder",
+            )
+        lock = (data / _LOCK).open("a")
     except OSError as error:
-        raise StorageUnusable(
-            f"cannot be written: {error.strerror}", where=str(data), remedy="choose another folder"
-        ) from error
+        raise _unwritable(data, error) from error
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -45,7 +56,6 @@ def claimed(data: Path) -> Iterator[None]:
             raise StorageInUse(
                 "another cluster runs on it", where=str(data), remedy="stop it first"
             ) from error
-        (data / LOGGING_FILE).write_text(LOGGING, encoding="utf-8")
         yield
 
 
@@ -54,33 +64,36 @@ def emptied(data: Path) -> None:
 
     Raises:
         StorageInUse: a cluster runs on it.
+        StorageUnusable: it is something else's folder, or cannot be written.
     """
     with claimed(data):
-        for entry in data.glob("broker-*"):
-            shutil.rmtree(entry)
-        (data / _ABOUT).unlink(missing_ok=True)
+        try:
+            for number in range(1, max(COUNTS) + 1):
+                shutil.rmtree(data / f"broker-{number}", ignore_errors=True)
+            (data / LOGGING_FILE).unlink(missing_ok=True)
+            (data / _ABOUT).unlink(missing_ok=True)
+        except OSError as error:
+            raise _unwritable(data, error) from error
 
 
 def known(data: Path, *, brokers: int, secure: bool) -> str:
     """Return the id of the folder's cluster; make one if the folder is new.
 
     Raises:
-        StorageUnusable: the folder is of something else, or of another kind of cluster.
+        StorageUnusable: the folder is of another kind of cluster, or cannot be used.
     """
     wanted = {"brokers": brokers, "secure": secure}
     file = data / _ABOUT
-    if not file.exists():
-        if {entry.name for entry in data.iterdir()} - _FURNITURE:
-            raise StorageUnusable(
-                "is not empty, and no cluster's folder", where=str(data),
-                remedy="choose a new folder",
-            )  # fmt: skip
-        chosen = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        file.write_text(json.dumps({"cluster_id": chosen, **wanted}), encoding="utf-8")
     try:
+        if not file.exists():
+            chosen = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+            _written(file, json.dumps({"cluster_id": chosen, **wanted}))
+        _written(data / LOGGING_FILE, LOGGING)
         found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         identity: str = found["cluster_id"]
-    except (OSError, ValueError, LookupError) as error:
+    except OSError as error:
+        raise _unwritable(data, error) from error
+    except (ValueError, LookupError, TypeError) as error:
         raise StorageUnusable(
             f"cannot be read: {error!r}", where=str(file), remedy="choose a new folder"
         ) from error
@@ -94,17 +107,42 @@ def known(data: Path, *, brokers: int, secure: bool) -> str:
     return identity
 
 
+def _unwritable(data: Path, error: OSError) -> StorageUnusable:
+    return StorageUnusable(
+        f"cannot be used: {error.strerror}", where=str(data), remedy="choose another folder"
+    )
+
+
+def _written(file: Path, said: str) -> None:
+    """Write a file that only its owner reads, whole or not at all."""
+    part = file.with_name(f"{file.name}.part")
+    part.touch(mode=0o600)
+    part.write_text(said, encoding="utf-8")
+    part.replace(file)
+
+
+COUNTS = (1, 3)
+"""How many brokers a cluster can have here."""
+
+
+def refuse_count(count: int, first: int) -> None:
+    """Refuse what no cluster can be, before anything is made.
+
+    Raises:
+        InvalidSettings: not 1 or 3 brokers, or there are no such ports.
+    """
+    if count not in COUNTS:
+        raise InvalidSettings("a cluster has 1 or 3 brokers", where=f"--brokers {count}")
+    if first + count - 1 > 65535:
+        raise InvalidSettings("there is no such port", where=f"--port {first}")
+
+
 def places(count: int, first: int) -> tuple[Node, ...]:
     """Return the nodes with ports that are free now; all are held until the last one is known.
 
     Raises:
-        InvalidSettings: not 1 or 3 brokers, or there are no such ports.
         AddressInUse: a port is taken.
     """
-    if count not in (1, 3):
-        raise InvalidSettings("a cluster has 1 or 3 brokers", where=f"--brokers {count}")
-    if first + count - 1 > 65535:
-        raise InvalidSettings("there is no such port", where=f"--port {first}")
     with ExitStack() as held:
 
         def free(port: int) -> int:
@@ -132,8 +170,7 @@ def security(data: Path) -> Security:
 def new_password(file: Path) -> str:
     """Return the password in a file that only its owner reads; make it if it is not there."""
     if not file.exists():
-        file.touch(mode=0o600)
-        file.write_text(secrets.token_urlsafe(24) + "\n", encoding="utf-8")
+        _written(file, secrets.token_urlsafe(24) + "\n")
     return file.read_text(encoding="utf-8").strip()
 
 
@@ -162,9 +199,7 @@ def prepared(
     folder = data / f"broker-{node.id}"
     folder.mkdir(exist_ok=True)
     values = properties(node, nodes, folder / "data", security, configs)
-    file = folder / "server.properties"
-    file.touch(mode=0o600)
-    file.write_text(text(values), encoding="utf-8")
+    _written(folder / "server.properties", text(values))
     return folder
 
 
@@ -181,6 +216,22 @@ async def formatted(
     command = installation.tool(
         "kafka.tools.StorageTool", *arguments, logging=folder.parent / LOGGING_FILE
     )
-    said = await output(command)
+    # Everybody on the machine sees a command line, and the password is on this one; Java takes it
+    # from a file instead.
+    _written(hidden := folder / "format.args", " ".join(map(quoted, command[1:])))
+    try:
+        _, said = await output([command[0], f"@{hidden}"])
+    finally:
+        hidden.unlink()
     if not (folder / "data" / "meta.properties").exists():
-        raise StorageUnusable(f"cannot be formatted: {complaint(said)}", where=str(folder))
+        raise StorageUnusable(
+            f"cannot be formatted: {complaint(said)}",
+            where=str(folder),
+            remedy="see what it says, or choose a new folder",
+        )
+
+
+def quoted(argument: str) -> str:
+    """Return an argument as a file of Java's arguments has it (java, "@argfiles")."""
+    escaped = argument.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

@@ -1,5 +1,6 @@
 """Java, Maven and Kafka's jars: found, or fetched once; what is missing is said in a sentence."""
 
+import asyncio
 import fcntl
 import hashlib
 import os
@@ -9,9 +10,11 @@ import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from bus.cli.edge import say
 from bus.errors import BusError
+from ops.kafka.child import complaint, output
 
 POM = Path(__file__).with_name("pom.xml")
 JAVA_VERSION = 17
@@ -65,22 +68,22 @@ def missing() -> Missing | None:
     """Return what is missing to run Kafka, or None; nothing is fetched for the answer."""
     try:
         _java()
-        if not jars().is_dir():
+        if not _complete(jars()):
             _maven()
     except Missing as error:
         return error
     return None
 
 
-def installed() -> Installation:
+async def installed() -> Installation:
     """Return the installation; fetch the jars if they are not there yet.
 
     Raises:
         Missing: Java or Maven is missing or too old, or the jars cannot be fetched.
     """
     java, folder = _java(), jars()
-    if not folder.is_dir():
-        _fetch(_maven(), folder)
+    if not _complete(folder):
+        await _fetch(_maven(), folder)
     return Installation(java=java, jars=folder, archive=folder.with_suffix(".jsa"))
 
 
@@ -129,16 +132,21 @@ def jars() -> Path:
     return cache / "stadtbus" / f"kafka-{digest}"
 
 
-def _fetch(maven: str, wanted: Path) -> None:
+def _complete(folder: Path) -> bool:
+    return any(folder.glob("kafka_*.jar"))
+
+
+async def _fetch(maven: str, wanted: Path) -> None:
     """Fetch into a folder of its own and rename it: the jars are there whole or not at all."""
     try:
         wanted.parent.mkdir(parents=True, exist_ok=True)
         with (wanted.parent / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if not wanted.is_dir():
+            await _locked(lock)
+            if not _complete(wanted):
                 say(f"Fetching Apache Kafka into {wanted}; once, 54 MB ...")
+                shutil.rmtree(wanted, ignore_errors=True)
                 with tempfile.TemporaryDirectory(dir=wanted.parent) as folder:
-                    _download(maven, Path(folder) / "jars")
+                    await _download(maven, Path(folder) / "jars")
                     (Path(folder) / "jars").rename(wanted)
     except OSError as error:
         raise Missing(
@@ -148,26 +156,26 @@ def _fetch(maven: str, wanted: Path) -> None:
         ) from error
 
 
-def _download(maven: str, folder: Path) -> None:
+async def _locked(lock: TextIO) -> None:
+    """Wait until nobody else fetches; a wait that can be ended."""
+    while True:
+        try:
+            return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            await asyncio.sleep(0.2)
+
+
+async def _download(maven: str, folder: Path) -> None:
     command = [maven, "--quiet", "--batch-mode", "--file", str(POM)]
     goal = ["dependency:copy-dependencies", f"-DoutputDirectory={folder}"]
-    # Maven may be asked from anywhere: nothing of the working folder shall count.
     try:
-        done = subprocess.run(
-            [*command, *goal],
-            cwd=folder.parent,
-            capture_output=True,
-            text=True,
-            timeout=FETCH_SECONDS,
-        )
-        said = done.stdout + done.stderr
-        failed = done.returncode != 0 or not any(folder.glob("kafka_*.jar"))
-    except subprocess.TimeoutExpired:
-        said, failed = f"no end after {FETCH_SECONDS:g} s", True
-    if failed:
-        cause = next((line for line in said.splitlines() if "ERROR" in line), said).strip()
+        # Maven may be asked from anywhere: nothing of the working folder shall count.
+        code, said = await output([*command, *goal], folder=folder.parent, seconds=FETCH_SECONDS)
+    except TimeoutError:
+        code, said = 1, f"no end after {FETCH_SECONDS:g} s"
+    if code or not _complete(folder):
         raise Missing(
-            f"Maven could not fetch Kafka's jars: {cause[:500] or 'it does not say why'}",
+            f"Maven could not fetch Kafka's jars: {complaint(said)[:500]}",
             where=str(POM),
             remedy="the network, or a mirror in ~/.m2/settings.xml, is needed once",
         )

@@ -1,6 +1,5 @@
 """One Kafka broker as a process of its own."""
 
-import asyncio
 import os
 import signal
 import subprocess
@@ -9,6 +8,7 @@ from typing import IO
 
 from bus.cli.demo.programs import end_with_parent
 from bus.settings import Address
+from ops.kafka.child import complaint
 from ops.kafka.installation import Installation
 
 STOP_SECONDS = 20.0
@@ -41,6 +41,7 @@ class KafkaBroker:
         self.id, self.address, self.log = number, address, folder / "log.txt"
         self._folder, self._installation, self._options = folder, installation, options
         self._process: subprocess.Popen[bytes] | None = None
+        self._said = 0
 
     def start(self) -> None:
         """Start the process; it does not answer yet when this returns."""
@@ -54,6 +55,7 @@ class KafkaBroker:
             ),
         )
         with self.log.open("ab") as log:
+            self._said = log.tell()
             self._process = _detached(command, log)
 
     @property
@@ -96,8 +98,12 @@ class KafkaBroker:
 
     @property
     def last_words(self) -> str:
-        """What it complained of in its log."""
-        return complaint(self.log.read_text(encoding="utf-8", errors="replace"))
+        """How it ended, or what it complained of since it was started."""
+        if self._process is not None and (code := self._process.poll() or 0) < 0:
+            return f"ended by {signal.Signals(-code).name}"
+        with self.log.open(encoding="utf-8", errors="replace") as log:
+            log.seek(self._said)
+            return complaint(log.read())
 
     @property
     def _running(self) -> subprocess.Popen[bytes]:
@@ -115,26 +121,3 @@ def _detached(command: list[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
         start_new_session=True,
         preexec_fn=end_with_parent(os.getpid()),  # noqa: PLW1509  # async-signal-safe calls only
     )
-
-
-async def output(command: list[str]) -> str:
-    """Run a command to its end and return all that it said."""
-    process = await asyncio.create_subprocess_exec(
-        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
-    )
-    try:
-        said, _ = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.kill()
-    return said.decode(errors="replace")
-
-
-def complaint(said: str) -> str:
-    """Return the line of what a Java program said that tells best what went wrong."""
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
-    for sign in ("Exception:", " FATAL ", " ERROR "):
-        for line in lines:
-            if sign in line and not line.startswith("at "):
-                return line
-    return lines[-1] if lines else "it said nothing"

@@ -130,8 +130,11 @@ def text(values: Mapping[str, str]) -> str:
 
 
 def _escaped(value: str) -> str:
-    # java.util.Properties: a backslash begins an escape, so it stands for itself when doubled.
-    return value.replace("\\", "\\\\")
+    # java.util.Properties: read as Latin-1; a backslash begins an escape.
+    plain = value.replace("\\", "\\\\")
+    utf16 = plain.encode("utf-16-be")
+    units = (int.from_bytes(utf16[n : n + 2]) for n in range(0, len(utf16), 2))
+    return "".join(chr(unit) if 0x20 <= unit < 0x7F else f"\\u{unit:04x}" for unit in units)
 
 
 LOGGING = """\

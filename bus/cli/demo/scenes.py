@@ -44,10 +44,12 @@ class Scenes:
         moved: Mapping[str, int],
         seconds: float,
     ) -> None:
-        """Say what runs where."""
+        """Say what runs where, and how another terminal finds it."""
+        own = "broker" in ready.roles
         for role, port in moved.items():
             self._say(f"! the usual port of {role} is taken, so it listens on {port}")
-        self._say(f"✔ Broker     {ready.broker:22} Kafka protocol, data in {data}")
+        kind = f"Kafka protocol, data in {data}" if own else "Apache Kafka"
+        self._say(f"✔ Broker     {ready.broker:22} {kind}")
         self._say(f"✔ Registry   {ready.registry}")
         for contract in contracts:
             rule = f"{len(contract.versions)} version(s), {contract.compatibility}"
@@ -55,7 +57,7 @@ class Scenes:
         self._say(f"✔ Metrics    {ready.ops}/metrics")
         self._say(f"✔ Publishing Berlin: addresses · Münster: bicycle counts · {rate:g} events/s")
         self._say("✔ Receiving  geodaten: address book · statistik: count report (slowed down)")
-        if moved:
+        if moved or not own:
             self._say("Try, in another terminal, with these settings:")
             self._say(f"      export {variable('kafka.bootstrap')}={ready.broker}")
             self._say(f"      export {variable('registry.url')}={ready.registry}")
@@ -63,10 +65,8 @@ class Scenes:
             self._say("Try, in another terminal:")
         for arguments in ("tail sensor.reading.v1", "group lag", "dead ls"):
             self._say(f"      {command()} {arguments}")
-        self._say(
-            f"Ready in {seconds:.1f} s. Demo only: no login, this machine only. Ctrl-C stops, "
-            "--reset begins anew.\n"
-        )
+        warning = "Demo only: no login, this machine only. " if own else ""
+        self._say(f"Ready in {seconds:.1f} s. {warning}Ctrl-C stops, --reset begins anew.\n")
 
     def breaking_schema(self, refusal: str | None) -> None:
         """Say what became of the breaking schema."""

@@ -168,7 +168,11 @@ def _empty(data: Path) -> None:
 def place(options: Options) -> tuple[Settings, dict[str, int]]:
     """Return the node's settings with ports that are free, and the ports that were not usual."""
     taken: set[int] = set()
-    ports = {role: free_port(usual, taken) for role, usual in USUAL_PORTS.items()}
+    ports = {
+        role: free_port(usual, taken)
+        for role, usual in USUAL_PORTS.items()
+        if role != "broker" or options.kafka is None
+    }
     moved = {role: port for role, port in ports.items() if port != USUAL_PORTS[role]}
     listeners = {f"{role}.listen": f"127.0.0.1:{port}" for role, port in ports.items()}
     registry = f"http://127.0.0.1:{ports['registry']}"

@@ -1,10 +1,12 @@
 """What is not on the machine is named, with how to install it."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
 from ops.kafka import installation
+from tests.waiting import until
 
 JAVA_17 = "echo 'openjdk version \"17.0.15\" 2025-04-15' >&2"
 
@@ -60,6 +62,7 @@ def test_no_maven(machine: Path) -> None:
 def test_jars_that_are_there_need_no_maven(machine: Path) -> None:
     script(machine / "java", JAVA_17)
     installation.jars().mkdir(parents=True)
+    (installation.jars() / "kafka_2.13-4.3.1.jar").touch()
     assert installation.missing() is None
 
 
@@ -69,14 +72,14 @@ def test_jars_that_are_there_need_no_maven(machine: Path) -> None:
         pytest.param(
             "echo '[ERROR] Unknown host'; exit 1", "[ERROR] Unknown host", id="no network"
         ),
-        pytest.param("exit 0", "it does not say why", id="no jars in spite of success"),
+        pytest.param("exit 0", "it said nothing", id="no jars in spite of success"),
     ],
 )
-def test_jars_that_cannot_be_fetched(machine: Path, does: str, cause: str) -> None:
+async def test_jars_that_cannot_be_fetched(machine: Path, does: str, cause: str) -> None:
     script(machine / "java", JAVA_17)
     script(machine / "mvn", does)
     with pytest.raises(installation.Missing, match="could not fetch") as refused:
-        installation.installed()
+        await installation.installed()
     assert cause in refused.value.what
     assert "network" in refused.value.remedy
     assert not installation.jars().exists()
@@ -90,6 +93,30 @@ def test_another_pom_has_other_jars(
     other.write_text("<project/>", encoding="utf-8")
     monkeypatch.setattr(installation, "POM", other)
     assert installation.jars() != before
+
+
+def test_a_folder_without_jars_is_none(machine: Path) -> None:
+    script(machine / "java", JAVA_17)
+    installation.jars().mkdir(parents=True)
+    assert "no Maven" in told(installation.missing())[0]
+
+
+async def test_a_fetch_can_be_ended(machine: Path, tmp_path: Path) -> None:
+    """Maven goes with it, and nothing half fetched stays behind."""
+    script(machine / "java", JAVA_17)
+    script(machine / "mvn", f"echo $$ > {tmp_path}/pid; exec /bin/sleep 60")
+    fetching = asyncio.create_task(installation.installed())
+    pid = tmp_path / "pid"
+    await until(lambda: pid.exists() and pid.read_text().endswith("\n"))
+    fetching.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await fetching
+    assert not runs(pid.read_text().strip())
+    assert [entry.name for entry in installation.jars().parent.iterdir()] == ["lock"]
+
+
+def runs(pid: str) -> bool:
+    return Path("/proc", pid).exists()
 
 
 def script(file: Path, does: str) -> None:

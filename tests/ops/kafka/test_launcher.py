@@ -61,7 +61,7 @@ async def test_it_says_when_a_broker_ends(tmp_path: Path) -> None:
         os.kill(pids(ready)[0], signal.SIGKILL)
         code, told = await ended(process)
     assert code == 4
-    assert "broker 1 ended" in told
+    assert "broker 1 ended: ended by SIGKILL" in told
     assert "every broker has ended" in told
 
 
@@ -78,6 +78,10 @@ def _damaged(folder: Path) -> None:
     (folder / "cluster.json").write_text("{", encoding="utf-8")
 
 
+def _no_object(folder: Path) -> None:
+    (folder / "cluster.json").write_text("[]", encoding="utf-8")
+
+
 def _new(_: Path) -> None:
     """Leave the folder as it is."""
 
@@ -91,6 +95,7 @@ def _new(_: Path) -> None:
         pytest.param(_of_three, (), "an open cluster of 3", id="a folder of three"),
         pytest.param(_of_three, ("--secure",), "an open cluster of 3", id="not secure"),
         pytest.param(_damaged, (), "cannot be read", id="a damaged folder"),
+        pytest.param(_no_object, (), "cannot be read", id="a folder that says something else"),
     ],
 )
 async def test_arguments_that_do_not_fit(
