@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from bus.cli.demo.programs import end_with_parent
 from bus.settings import Address, variable
 
 STOP_SECONDS = 10.0
@@ -34,6 +35,11 @@ class NodeProcess:
         Raises:
             RuntimeError: it ended instead.
         """
+        self.launch()
+        self.answered()
+
+    def launch(self) -> None:
+        """Start the node, which dies with the thread that starts it: call it in the main one."""
         listeners = [f"--{role}-listen=127.0.0.1:{port}" for role, port in self._ports.items()]
         command = [
             sys.executable,
@@ -46,8 +52,19 @@ class NodeProcess:
             str(self._data),
         ]
         self._process = subprocess.Popen(
-            [*command, *listeners, *self._arguments], stdout=subprocess.PIPE, text=True
+            [*command, *listeners, *self._arguments],
+            stdout=subprocess.PIPE,
+            text=True,
+            preexec_fn=end_with_parent(os.getpid()),  # noqa: PLW1509  # async-signal-safe calls only
         )
+
+    def answered(self) -> None:
+        """Return once every role of a node that was launched answers; any thread may wait.
+
+        Raises:
+            RuntimeError: it ended instead.
+        """
+        assert self._process is not None
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:

@@ -50,19 +50,27 @@ class Outcome:
     """What a campaign found.
 
     Args:
-        rounds: its faults.
+        planned: how many faults it was to have.
+        rounds: those that it had.
         findings: what came of them.
     """
 
+    planned: int
     rounds: tuple[Struck, ...]
     findings: Findings
+
+    @property
+    def kept(self) -> bool:
+        """Whether anything was tried, and all promises were kept."""
+        return bool(self.rounds) and not self.findings.breaches
 
     def __str__(self) -> str:
         events = max((struck.events for struck in self.rounds), default=0.0)
         journal = max((struck.journal for struck in self.rounds), default=0.0)
         return (
-            f"{len(self.rounds)} rounds, without service at the longest {events:.1f} s, "
-            f"the journal {journal:.1f} s; {self.findings}"
+            f"{len(self.rounds)} of {self.planned} rounds, "
+            f"without service at the longest {events:.1f} s, the journal {journal:.1f} s; "
+            f"{self.findings}"
         )
 
 
@@ -97,15 +105,19 @@ async def failover(
                 break
             struck.append(await _round(nemesis, round_, scene))
             say(struck[-1])
-        return Outcome(rounds=tuple(struck), findings=await scene.judged())
+        findings = await scene.judged()
+    return Outcome(planned=rounds, rounds=tuple(struck), findings=findings)
 
 
 async def _round(nemesis: Nemesis, round_: Round, scene: Scene) -> Struck:
     clock = asyncio.get_running_loop().time
 
     async def served() -> None:
-        # Partitions change hands while the broker is away.
-        await asyncio.gather(scene.served(), scene.load.witnesses.replace())
+        # Partitions change hands while the broker is away, and the address book, killed in the
+        # middle of its work, reads on from what it knows itself: the group's position is older.
+        await asyncio.gather(
+            scene.served(), scene.load.witnesses.replace(), scene.book.killed_and_started()
+        )
 
     await scene.served()
     since = clock()
@@ -123,7 +135,7 @@ async def _round(nemesis: Nemesis, round_: Round, scene: Scene) -> Struck:
 
 async def outage(
     cluster: Cluster, data: Path, *, seed: int
-) -> tuple[list[BusUnavailable], Outcome]:
+) -> tuple[list[BusUnavailable], Findings]:
     """Kill two of three brokers at once, let publishing fail in every partition, and start them.
 
     Returns:
@@ -146,4 +158,4 @@ async def outage(
             broker.start()
         await nemesis.whole()
         await scene.served()
-        return raised, Outcome(rounds=(), findings=await scene.judged())
+        return raised, await scene.judged()

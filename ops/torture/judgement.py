@@ -1,10 +1,12 @@
 """Whether a campaign's promises were kept, from what everybody saw: pure.
 
 Nothing is judged by counts, behind which a loss can hide with a repeat beside it: ids are compared.
+The address book keeps only the last event of each address, and how many have shaped it; so every
+state that it committed is compared, and not only the last one.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
@@ -23,6 +25,7 @@ class Promise(StrEnum):
     REPEATED = "repeated without a change of hands"
     GIVEN_TWICE = "given twice"
     DISAGREED = "readers disagree"
+    INVENTED = "was never announced"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +50,7 @@ class Delivery(NamedTuple):
     """An event that reached a handler.
 
     Args:
-        tenure: counts the times that a partition came into somebody's hands.
+        tenure: counts the times that a partition came into other hands, as `Hands` does.
         key: the event's.
         id: the event's.
     """
@@ -57,11 +60,35 @@ class Delivery(NamedTuple):
     id: str
 
 
-class Row(NamedTuple):
-    """What the address book has of a key: the events that shaped it, and the last of them."""
+class State(NamedTuple):
+    """What the address book once had of a key: the events that shaped it, and the last of them."""
 
     revision: int
     event_id: str
+
+
+class Hands:
+    """In whose hands partitions are, and how often each of them came into other hands.
+
+    A partition that is given back to who had it last has not changed hands, unless its position
+    could not be stored in between: then nobody knows how far it was handled.
+    """
+
+    def __init__(self) -> None:
+        self._held: dict[Hashable, tuple[Hashable, int]] = {}
+        self._count = 0
+
+    def take(self, place: Hashable, member: Hashable) -> int:
+        """Return the number of the tenure in which a member now has a partition."""
+        holder, tenure = self._held.get(place, (None, 0))
+        if holder != member:
+            self._count = tenure = self._count + 1
+            self._held[place] = member, tenure
+        return tenure
+
+    def lose(self, place: Hashable) -> None:
+        """Note that a partition was given up without its position being stored."""
+        self._held.pop(place, None)
 
 
 def reading(place: str, acknowledged: Ids, read: Ids) -> list[Breach]:
@@ -105,21 +132,47 @@ def repeats(place: str, deliveries: Iterable[Delivery]) -> tuple[int, list[Breac
     return count, breaches
 
 
-def effects(place: str, acknowledged: Ids, rows: Mapping[str, Row]) -> list[Breach]:
-    """Judge a table whose rows count the events that shaped them: each once, the last one last."""
-    breaches = []
+def effects(place: str, acknowledged: Ids, states: Mapping[str, Sequence[State]]) -> list[Breach]:
+    """Judge a table whose rows count the events that shaped them, by all states that it had.
+
+    From one state to the next a row's revision has to rise by as many events as there are from the
+    one event to the other: a loss shows in its step and a repeat in its own, and the one does not
+    make up for the other. Only within one step, which is one transaction, they would.
+
+    Args:
+        place: what to call it.
+        acknowledged: ids of events by key, in order.
+        states: what each key's row once was, in the order of the transactions.
+    """
+    breaches = [
+        Breach(promise=Promise.INVENTED, place=place, what=key)
+        for key in sorted(states.keys() - acknowledged.keys())
+    ]
     for key, ids in acknowledged.items():
-        row = rows.get(key, Row(0, ""))
-        promise = None
-        if row.revision > len(ids):
-            promise = Promise.APPLIED_TWICE
-        elif row.revision < len(ids):
-            promise = Promise.LOST
-        elif row.event_id != ids[-1]:
-            promise = Promise.REORDERED
-        if promise is not None:
-            breaches.append(Breach(promise=promise, place=place, what=key))
+        broken = dict.fromkeys(_steps(ids, states.get(key, ())))
+        breaches += [Breach(promise=promise, place=place, what=key) for promise in broken]
     return breaches
+
+
+def _steps(ids: Sequence[str], states: Sequence[State]) -> Iterator[Promise]:
+    """Yield what each step from one state to the next breaks."""
+    numbers = {id_: number for number, id_ in enumerate(ids, start=1)}
+    number = revision = 0
+    for state in states:
+        if state.event_id not in numbers:
+            yield Promise.INVENTED
+            return
+        events = numbers[state.event_id] - number
+        effects = state.revision - revision
+        if events < 0:
+            yield Promise.REORDERED
+        if effects > max(events, 0):
+            yield Promise.APPLIED_TWICE
+        elif effects < events:
+            yield Promise.LOST
+        number, revision = numbers[state.event_id], state.revision
+    if number < len(ids):
+        yield Promise.LOST
 
 
 class Written(NamedTuple):

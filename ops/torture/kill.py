@@ -75,7 +75,8 @@ async def kill_campaign(data: Path, *, kills: int, seed: int) -> Outcome:
                 await _until(stage, partial(_has_reached, stage, goal))
                 await asyncio.sleep(choose.uniform(0, LONGEST_DELAY))
                 await asyncio.to_thread(node.kill)
-                await asyncio.to_thread(node.start)
+                node.launch()
+                await asyncio.to_thread(node.answered)
             await stage.close_cities()
             await _until(stage, lambda: not stage.ledger.missing)
         finally:

@@ -15,7 +15,7 @@ from bus.kafka import Place
 from bus.publisher import Publisher
 from bus.settings import Settings
 from bus.subscriber import Subscriber
-from ops.torture.judgement import Delivery
+from ops.torture.judgement import Delivery, Hands
 
 TOPIC = "address.building-changed.v1"
 SYSTEM = "de.mun.110000000000.vermessung"
@@ -55,6 +55,8 @@ class Account:
         errors: what publishing raised instead.
         refused: how often, by key.
         deliveries: what reached the witnesses' handlers.
+        seen: the ids of those.
+        hands: which witness has which partition.
     """
 
     acknowledged: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
@@ -63,7 +65,7 @@ class Account:
     refused: Counter[str] = field(default_factory=Counter)
     deliveries: list[Delivery] = field(default_factory=list)
     seen: set[str] = field(default_factory=set)
-    tenures: int = 0
+    hands: Hands = field(default_factory=Hands)
 
     @property
     def ids(self) -> set[str]:
@@ -113,14 +115,23 @@ class Witness(Subscriber):
         super().__init__(WITNESSES, [TOPIC], settings)
         self._account = account
         self._tenure: dict[Place, int] = {}
+        self._from: dict[Place, int] = {}
         self.begun = False
 
     def begin(self, place: Place, position: int) -> None:
         """Note that a partition came into these hands."""
         self.begun = True
-        self._account.tenures += 1
-        self._tenure[place] = self._account.tenures
+        self._tenure[place] = self._account.hands.take(place, self)
+        self._from[place] = position
         super().begin(place, position)
+
+    async def revoked(self, places: frozenset[Place]) -> None:
+        """Note which partitions are given up without their position being stored."""
+        workers = {place: worker for place, worker in self._workers.items() if place in places}
+        await super().revoked(places)
+        for place, worker in workers.items():
+            if worker.position not in {worker.committed, self._from[place]}:
+                self._account.hands.lose(place)
 
     async def note(self, event: Event) -> None:
         """Note that an event reached the handler."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
+from bus.errors import BusUnavailable
 from ops.kafka import Cluster
 from ops.kafka.process import KafkaBroker
 from ops.torture.rounds import Fault, Round, Target
@@ -29,6 +30,13 @@ PAUSE = 2 * SESSION
 WHOLE_SECONDS = 60.0
 """How long a cluster may take until all replicas are in sync again."""
 
+PAUSE_BETWEEN_LOOKS = 0.1
+"""Seconds."""
+
+
+NOBODY = -1
+"""The leader of a partition that has none."""
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:
@@ -36,6 +44,11 @@ class Layout:
 
     leaders: tuple[int, ...]
     behind: int
+
+    @property
+    def led(self) -> bool:
+        """Whether every partition under load has a leader."""
+        return min(self.leaders, default=NOBODY) > NOBODY
 
 
 class Nemesis:
@@ -45,10 +58,18 @@ class Nemesis:
         cluster: three brokers.
         topics: the topics under load.
         choose: settles which broker it is where that is left open.
+        look: returns how these brokers and topics stand.
     """
 
-    def __init__(self, cluster: Cluster, topics: Collection[str], choose: random.Random) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        topics: Collection[str],
+        choose: random.Random,
+        look: Callable[[str, Collection[str]], Layout] | None = None,
+    ) -> None:
         self._cluster, self._topics, self._choose = cluster, topics, choose
+        self._look = look or layout
 
     async def strike(self, round_: Round, served: Callable[[], Awaitable[None]]) -> int:
         """Do a fault, wait until the service goes on without the broker, and bring it back.
@@ -59,6 +80,9 @@ class Nemesis:
 
         Returns:
             The broker's number.
+
+        Raises:
+            BusUnavailable, TimeoutError: nobody leads what is to be struck, or as for `whole`.
         """
         broker = await self._target(round_.target)
         if round_.fault is Fault.KILL:
@@ -82,34 +106,56 @@ class Nemesis:
             TimeoutError: replicas stay behind.
         """
         await self._cluster.ready()
-        async with asyncio.timeout(WHOLE_SECONDS):
-            while (await self.layout()).behind:  # noqa: ASYNC110  # nobody announces it
-                await asyncio.sleep(0.1)
+        await self._once(lambda layout: layout.led and not layout.behind)
 
-    async def layout(self) -> Layout:
-        """Return who leads what, as the cluster's brokers know it."""
-        return await asyncio.to_thread(self._layout)
+    async def _once(self, wanted: Callable[[Layout], bool]) -> Layout:
+        """Return the layout once it is as wanted; nobody announces it.
 
-    def _layout(self) -> Layout:
-        client = AdminClient({"bootstrap.servers": self._cluster.bootstrap, "log_level": 0})
-        try:
-            topics = client.list_topics(timeout=5.0).topics
-        except KafkaException:
-            return Layout((), 1)
-        parts = [
-            (name, part) for name, topic in topics.items() for part in topic.partitions.values()
-        ]
-        return Layout(
-            tuple(part.leader for name, part in parts if name in self._topics),
-            sum(len(part.isrs) < len(part.replicas) or part.leader < 0 for _, part in parts),
-        )
+        Raises:
+            TimeoutError: it does not become so; it comes of the last `BusUnavailable`, if any.
+        """
+        clock = asyncio.get_running_loop().time
+        until, trouble = clock() + WHOLE_SECONDS, None
+        while clock() < until:
+            try:
+                found = await asyncio.to_thread(self._look, self._cluster.bootstrap, self._topics)
+            except BusUnavailable as error:  # a cluster that has lost a broker is asked again
+                trouble = error
+            else:
+                if wanted(found):
+                    return found
+            await asyncio.sleep(PAUSE_BETWEEN_LOOKS)
+        raise TimeoutError(f"replicas or leaders were missing for {WHOLE_SECONDS:g} s") from trouble
 
     async def _target(self, target: Target) -> KafkaBroker:
         brokers = {one.id: one for one in self._cluster.brokers}
         match target:
             case Target.LEADER:
-                return brokers[self._choose.choice((await self.layout()).leaders)]
+                leaders = (await self._once(lambda layout: layout.led)).leaders
+                return brokers[self._choose.choice(leaders)]
             case Target.CONTROLLER:
                 return brokers[await self._cluster.controller()]
             case Target.RANDOM:
                 return self._choose.choice(self._cluster.brokers)
+
+
+def layout(bootstrap: str, topics: Collection[str]) -> Layout:
+    """Return who leads what, as a cluster's brokers know it.
+
+    Args:
+        bootstrap: the brokers.
+        topics: whose leaders are of interest.
+
+    Raises:
+        BusUnavailable: no broker says.
+    """
+    client = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+    try:
+        known = client.list_topics(timeout=5.0).topics
+    except KafkaException as error:
+        raise BusUnavailable(f"no broker tells who leads: {error}", where=bootstrap) from error
+    parts = [(name, part) for name, topic in known.items() for part in topic.partitions.values()]
+    return Layout(
+        tuple(part.leader for name, part in parts if name in topics),
+        sum(len(part.isrs) < len(part.replicas) or part.leader <= NOBODY for _, part in parts),
+    )

@@ -109,18 +109,19 @@ class Scene:
                 *reading("topic", sent, topic),
                 *reading("handler", sent, by_key(account.deliveries)),
                 *repeated,
-                *effects("address book", sent, self.book.rows()),
+                *effects("address book", sent, self.book.states()),
                 *chain("journal", self.writers.accepted, readers),
             ),
         )
 
     async def _read_to_the_end(self) -> None:
         """Return once all that was acknowledged was read, or nothing goes on any more."""
-        ids, clock = self.load.account.ids, asyncio.get_running_loop().time
-        progress, since = 0, clock()
-        while not (ids <= self.load.account.seen and ids <= self.book.ids):
+        account, clock = self.load.account, asyncio.get_running_loop().time
+        ids, last = account.ids, {key: ids[-1] for key, ids in account.acknowledged.items()}
+        progress, since = (0, dict[str, str]()), clock()
+        while not (ids <= account.seen and last == self.book.last()):
             self.check()
-            seen = len(self.load.account.seen) + len(self.book.ids)
+            seen = (len(account.seen), self.book.last())
             if seen != progress:
                 progress, since = seen, clock()
             if clock() - since > STALLED:
@@ -132,7 +133,7 @@ class Scene:
 async def bus_on(cluster: Cluster, data: Path) -> AsyncIterator[Settings]:
     """Run the registry on a cluster for the time of a block; return where both are."""
     node = NodeProcess(data / "node", "--kafka", cluster.bootstrap, "--roles", "registry")
-    await asyncio.to_thread(node.start)
+    node.start()
     try:
         yield configured(
             {

@@ -46,7 +46,7 @@ async def test_nothing_acknowledged_is_lost_out_of_order_or_done_twice(
 async def test_with_two_of_three_down_publishing_fails_and_says_why(
     three: Cluster, tmp_path: Path
 ) -> None:
-    raised, outcome = await outage(three, tmp_path, seed=SEED)
+    raised, findings = await outage(three, tmp_path, seed=SEED)
     assert raised
     assert all(error.retriable for error in raised)
     unnamed = [
@@ -58,5 +58,5 @@ async def test_with_two_of_three_down_publishing_fails_and_says_why(
         )
     ]
     assert unnamed == []
-    assert outcome.findings.acknowledged > 0
-    assert outcome.findings.breaches == ()
+    assert findings.acknowledged > 0
+    assert findings.breaches == ()

@@ -4,8 +4,9 @@ import pytest
 
 from ops.torture.judgement import (
     Delivery,
+    Hands,
     Promise,
-    Row,
+    State,
     Written,
     by_key,
     chain,
@@ -72,19 +73,75 @@ def test_what_reached_handlers_by_key() -> None:
     assert by_key(seen) == {"a": ["1", "2"], "b": ["7"]}
 
 
+FIVE = {"a": ["1", "2", "3", "4", "5"]}
+
+
 @pytest.mark.parametrize(
-    ("row", "promises"),
+    ("states", "promises"),
     [
-        pytest.param(Row(3, "3"), [], id="each once, the last one last"),
-        pytest.param(Row(4, "3"), [Promise.APPLIED_TWICE], id="one too many"),
-        pytest.param(Row(2, "3"), [Promise.LOST], id="one too few"),
-        pytest.param(Row(3, "2"), [Promise.REORDERED], id="another one last"),
-        pytest.param(None, [Promise.LOST], id="no row"),
+        pytest.param([(1, "1"), (2, "2"), (3, "3"), (4, "4"), (5, "5")], [], id="each once"),
+        pytest.param([(2, "2"), (5, "5")], [], id="some in one transaction"),
+        pytest.param([(2, "2"), (5, "5"), (5, "5")], [], id="a repeat that had no effect"),
+        pytest.param([(2, "2"), (6, "5")], [Promise.APPLIED_TWICE], id="one too many"),
+        pytest.param([(5, "5"), (6, "5")], [Promise.APPLIED_TWICE], id="the last one again"),
+        pytest.param([(2, "2"), (4, "5")], [Promise.LOST], id="one too few"),
+        pytest.param([(2, "2"), (4, "4")], [Promise.LOST], id="the last one is missing"),
+        pytest.param([], [Promise.LOST], id="no row"),
+        pytest.param(
+            [(2, "2"), (3, "4"), (4, "4"), (5, "5")],
+            [Promise.LOST, Promise.APPLIED_TWICE],
+            id="a loss, and a repeat that makes the count right",
+        ),
+        pytest.param(
+            [(2, "2"), (3, "2"), (5, "5")],
+            [Promise.APPLIED_TWICE, Promise.LOST],
+            id="a repeat, and a loss that makes the count right",
+        ),
+        pytest.param(
+            [(4, "4"), (6, "3"), (8, "5")],
+            [Promise.REORDERED, Promise.APPLIED_TWICE],
+            id="read again from an older position",
+        ),
+        pytest.param(
+            [(1, "1"), (2, "3"), (3, "2"), (4, "4"), (5, "5")],
+            [Promise.LOST, Promise.REORDERED, Promise.APPLIED_TWICE],
+            id="two changed places",
+        ),
+        pytest.param([(1, "0")], [Promise.INVENTED], id="an event that nobody announced"),
     ],
 )
-def test_effects(row: Row | None, promises: list[Promise]) -> None:
-    rows = {"b": Row(1, "7")} | ({"a": row} if row else {})
-    assert [breach.promise for breach in effects("book", SENT, rows)] == promises
+def test_effects(states: list[tuple[int, str]], promises: list[Promise]) -> None:
+    seen = {"a": [State(*state) for state in states]}
+    assert [breach.promise for breach in effects("book", FIVE, seen)] == promises
+
+
+def test_a_row_that_nobody_announced_is_found() -> None:
+    (breach,) = effects("book", {}, {"x": [State(1, "9")]})
+    assert (breach.promise, breach.what) == (Promise.INVENTED, "x")
+
+
+@pytest.mark.parametrize(
+    ("moves", "tenures"),
+    [
+        pytest.param(["p a", "p a"], [1, 1], id="given back at once is no change of hands"),
+        pytest.param(["p a", "p b"], [1, 2], id="another member's is one"),
+        pytest.param(["p a", "p b", "p a"], [1, 2, 3], id="given back after another had it"),
+        pytest.param(["p a", "q b", "p a"], [1, 2, 1], id="other partitions do not matter"),
+        pytest.param(
+            ["p a", "p lost", "p a"], [1, 2], id="given back, and its position was not stored"
+        ),
+        pytest.param(["p a", "q lost", "p a"], [1, 1], id="another one's position was not stored"),
+    ],
+)
+def test_hands(moves: list[str], tenures: list[int]) -> None:
+    hands, taken = Hands(), []
+    for move in moves:
+        place, member = move.split()
+        if member == "lost":
+            hands.lose(place)
+        else:
+            taken.append(hands.take(place, member))
+    assert taken == tenures
 
 
 ONE, TWO, OTHER = Written(1, "x", 1), Written(2, "y", 2), Written(2, "z", 2)
