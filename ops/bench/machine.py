@@ -2,6 +2,7 @@
 
 import os
 import platform
+import shutil
 import sqlite3
 import subprocess
 import xml.etree.ElementTree as ET
@@ -11,8 +12,7 @@ from pathlib import Path
 import confluent_kafka
 
 from bus import __version__
-from bus.errors import BusError
-from ops.kafka.installation import POM, installed
+from ops.kafka.installation import POM
 
 NONE = "none"
 
@@ -50,9 +50,9 @@ def _kafka() -> str:
 
 
 def _java() -> str:
-    try:
-        java = installed().java
-    except BusError:
+    home = os.environ.get("JAVA_HOME")
+    java = shutil.which(str(Path(home) / "bin" / "java") if home else "java")
+    if java is None:
         return NONE
     told = subprocess.run([java, "-version"], capture_output=True, text=True).stderr
     return told.splitlines()[0] if told else NONE

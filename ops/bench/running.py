@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from bus.cli.demo.programs import end_with_parent
 from bus.errors import BusError
 from ops.bench.contender import UNVERIFIED
 from ops.bench.figures import Outcome, Row, Series
@@ -152,7 +153,12 @@ def run(place: str, task: Task, *, seconds: float = LONGEST_SECONDS) -> Mapping[
     """
     command = [sys.executable, "-m", "ops.bench.contender", place, task.to_text()]
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=end_with_parent(os.getpid()),  # noqa: PLW1509  # async-signal-safe calls only
     ) as process:
         try:
             said, complained = process.communicate(timeout=seconds)

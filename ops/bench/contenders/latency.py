@@ -14,6 +14,7 @@ from bus import Event, Publisher, Subscriber
 from bus.event import partition_of
 from bus.schemas import SchemaClient
 from ops.bench.addresses import address, id_of, number_of
+from ops.bench.children import end_with_contender
 from ops.bench.contenders.loop import Encoder, decoder
 from ops.bench.contract import SYSTEM, put_in_force
 from ops.bench.ledger import Ledger, expected
@@ -160,6 +161,7 @@ async def _told(pipe: Connection) -> Any:
 
 def _reading(read: Read, task: Task, count: int, pipe: Connection) -> None:
     """Read in a process of its own; say when each event arrived, or what is wrong with them."""
+    end_with_contender()
     arrivals, ledger = _run(read(task, count, pipe))
     try:
         ledger.check(expected(count))

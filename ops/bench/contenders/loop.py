@@ -23,7 +23,8 @@ from bus.schemas import SchemaClient
 from ops.bench.addresses import address, addresses
 from ops.bench.contenders.stadtbus import peak_megabytes
 from ops.bench.contract import SYSTEM, put_in_force
-from ops.bench.ledger import Ledger, check_ids, expected
+from ops.bench.envelope import Envelopes
+from ops.bench.ledger import Ledger, expected
 from ops.bench.model import Task
 
 BATCH_BYTES = 500_000
@@ -176,8 +177,13 @@ async def _consume(task: Task) -> tuple[Ledger, float]:
     return ledger, seconds
 
 
-async def check_written(task: Task, count: int) -> None:
+async def check_written(task: Task, count: int, *, with_ids: bool = False) -> None:
     """Read what a contender wrote, and compare: the same check for all that publish.
+
+    Args:
+        task: whose topic is read.
+        count: how many events there should be.
+        with_ids: whether their ids are those that `id_of` gives.
 
     Raises:
         Unverified: it is not what should be there.
@@ -186,7 +192,7 @@ async def check_written(task: Task, count: int) -> None:
         contract = await registry.contract(task.topic)
     decode = decoder(contract.versions[-1])
     places = [TopicPartition(task.topic, n) for n in range(contract.partitions)]
-    ledger, ids = Ledger(), []
+    ledger, envelopes = Ledger(), Envelopes(task.topic)
     async with AIOKafkaConsumer(
         bootstrap_servers=task.bootstrap, enable_auto_commit=False
     ) as consumer:
@@ -196,10 +202,11 @@ async def check_written(task: Task, count: int) -> None:
         while any([await consumer.position(place) < ends[place] for place in places]):
             for records in (await consumer.getmany(timeout_ms=200)).values():
                 for record in records:
-                    ids.append(dict(record.headers)["ce_id"])
-                    ledger.add(record.key.decode(), "", decode(record.value))
-    check_ids(ids, count)
-    ledger.check(expected(count, with_ids=False))
+                    key = record.key.decode()
+                    id_ = envelopes.add(record.partition, key, record.headers)
+                    ledger.add(key, id_ if with_ids else "", decode(record.value))
+    envelopes.check()
+    ledger.check(expected(count, with_ids=with_ids))
 
 
 def _producer(task: Task) -> AIOKafkaProducer:

@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from bus.http import HttpListener
 from bus.settings import Address
+from ops.bench.children import end_with_contender
 from ops.bench.contenders.records import make_topic, read
 from ops.bench.contract import put_in_force
 from ops.bench.figures import percentile
@@ -80,6 +81,7 @@ async def _ask(task: Task, address: Address) -> Mapping[str, float]:
 
 
 def _serve_bare(body: bytes, pipe: Pipe) -> None:
+    end_with_contender()
     asyncio.run(_bare(body, pipe))
 
 

@@ -3,11 +3,12 @@
 import asyncio
 import resource
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from bus import Event, Publisher, Subscriber
 from bus.event import Draft
+from bus.kafka import Fetched, GroupConsumer, Place
 from ops.bench.addresses import address, addresses, id_of
 from ops.bench.contract import SYSTEM, put_in_force
 from ops.bench.ledger import Ledger, check_ids, expected
@@ -70,11 +71,15 @@ def load(task: Task) -> Mapping[str, Any]:
 
 
 async def _load(task: Task) -> None:
+    from ops.bench.contenders.loop import check_written
+
     await put_in_force(task)
     async with Publisher(SYSTEM, task.settings) as publisher:
         for start in range(0, task.count, CHUNK):
             drafts = _drafts(start, min(start + CHUNK, task.count))
             await publisher.publish_many(task.topic, drafts)
+    # Nobody who reads could tell an event that was never there from one that is yet to come.
+    await check_written(task, task.count, with_ids=True)
 
 
 def _drafts(start: int, end: int) -> Iterator[Draft]:
@@ -97,14 +102,26 @@ def catch_up(task: Task) -> Mapping[str, float]:
     return {"time": seconds, "memory": megabytes}
 
 
+class _Timed(Subscriber):
+    """A subscriber whose clock starts with the first records in hand, none of them decoded yet."""
+
+    begun = 0.0
+
+    async def _poll(
+        self, consumer: GroupConsumer, wait: float, without: Collection[Place]
+    ) -> Mapping[Place, Sequence[Fetched]]:
+        found = await super()._poll(consumer, wait, without)
+        if found:
+            self.begun = self.begun or time.perf_counter()
+        return found
+
+
 async def _consume(task: Task) -> tuple[Ledger, float]:
-    ledger, begun = Ledger(), 0.0
+    ledger = Ledger()
     topic = task.prepared["topic"]
-    async with Subscriber(task.group, [topic], task.settings) as subscriber:
+    async with _Timed(task.group, [topic], task.settings) as subscriber:
 
         async def handle(events: Sequence[Event]) -> None:
-            nonlocal begun
-            begun = begun or time.perf_counter()
             for event in events:
                 assert event.data is not None
                 ledger.add(event.key, event.id, event.data)
@@ -112,7 +129,9 @@ async def _consume(task: Task) -> tuple[Ledger, float]:
                 subscriber.stop()
 
         await subscriber.run_batches(handle)
-        seconds = time.perf_counter() - begun
+        seconds = time.perf_counter() - subscriber.begun
+    if not subscriber.begun:
+        raise Unverified("the clock was never started")
     return ledger, seconds
 
 

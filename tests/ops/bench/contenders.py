@@ -4,7 +4,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from ops.bench.model import Task, Unverified
 
@@ -48,3 +50,27 @@ def prepared(task: Task) -> Mapping[str, str]:
 def told(task: Task) -> Mapping[str, float]:
     """Report whether the preparation's answer came."""
     return {"runs": float(task.prepared["told"] == "by try-0-prepare")}
+
+
+def without_headers(task: Task) -> Mapping[str, float]:
+    """Publish as the plain loop does, with two of eight headers."""
+    from ops.bench.contenders import loop
+
+    class Sparing(loop.Encoder):
+        def __call__(
+            self, data: Mapping[str, Any], id_: str = ""
+        ) -> tuple[bytes, bytes, loop.Headers]:
+            key, value, headers = super().__call__(data, id_)
+            return key, value, [one for one in headers if one[0] in {"ce_id", "ce_type"}]
+
+    loop.Encoder = Sparing  # type: ignore[misc]  # in this process alone
+    return loop.publish_bulk(task)
+
+
+def load_without_one(task: Task) -> Mapping[str, Any]:
+    """Prepare a topic as for those that read it, and leave one event out."""
+    from ops.bench.contenders import stadtbus
+
+    whole = stadtbus._drafts  # what is spoilt here
+    stadtbus._drafts = lambda start, end: islice(whole(start, end), 1, None)
+    return stadtbus.load(task)

@@ -1,11 +1,13 @@
 """Contenders run in turn, each as a process; a run that is not verified leaves no figures."""
 
+import asyncio
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
-from ops.bench.model import Case, Contender, Measure, Scenario, Task, Unverified
+from ops.bench.model import Case, Contender, Measure, Scenario, Stage, Task, Unverified
 from ops.bench.running import Plan, measured, run
 from tests.waiting import until
 
@@ -14,7 +16,14 @@ pytestmark = pytest.mark.slow
 HERE = "tests.ops.bench.contenders"
 
 
-def scenario(log: Path, *runs: str, prepare: str | None = None, warm: int = 0) -> Scenario:
+def scenario(
+    log: Path,
+    *runs: str,
+    prepare: str | None = None,
+    warm: int = 0,
+    stage: Stage = "nothing",
+    count: int = 1,
+) -> Scenario:
     """A scenario whose contenders are the functions of these names, called a, b, …"""
     return Scenario(
         name="try",
@@ -29,8 +38,8 @@ def scenario(log: Path, *runs: str, prepare: str | None = None, warm: int = 0) -
         cases=(Case(values={"log": str(log)}),),
         prepare=prepare and f"{HERE}:{prepare}",
         warm=warm,
-        stage="nothing",
-        count=1,
+        stage=stage,
+        count=count,
         counted="events",
         quick=1,
     )
@@ -78,6 +87,40 @@ def test_one_bad_run_leaves_a_scenario_without_figures(
     assert reason in outcome.reason
 
 
+def test_a_contender_that_spares_headers_leaves_no_figures(tmp_path: Path) -> None:
+    outcome = measured(
+        scenario(tmp_path / "log", "without_headers", stage="bus", count=10),
+        Plan(engine="embedded", rounds=1),
+        lambda _: None,
+    )
+    assert (outcome.state, outcome.rows) == ("not verified", ())
+    assert "an event has the headers ['ce_type', 'ce_id'], not [" in outcome.reason
+
+
+def test_what_is_prepared_wrongly_is_found_before_anybody_reads_it(tmp_path: Path) -> None:
+    outcome = measured(
+        scenario(tmp_path / "log", "note", prepare="load_without_one", stage="bus", count=10),
+        Plan(engine="embedded", rounds=1),
+        lambda _: None,
+    )
+    assert (outcome.state, outcome.rows) == ("not verified", ())
+    assert "9 events came, 10 should have" in outcome.reason
+    assert not (tmp_path / "log").exists()
+
+
+async def test_a_bench_that_is_killed_leaves_no_process_behind(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "ops.bench", "latency", "--count", "60"]
+    with (tmp_path / "said").open("wb") as said:
+        bench = await asyncio.create_subprocess_exec(*command, stdout=said, stderr=said)
+    try:
+        await until(lambda: len(descendants(bench.pid)) >= MEMBERS)
+        started = descendants(bench.pid)
+    finally:
+        bench.kill()
+        await bench.wait()
+    await until(lambda: not any(map(is_alive, started)))
+
+
 async def test_a_run_that_takes_too_long_is_ended_with_all_that_it_started(tmp_path: Path) -> None:
     log = tmp_path / "pid"
     task = Task(name="slow", count=1, case={"log": str(log)})
@@ -85,6 +128,24 @@ async def test_a_run_that_takes_too_long_is_ended_with_all_that_it_started(tmp_p
         run(f"{HERE}:endless", task, seconds=3)
     child = int(log.read_text(encoding="utf-8"))
     await until(lambda: not is_alive(child))
+
+
+MEMBERS = 4
+"""Processes of a bench that measures latency: node, contender, reader, Python's tracker of it."""
+
+
+def children(pid: int) -> list[int]:
+    """Return the processes that one has started (proc(5): task/*/children)."""
+    try:
+        files = list(Path(f"/proc/{pid}/task").glob("*/children"))
+        return [int(child) for file in files for child in file.read_text(encoding="utf-8").split()]
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
+def descendants(pid: int) -> set[int]:
+    """Return the processes that one has started, and those that these have started."""
+    return {one for child in children(pid) for one in {child, *descendants(child)}}
 
 
 def is_alive(pid: int) -> bool:
