@@ -15,7 +15,7 @@ from tests.engines.deviations import EMBEDDED, differs
 NONE, INVALID = ErrorCode.none, ErrorCode.invalid_config
 TOPIC, BROKER = 2, 4  # kinds of resources
 SET, DELETE, APPEND, SUBTRACT = range(4)
-OF_TOPIC, DEFAULT = 1, 5  # where a value comes from
+OF_TOPIC, OF_BROKERS, DEFAULT = 1, 3, 5  # where a value comes from
 BOOLEAN, STRING, INT, LONG, DOUBLE, LIST = 1, 2, 3, 5, 6, 7
 
 Change = tuple[str, int, str | None]
@@ -287,12 +287,39 @@ async def test_whose_configs_cannot_be_changed(
     assert await change(raw, name, ("retention.ms", SET, "5"), kind=kind) is error
 
 
+async def inherited(raw: Raw, topic: str, name: str) -> tuple[str, int]:
+    """Return a topic's value of a config, and where it comes from."""
+    found = await described(raw, topic)
+    ((value, source),) = [(c.value, c.config_source) for c in found.configs if c.name == name]
+    return value, source
+
+
+async def until_inherited(raw: Raw, topic: str, name: str, wanted: tuple[str, int]) -> None:
+    """Return once a topic has this value, from there; each look is a request of its own."""
+    async with asyncio.timeout(DEADLINE):
+        while await inherited(raw, topic, name) != wanted:
+            continue
+
+
 @differs("the broker's configs are the node's settings, which are read when it starts")
-async def test_change_the_broker(raw: Raw, engine: Engine) -> None:
-    """Some configs of the brokers can be changed while they run."""
-    change_it = ("log.cleaner.threads", SET, "1")
-    found = await change(raw, "", change_it, kind=BROKER, validate_only=True)
-    assert found is (ErrorCode.invalid_request if engine.name == EMBEDDED else NONE)
+async def test_change_the_broker(raw: Raw, engine: Engine, topic: str) -> None:
+    """Some configs of the brokers can be changed while they run, and topics follow."""
+    await raw.made(topic)
+    before = await inherited(raw, topic, "retention.bytes")
+    assert before == ("-1", DEFAULT)
+    # So much that no other test's topic loses anything by it.
+    much = str(2**50)
+    changed = await change(raw, "", ("log.retention.bytes", SET, much), kind=BROKER)
+    if engine.name == EMBEDDED:
+        assert changed is ErrorCode.invalid_request
+        assert await inherited(raw, topic, "retention.bytes") == before
+        return
+    try:
+        assert changed is NONE
+        await until_inherited(raw, topic, "retention.bytes", (much, OF_BROKERS))
+    finally:
+        assert await change(raw, "", ("log.retention.bytes", DELETE, None), kind=BROKER) is NONE
+    await until_inherited(raw, topic, "retention.bytes", before)
 
 
 async def test_change_what_the_broker_is(raw: Raw) -> None:
