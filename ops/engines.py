@@ -185,7 +185,10 @@ def _versions() -> str:
     clients = ", ".join(
         f"{name} {version(name)}" for name in ("aiokafka", "confluent-kafka", "faust-streaming")
     )
-    return f"Tried with Apache Kafka {kafka} (KRaft), and with the clients {clients}.\n\n"
+    return (
+        f"Tried with Apache Kafka {kafka} (KRaft), and with the clients {clients}, Debian's kcat "
+        "and Apache Kafka's own tools in Java.\n\n"
+    )
 
 
 def _sum(found: Sequence[Behaviour]) -> str:

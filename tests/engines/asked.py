@@ -27,14 +27,18 @@ WITHOUT = {
     17: "is how one logs in",
     18: "is for those who have not logged in yet",
     36: "is how one logs in",
-    38: "tokens are switched off",
-    39: "tokens are switched off",
-    40: "tokens are switched off",
-    41: "tokens are switched off",
     60: "tells where the brokers are, as every client has to know",
     66: "lists the transactions that one may see",
 }
 """APIs that need no right, and why."""
+
+TOKENS = {
+    38: ("make a token", 3),
+    39: ("renew a token", 2),
+    40: ("end a token", 2),
+    41: ("describe tokens", 3),
+}
+"""APIs of tokens, which are switched off: what each does, and the version to ask it in."""
 
 ASKED: tuple[Asked, ...] = (
     topic("produce", 0, 9, Op.WRITE, acks=-1, timeout=1000, topic_data=[_RECORDS]),

@@ -1,9 +1,10 @@
 """A small Faust application: ``python -m tests.engines.counting BOOTSTRAP TOPIC FOLDER``.
 
-It counts the records of each key in a table, and prints a line with key and count for each; it
-ends with SIGTERM.
+It counts the records of each key in a table, and prints a line for each record: its key, what the
+table held for it before, and how many records came in this run. It ends with SIGTERM.
 """
 
+import itertools
 import sys
 
 import faust
@@ -23,18 +24,23 @@ def application(bootstrap: str, topic: str, folder: str) -> faust.App:
         topic_replication_factor=1,
         web_enabled=False,
     )
+    came = itertools.count(1)
     counts = app.Table("counts", default=int, partitions=PARTITIONS)
 
     @app.agent(app.topic(topic, key_type=str, key_serializer="raw", value_serializer="raw"))
     async def count(records: faust.StreamT[bytes]) -> None:
         async for key, _ in records.items():  # noqa: PERF102  # a stream, not a dictionary
-            counts[key] += 1
-            print(COUNTED, key, counts[key], flush=True)  # noqa: T201  # what the test waits for
+            before = counts[key]
+            counts[key] = before + 1
+            print(COUNTED, key, before, next(came), flush=True)  # noqa: T201  # for the test
 
     return app
 
 
 if __name__ == "__main__":
     faust.Worker(
-        application(*sys.argv[1:]), loglevel="WARN", redirect_stdouts=False
+        application(*sys.argv[1:]),
+        loglevel="WARN",
+        redirect_stdouts=False,
+        stdout=sys.stderr,  # where what it says of itself does not mix with what it counts
     ).execute_from_commandline()

@@ -4,8 +4,7 @@ import asyncio
 import subprocess
 import sys
 import time
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from confluent_kafka import Consumer, ConsumerGroupState, ConsumerGroupTopicPartitions, Producer
 from confluent_kafka import TopicPartition as Place
 from confluent_kafka.admin import AdminClient
+from kio.schema.errors import ErrorCode
 
 from tests.broker.raw import DEADLINE, Raw
 from tests.engine import Engine
@@ -82,6 +82,20 @@ async def test_aiokafka_in_mid_stream(bootstrap: str, raw: Raw, topic: str, part
     assert owners["second"]
 
 
+async def generation(party: Party) -> int:
+    """Return the generation of a group's only member, who is static: the one it is told is right.
+
+    Nobody is told it outright.
+    """
+    (known,) = (await party.describe()).members
+    member = await party.member(known.group_instance_id)
+    member.id = known.member_id
+    for member.generation in range(100):
+        if await member.beat() is ErrorCode.none:
+            return member.generation
+    raise AssertionError("it has no generation")
+
+
 async def test_aiokafka_static_members(bootstrap: str, raw: Raw, topic: str, party: Party) -> None:
     """A static aiokafka member that is restarted gets its partitions back without a rebalance."""
     await raw.made(topic, 2)
@@ -96,13 +110,16 @@ async def test_aiokafka_static_members(bootstrap: str, raw: Raw, topic: str, par
         )
 
     ids: list[set[str]] = []
+    generations: list[int] = []
     for _ in range(2):
         async with member() as consumer, asyncio.timeout(DEADLINE):
             assert len(consumer.assignment()) == 2
             described = await party.describe()
             assert described.group_state == "Stable"
             ids.append({one.member_id for one in described.members})
+            generations.append(await generation(party))
     assert ids[0] != ids[1]
+    assert generations[0] == generations[1]
     assert (await party.describe()).group_state == "Stable"
     gone = [{"member_id": "", "group_instance_id": "north", "reason": None}]
     await party.admin.ask(13, 5, group_id=party.group, members=gone)
@@ -214,26 +231,32 @@ def running(*arguments: Any) -> Iterator[subprocess.Popen[str]]:
                 process.kill()
 
 
-def counted(process: subprocess.Popen[str], wanted: Counter[str]) -> None:
-    """Return once the application has counted so much."""
+def counted(process: subprocess.Popen[str], wanted: Mapping[str, int]) -> list[tuple[str, int]]:
+    """Return once the application has counted so much: each key, and what it was at before."""
     assert process.stdout is not None
-    found: Counter[str] = Counter()
+    came: list[tuple[str, int]] = []
+    found: dict[str, int] = {}
     while found != wanted:
         line = process.stdout.readline()
-        assert line, f"it ended after {found}"
+        assert line, f"it ended after {came}"
         match line.split():
-            case [counting.COUNTED, key, count]:
-                found[key] = int(count)
+            case [counting.COUNTED, key, before, number]:
+                came.append((key, int(before)))
+                assert int(number) == len(came)
+                found[key] = int(before) + 1
+    return came
 
 
 async def test_faust(bootstrap: str, raw: Raw, topic: str, tmp_path: Path) -> None:
     """A faust-streaming application recovers its table from the changelog, and counts on."""
     await raw.made(topic, counting.PARTITIONS)
     for run in (1, 2):
+        # A folder of its own, so that nothing but the engine remembers the run before.
         with running(bootstrap, topic, tmp_path / f"run-{run}") as process:
             async with AIOKafkaProducer(bootstrap_servers=bootstrap) as producer:
                 for number in range(10):
                     await producer.send_and_wait(topic, b"x", key=b"ab"[number % 2 :][:1])
             async with asyncio.timeout(3 * DEADLINE):
-                wanted = Counter({"a": 5 * run, "b": 5 * run})
-                await asyncio.to_thread(counted, process, wanted)
+                came = await asyncio.to_thread(counted, process, {"a": 5 * run, "b": 5 * run})
+        # Only what is new came, and for each key it went on where the run before had ended.
+        assert sorted(came) == [(key, 5 * (run - 1) + n) for key in "ab" for n in range(5)]

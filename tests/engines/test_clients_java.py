@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -42,7 +43,7 @@ def tool(apache: None, engine: Engine, tmp_path: Path) -> Tool:
 
     async def run(main_class: str, *arguments: object, given: str = "") -> str:
         process = await asyncio.create_subprocess_exec(
-            *installed().command(main_class, *where, *arguments, options=options),
+            *(await installed()).command(main_class, *where, *arguments, options=options),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
@@ -60,10 +61,20 @@ def tool(apache: None, engine: Engine, tmp_path: Path) -> Tool:
     return run
 
 
-def events(said: str) -> dict[str, dict[str, object]]:
-    """Return what a verifiable client says, the last of each kind."""
+def events(said: str, name: str) -> list[dict[str, Any]]:
+    """Return what a verifiable client says of one kind."""
     lines = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
-    return {line["name"]: line for line in lines}
+    return [line for line in lines if line["name"] == name]
+
+
+def consumed(said: str) -> list[tuple[int, int]]:
+    """Return each partition and offset that a verifiable consumer says it got, in its order."""
+    return [
+        (part["partition"], offset)
+        for event in events(said, "records_consumed")
+        for part in event["partitions"]
+        for offset in range(part["minOffset"], part["maxOffset"] + 1)
+    ]
 
 
 def rows(said: str) -> list[list[str]]:
@@ -91,13 +102,19 @@ async def test_verifiable(tool: Tool, raw: Raw, topic: str, party: Party) -> Non
     """The verifiable consumer gets all that the verifiable producer had acknowledged."""
     await raw.made(topic, 2)
     said = await tool(f"{TOOLS}.VerifiableProducer", "--topic", topic, "--max-messages", 1000)
-    assert events(said)["tool_data"]["acked"] == 1000
+    assert events(said, "tool_data")[-1]["acked"] == 1000
+    acknowledged = [
+        (one["partition"], one["offset"]) for one in events(said, "producer_send_success")
+    ]
+    assert len(acknowledged) == 1000
     said = await tool(
         f"{TOOLS}.VerifiableConsumer",
         *("--topic", topic, "--group-id", party.group, "--max-messages", 1000),
         *("--reset-policy", "earliest"),
     )
-    assert events(said)["offsets_committed"]["success"] is True
+    assert sum(event["count"] for event in events(said, "records_consumed")) == 1000
+    assert sorted(consumed(said)) == sorted(acknowledged)
+    assert events(said, "offsets_committed")[-1]["success"] is True
     positions = await party.positions(topic)
     assert sum(max(offset, 0) for offset, _ in positions.values()) == 1000
 

@@ -25,7 +25,7 @@ from bus.settings import Address, KafkaSettings
 from ops.kafka import Cluster
 from tests.broker.raw import Raw
 from tests.engine import Engine
-from tests.engines.asked import ASKED, WITHOUT
+from tests.engines.asked import ASKED, TOKENS, WITHOUT
 from tests.engines.deviations import lacking
 from tests.engines.login import SCRAM, authenticate, encrypted, log_in, shake_hands
 from tests.engines.rights import REFUSED, TOPIC, Asked, errors, whole
@@ -227,7 +227,7 @@ class TestRights:
     async def test_every_api_is_tried(self, raw: Raw) -> None:
         """Every API needs a right, apart from those that all may use."""
         served = {one.api_key for one in (await raw.ask(18, 3, **VERSIONS)).api_keys}
-        assert served == {asked.key for asked in ASKED} | set(WITHOUT)
+        assert served == {asked.key for asked in ASKED} | set(TOKENS) | set(WITHOUT)
 
     @pytest.mark.parametrize("asked", ASKED, ids=lambda one: f"{one.said} ({one.on.name.lower()})")
     async def test_without_the_right(self, known: Raw, asked: Asked) -> None:
@@ -248,6 +248,17 @@ class TestRights:
         async with ruled(administrator, rule):
             await until(lambda: served(known, asked))
         await until(lambda: refused(known, asked))
+
+    @pytest.mark.parametrize(
+        ("key", "version"),
+        [pytest.param(key, version, id=said) for key, (said, version) in TOKENS.items()],
+    )
+    async def test_tokens(self, known: Raw, key: int, version: int) -> None:
+        """Nobody gets a token to log in with: tokens are switched off."""
+        known.send(key, version, **whole(key, version, {}))
+        # Read by hand: an answer without a token has times before 1970 in it.
+        error = (await known.answer())[5:7]
+        assert ErrorCode(int.from_bytes(error)) is ErrorCode.delegation_token_auth_disabled
 
     async def test_a_prefix(self, known: Raw, administrator: AdminClient) -> None:
         """A rule may be for all names that begin alike; a rule that denies goes before it."""
