@@ -110,6 +110,7 @@ def bare(request: pytest.FixtureRequest) -> Iterator[KafkaSettings]:
         yield request.getfixturevalue("fresh")
         return
     settings = request.getfixturevalue("kafka").settings
+    emptied(settings)  # others leave topics behind
     yield settings
     emptied(settings)
 

@@ -11,11 +11,17 @@ from bus.settings import KafkaSettings
 SPEC = TopicSpec(name="test.topic.v1", partitions=2, configs={"retention.ms": "60000"})
 
 
+async def visible(admin: Admin) -> dict[str, int]:
+    """The topics but for the engine's own."""
+    found = await admin.topics()
+    return {name: count for name, count in found.items() if not name.startswith("__")}
+
+
 async def test_a_topic_is_made_once(bare: KafkaSettings) -> None:
     async with Admin(bare) as admin:
         assert await admin.ensure_topic(SPEC) is True
         assert await admin.ensure_topic(SPEC) is False
-        assert await admin.topics() == {"test.topic.v1": 2}
+        assert await visible(admin) == {"test.topic.v1": 2}
         assert (await admin.configs("test.topic.v1"))["retention.ms"] == "60000"
 
 
