@@ -216,6 +216,7 @@ def read_key(key: bytes | None) -> str:
     return text
 
 
+@lru_cache(32_768)  # a key rarely has one event alone, and the hash is slow in Python
 def partition_of(key: str, partitions: int) -> int:
     """Return the partition of a key: Kafka's murmur2 of its UTF-8, as the Java client takes it."""
     return (murmur2(key.encode()) & 0x7FFFFFFF) % partitions
