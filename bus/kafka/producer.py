@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -18,6 +19,7 @@ from bus.errors import (
     StorageFull,
 )
 from bus.kafka.connection import CLOSING, Causes, Topics, look, ours, security, sentence, started
+from bus.kafka.pack import Batch, header, packed
 from bus.kafka.records import LARGEST_BATCH, Place, Record
 from bus.settings import KafkaSettings
 
@@ -28,6 +30,9 @@ RECORDS_PER_PRODUCER = 2**30
 
 LEADERS_SHARE = 0.8
 """Of the time for an answer, what a leader may wait for its replicas: it can say so in time."""
+
+Records = Sequence[Record] | Sequence[bytes]
+"""One batch's records, or their bytes as `bus.kafka.pack.packed` returns them."""
 
 _TOO_FEW = "fewer replicas are in sync than the topic asks for (min.insync.replicas)"
 _NO_LEADER = "the partition has no leader just now"
@@ -43,7 +48,7 @@ _ANSWERS: dict[type[BaseException], str] = {
 
 
 class _Sent(NamedTuple):
-    records: Sequence[Record]
+    records: Records
     future: "asyncio.Future[Any]"
 
 
@@ -120,7 +125,7 @@ class Producer:
         return await self._metadata.count(engine.client, topic)
 
     async def append(
-        self, topic: str, partition: int, records: Sequence[Record], *, timeout: float = 30.0
+        self, topic: str, partition: int, records: Records, *, timeout: float = 30.0
     ) -> int:
         """Write one batch and return the offset of its first record.
 
@@ -156,7 +161,7 @@ class Producer:
             lock.release()
 
     async def _submit(
-        self, place: Place, records: Sequence[Record], deadline: float
+        self, place: Place, records: Records, deadline: float
     ) -> "asyncio.Future[Any]":
         """Hand a batch to aiokafka once all before it on this partition are settled."""
         earlier = self._unsettled.get(place)
@@ -176,20 +181,15 @@ class Producer:
         future.add_done_callback(look)
         return future
 
-    async def _send(self, place: Place, records: Sequence[Record]) -> "asyncio.Future[Any]":
+    async def _send(self, place: Place, records: Records) -> "asyncio.Future[Any]":
         topic, partition = place
         engine = await self._ready()
         count = await self._metadata.count(engine.client, topic)
         if not 0 <= partition < count:
             raise NotFound(f"partition {partition} of {count} does not exist", where=topic)
-        batch = engine.create_batch()
-        for record in records:
-            key, value, headers = record
-            if batch.append(timestamp=None, key=key, value=value, headers=list(headers)) is None:
-                raise self._too_large(topic, len(records))
+        batch = Batch([_bytes_of(record) for record in records], int(time.time() * 1000))
         if batch.size() > self._largest:
             raise self._too_large(topic, len(records))
-        batch.close()
         self._written += len(records)
         try:
             future: asyncio.Future[Any] = await engine.send_batch(batch, topic, partition=partition)
@@ -292,6 +292,13 @@ class Producer:
     def _too_large(self, topic: str, count: int) -> EventTooLarge:
         what = "the event is" if count == 1 else f"a batch of {count} events is"
         return EventTooLarge(f"{what} above {self._largest} bytes", where=topic)
+
+
+def _bytes_of(record: Record | bytes) -> bytes:
+    if isinstance(record, bytes):
+        return record
+    key, value, headers = record
+    return packed(key, value, [header(*each) for each in headers])
 
 
 async def _close(engine: AIOKafkaProducer) -> None:

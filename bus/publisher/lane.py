@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from bus.errors import BusError, BusUnavailable, EventTooLarge, OutcomeUnknown
-from bus.kafka import Producer, Record
-from bus.publisher.stream import Outgoing
+from bus.kafka import Producer, sized
 
 log = logging.getLogger(__name__)
 
@@ -17,9 +16,11 @@ BATCH_BYTES = 500_000
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 2.0
 
+_SEQUENCE = sized(b"stadtbus-seq")
+
 
 class _Waiting(NamedTuple):
-    events: Sequence[Outgoing]
+    events: Sequence[bytes]
     answer: "asyncio.Future[int]"
 
 
@@ -30,7 +31,6 @@ class Lane:
         producer: writes batches.
         topic: the contract's topic.
         partition: which partition of it.
-        unchanging: the headers that all events share.
         incarnation: the publisher's, for the counter.
         deadline: seconds after which a caller is told that an event is not through.
     """
@@ -40,19 +40,17 @@ class Lane:
         producer: Producer,
         topic: str,
         partition: int,
-        unchanging: Sequence[tuple[str, bytes]],
         incarnation: str,
         deadline: float,
     ) -> None:
         self._producer, self._topic, self._partition = producer, topic, partition
-        self._unchanging, self._incarnation = list(unchanging), incarnation
-        self._deadline = deadline
+        self._incarnation, self._deadline = incarnation.encode(), deadline
         self._count = 0
         self._waiting: deque[_Waiting] = deque()
-        self._unsettled: Sequence[Record] | None = None
+        self._unsettled: Sequence[bytes] | None = None
         self._task: asyncio.Task[None] | None = None
 
-    def put(self, events: Sequence[Outgoing]) -> "asyncio.Future[int]":
+    def put(self, events: Sequence[bytes]) -> "asyncio.Future[int]":
         """Queue events, to be one batch; the future gives the first one's offset, or -1."""
         answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(events, answer))
@@ -92,13 +90,13 @@ class Lane:
         taken: list[_Waiting] = []
         size = 0
         while self._waiting:
-            size += sum(event.size for event in self._waiting[0].events)
+            size += sum(map(len, self._waiting[0].events))
             if taken and size > BATCH_BYTES:
                 break
             taken.append(self._waiting.popleft())
         return taken
 
-    async def _send(self, events: Sequence[Outgoing]) -> int:
+    async def _send(self, events: Sequence[bytes]) -> int:
         deadline = asyncio.get_running_loop().time() + self._deadline
         if self._unsettled is not None:
             await self._settle(self._unsettled, deadline)
@@ -122,7 +120,7 @@ class Lane:
         await self._send(events[half:])
         return -1
 
-    async def _settle(self, records: Sequence[Record], deadline: float) -> None:
+    async def _settle(self, records: Sequence[bytes], deadline: float) -> None:
         """Send again what nobody acknowledged, before anything later goes out."""
         try:
             await self._append(records, deadline)
@@ -135,7 +133,7 @@ class Lane:
             log.warning("events without an answer were refused when sent again: %s", error)
         self._unsettled = None
 
-    async def _append(self, records: Sequence[Record], deadline: float) -> int:
+    async def _append(self, records: Sequence[bytes], deadline: float) -> int:
         """Write a batch, and try again until the deadline wherever that can help."""
         clock = asyncio.get_running_loop().time
         pause, unknown = FIRST_PAUSE, None
@@ -154,15 +152,11 @@ class Lane:
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
 
-    def _records(self, events: Sequence[Outgoing]) -> list[Record]:
-        shared, count = self._unchanging, self._count
-        prefix = self._incarnation.encode() + b"/"
+    def _records(self, events: Sequence[bytes]) -> list[bytes]:
+        """Return events with their counter, their last header."""
+        first, prefix = self._count + 1, self._incarnation
         self._count += len(events)
         return [
-            Record(
-                key,
-                value,
-                [*shared, *headers, ("stadtbus-seq", b"%s%d" % (prefix, number))],
-            )
-            for number, (_, key, value, headers, _) in enumerate(events, count + 1)
+            event + _SEQUENCE + sized(b"%s/%d" % (prefix, number))
+            for number, event in enumerate(events, first)
         ]

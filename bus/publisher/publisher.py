@@ -116,7 +116,7 @@ class Publisher:
         """
         stream = await self._stream(topic)
         draft = Draft(data=data, time=time, subject=subject, id=id, traceparent=traceparent)
-        return await self._one(topic, *stream.event(draft, now_text()))
+        return await self._one(topic, stream.event(draft, now_text()))
 
     async def tombstone(self, topic: str, *key: Any, time: datetime | None = None) -> Receipt:
         """End the last state of a key on a topic that keeps it.
@@ -132,7 +132,7 @@ class Publisher:
         """
         stream = await self._stream(topic)
         draft = Draft(data={}, time=time)
-        return await self._one(topic, *stream.tombstone(key, draft, now_text()))
+        return await self._one(topic, stream.tombstone(key, draft, now_text()))
 
     async def publish_many(
         self, topic: str, events: Iterable[Draft | Mapping[str, Any]]
@@ -152,29 +152,30 @@ class Publisher:
             EventTooLarge, NotFound, OutcomeUnknown, BusUnavailable: as for `publish`.
         """
         stream = await self._stream(topic)
-        by_partition: dict[int, list[Outgoing]] = {}
+        by_partition: dict[int, list[bytes]] = {}
         places: list[tuple[int, int, str]] = []
         now = now_text()
         for number, event in enumerate(events):
             try:
-                partition, outgoing = stream.event(drafted(event), now)
+                partition, id_, record = stream.event(drafted(event), now)
             except InvalidEvent as error:
                 raise InvalidEvent(error.what, where=f"event {number}: {error.where}") from error
             lane = by_partition.setdefault(partition, [])
-            places.append((partition, len(lane), outgoing.id))
-            lane.append(outgoing)
+            places.append((partition, len(lane), id_))
+            lane.append(record)
         offsets = await self._all(topic, by_partition)
         return [
             Receipt(id_, topic, partition, offsets[partition][index])
             for partition, index, id_ in places
         ]
 
-    async def _one(self, topic: str, partition: int, event: Outgoing) -> Receipt:
-        offset = await self._lane(topic, partition).put([event])
-        return Receipt(event.id, topic, partition, offset if offset >= 0 else None)
+    async def _one(self, topic: str, event: Outgoing) -> Receipt:
+        partition, id_, record = event
+        offset = await self._lane(topic, partition).put([record])
+        return Receipt(id_, topic, partition, offset if offset >= 0 else None)
 
     async def _all(
-        self, topic: str, by_partition: Mapping[int, Sequence[Outgoing]]
+        self, topic: str, by_partition: Mapping[int, Sequence[bytes]]
     ) -> dict[int, list[int | None]]:
         """Send all partitions side by side, and return the offsets of their events."""
         sent = {
@@ -190,9 +191,7 @@ class Publisher:
                 raise outcome
         return {
             partition: [
-                answer.result() + index if answer.result() >= 0 else None
-                for count, answer in batches
-                for index in range(count)
+                offset for count, answer in batches for offset in _offsets(answer.result(), count)
             ]
             for partition, batches in sent.items()
         }
@@ -222,18 +221,22 @@ class Publisher:
                 self._producer,
                 topic,
                 partition,
-                self._streams[topic].unchanging,
                 self._incarnation,
                 self._deadline,
             )
         return self._lanes[place]
 
 
-def _batches(events: Sequence[Outgoing]) -> Iterable[Sequence[Outgoing]]:
+def _batches(events: Sequence[bytes]) -> Iterable[Sequence[bytes]]:
     start = size = 0
     for index, event in enumerate(events):
-        size += event.size
+        size += len(event)
         if size > BATCH_BYTES and index > start:
             yield events[start:index]
-            start, size = index, event.size
+            start, size = index, len(event)
     yield events[start:]
+
+
+def _offsets(base: int, count: int) -> Iterable[int | None]:
+    """Return the offsets of a batch's events; None for each where the engine had them already."""
+    return range(base, base + count) if base >= 0 else [None] * count

@@ -18,11 +18,14 @@ from bus.event import (
     unchanging,
     write_time,
 )
+from bus.kafka import header, packed, sized
 
 LARGEST_EVENT = 1_000_000
 """Bytes of key, data and headers of one event; what is left of a batch is its frame."""
 
 _FRAME = Struct(">bI")
+_ID, _TIME = sized(b"ce_id"), sized(b"ce_time")
+_SUBJECT, _TRACE = sized(b"ce_subject"), sized(b"traceparent")
 
 
 class Receipt(NamedTuple):
@@ -42,13 +45,17 @@ class Receipt(NamedTuple):
 
 
 class Outgoing(NamedTuple):
-    """An event that waits to be sent; its counter is added when its turn comes."""
+    """An event that is ready to be sent, but for its counter.
 
+    Args:
+        partition: where it goes.
+        id: the event's id.
+        record: its bytes, to which the counter's header is appended when its turn comes.
+    """
+
+    partition: int
     id: str
-    key: bytes
-    value: bytes | None
-    headers: Sequence[tuple[str, bytes]]
-    size: int
+    record: bytes
 
 
 class Stream:
@@ -71,13 +78,12 @@ class Stream:
             )
         index = (version or count) - 1
         self.contract = contract
-        self.unchanging = unchanging(SOURCE + system, contract.topic)
+        self._unchanging = [header(*each) for each in unchanging(SOURCE + system, contract.topic)]
         self._codec = Codec(contract.versions[index])
         self._frame = _FRAME.pack(0, contract.schema_ids[index])
-        self._overhead = 200 + sum(len(name) + len(value) for name, value in self.unchanging)
 
-    def event(self, draft: Draft, now: str) -> tuple[int, Outgoing]:
-        """Return an event and its partition.
+    def event(self, draft: Draft, now: str) -> Outgoing:
+        """Return an event as it is sent.
 
         Args:
             draft: what the caller gave.
@@ -98,8 +104,8 @@ class Stream:
         time = now if draft.time is None else write_time(draft.time)
         return self._outgoing(draft, key, value, time, subject)
 
-    def tombstone(self, key: Sequence[Any], draft: Draft, now: str) -> tuple[int, Outgoing]:
-        """Return the end of a key's last state and its partition.
+    def tombstone(self, key: Sequence[Any], draft: Draft, now: str) -> Outgoing:
+        """Return the end of a key's last state as it is sent.
 
         Raises:
             InvalidEvent: these are not the contract's key fields, or one is empty.
@@ -115,27 +121,23 @@ class Stream:
 
     def _outgoing(
         self, draft: Draft, key: str, value: bytes | None, time: str, subject: str | None
-    ) -> tuple[int, Outgoing]:
+    ) -> Outgoing:
         id_ = draft.id or new_id()
-        headers = [("ce_id", id_.encode()), ("ce_time", time.encode())]
+        headers = [*self._unchanging, _ID + sized(id_.encode()), _TIME + sized(time.encode())]
         if subject is not None:
-            headers.append(("ce_subject", subject.encode()))
+            headers.append(_SUBJECT + sized(subject.encode()))
         if draft.traceparent is not None:
-            headers.append(("traceparent", draft.traceparent.encode()))
+            headers.append(_TRACE + sized(draft.traceparent.encode()))
         if draft.headers:
-            headers.extend((name, text.encode()) for name, text in draft.headers.items())
-        data = key.encode()
-        size = self._overhead + len(data) + len(value or b"")
-        if len(headers) > 2:
-            size += sum(len(name) + len(text) for name, text in headers[2:])
-        if size > LARGEST_EVENT:
+            headers.extend(header(name, text.encode()) for name, text in draft.headers.items())
+        record = packed(key.encode(), value, headers, further=1)
+        if len(record) > LARGEST_EVENT:
             raise EventTooLarge(
-                f"the event has {size} bytes, {LARGEST_EVENT} are allowed",
+                f"the event has {len(record)} bytes, {LARGEST_EVENT} are allowed",
                 where=self.contract.topic,
                 remedy="publish a reference to what is large, not the thing itself",
             )
-        partition = partition_of(key, self.contract.partitions)
-        return partition, Outgoing(id_, data, value, headers, size)
+        return Outgoing(partition_of(key, self.contract.partitions), id_, record)
 
 
 def drafted(event: Draft | Mapping[str, Any]) -> Draft:

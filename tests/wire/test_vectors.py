@@ -26,6 +26,8 @@ from bus.event import (
     write_time,
 )
 from bus.kafka import Fetched
+from bus.kafka.pack import Batch
+from bus.kafka.unpack import unpack
 from bus.publisher.lane import Lane
 from bus.publisher.stream import Stream
 from bus.schemas import SchemaClient
@@ -97,11 +99,12 @@ def test_what_the_publisher_writes(vector: dict[str, Any]) -> None:
         traceparent=event["traceparent"],
     )
     stream = Stream(CONTRACT, event["system"])
-    _, outgoing = stream.tombstone(event["key"][:1], draft, "")
+    outgoing = stream.tombstone(event["key"][:1], draft, "")
     incarnation, _, number = event["sequence"].partition("/")
-    lane = Lane(None, TOPIC, 0, stream.unchanging, incarnation, 1)  # type: ignore[arg-type]
+    lane = Lane(None, TOPIC, 0, incarnation, 1)  # type: ignore[arg-type]
     lane._count = int(number) - 1
-    (written,) = lane._records([outgoing])
+    batch = Batch(lane._records([outgoing.record]), 0)._build()
+    (written,), _ = unpack((TOPIC, 0), batch, 0)
     given = record(vector)
     assert sorted(written.headers) == sorted(given.headers)
     assert key_of(event["key"]).encode() == given.key
