@@ -21,6 +21,7 @@ from bus.probe import probe
 from bus.settings import KafkaSettings
 from ops.kafka import cluster
 from tests.engine import Engine
+from tests.waiting import disconnected
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 Listen = Callable[..., Awaitable[str]]
@@ -254,6 +255,7 @@ async def test_a_wrong_password_is_named_by_every_client(
     with pytest.raises(NotAuthenticated, match="login was refused") as raised:
         async with client(asked) as connected:
             await connected.topics()
+    await disconnected()
     assert raised.value.where == asked.bootstrap
     assert "kafka.password_file" in raised.value.remedy
 

@@ -1,6 +1,7 @@
 """Waiting for what nobody announces."""
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable
 from inspect import isawaitable
 
@@ -21,3 +22,19 @@ async def until(condition: Callable[[], bool | Awaitable[bool]], deadline: float
             if await seen if isawaitable(seen) else seen:
                 return
             await asyncio.sleep(0.01)
+
+
+async def disconnected() -> None:
+    """Wait until no connection of this process is open.
+
+    In TLS a close waits for the other side's part, and aiokafka does not wait for the close of a
+    connection whose login was refused.
+    """
+    await until(
+        lambda: (
+            not any(
+                isinstance(one, asyncio.Transport) and not one.is_closing()
+                for one in gc.get_objects()
+            )
+        )
+    )

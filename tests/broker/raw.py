@@ -4,6 +4,7 @@ import asyncio
 import io
 import struct
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Self
 
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
@@ -80,7 +81,10 @@ class Raw:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self.writer.close()
+        # A close in order would wait for what the broker never reads, and in TLS for its part.
+        self.writer.transport.abort()
+        with suppress(ConnectionError):  # the broker was quicker
+            await self.writer.wait_closed()
 
     async def answer(self) -> bytes:
         """Return the next answer without its size; empty if the connection was closed."""

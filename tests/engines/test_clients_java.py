@@ -186,7 +186,7 @@ async def test_transactions(tool: Tool, raw: Raw, topic: str, engine: Engine) ->
     """The tool for transactions lists them, and describes one."""
     await raw.made(topic)
     name = f"{TOOLS}.TransactionsCommand"
-    async with await Transactor.at(Address.parse(engine.settings.bootstrap)) as producer:
+    async with Transactor.at(Address.parse(engine.settings.bootstrap)) as producer:
         await producer.begin()
         await producer.send(topic, b"a")
         listed = {row[0]: row[-1] for row in rows(await tool(name, "list"))}

@@ -4,6 +4,7 @@ import asyncio
 import struct
 import time
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
@@ -376,13 +377,14 @@ def values(answer: Any) -> Sequence[bytes | None]:
 
 async def test_readers_do_not_disturb_each_other(address: Address, topic: str) -> None:
     """Many readers that wait for the same record all get it."""
-    async with await Raw.to(address) as writer:
+    async with AsyncExitStack() as connections:
+        writer, *readers = [
+            await connections.enter_async_context(await Raw.to(address)) for _ in range(11)
+        ]
         await writer.made(topic)
-        readers = [await Raw.to(address) for _ in range(10)]
         for reader in readers:
             reader.send(ApiKey.FETCH, 11, **fetch_fields(topic, 0, max_wait=PATIENCE))
         await writer.produce(topic, THREE)
         for reader in readers:
-            async with reader:
-                answer = reader.read(ApiKey.FETCH, 11, await reader.answer())
-                assert values(answer) == [b"a", b"b", b"c"]
+            answer = reader.read(ApiKey.FETCH, 11, await reader.answer())
+            assert values(answer) == [b"a", b"b", b"c"]

@@ -22,7 +22,7 @@ from bus.settings import KafkaSettings
 from ops.kafka import Cluster, cluster
 from tests.engine import Engine
 from tests.engines.deviations import lacking
-from tests.waiting import until
+from tests.waiting import disconnected, until
 
 pytestmark = lacking("there is neither TLS, login nor ACL")
 
@@ -173,6 +173,7 @@ async def test_the_wrong_password(
     """With a wrong password our clients are refused by each mechanism, and say so."""
     with pytest.raises(NotAuthenticated, match="the login was refused"):
         await tried(user(secure, tmp_path, mechanism, f"{PASSWORD}!"))
+    await disconnected()
 
 
 @pytest.mark.parametrize("mechanism", MECHANISMS)

@@ -36,7 +36,7 @@ LONGEST = 900_000  # milliseconds
 @pytest.fixture
 async def producer(address: Address) -> AsyncIterator[Transactor]:
     """A transactional producer that has its id."""
-    async with await Transactor.at(address) as one:
+    async with Transactor.at(address) as one:
         yield await one.begin()
         await one.end(commit=False)
 
@@ -105,7 +105,7 @@ async def test_the_last_stable_offset(raw: Raw, made: str, producer: Transactor)
 
 async def test_two_at_a_time(raw: Raw, made: str, producer: Transactor, address: Address) -> None:
     """Transactions that overlap in a partition end each by itself; the oldest open one counts."""
-    async with await Transactor.at(address) as other:
+    async with Transactor.at(address) as other:
         await other.begin()
         await producer.send(made, b"first")
         await other.send(made, b"second")
@@ -210,13 +210,13 @@ async def test_another_id(made: str, producer: Transactor) -> None:
 )
 async def test_timeouts(address: Address, timeout: int, error: ErrorCode) -> None:
     """A transaction may take up to 15 minutes; other timeouts are refused."""
-    async with await Transactor.at(address) as one:
+    async with Transactor.at(address) as one:
         assert (await one.ask_to_begin(timeout)).error_code is error
 
 
 async def test_an_empty_id(address: Address) -> None:
     """A transactional id has at least one character."""
-    async with await Transactor.at(address) as one:
+    async with Transactor.at(address) as one:
         answer = await one.ask_to_begin(transactional_id="")
         assert answer.error_code is ErrorCode.invalid_request
 
@@ -226,7 +226,7 @@ class TestFencing:
 
     async def test_the_epoch(self, address: Address, producer: Transactor) -> None:
         """Who begins again with the same transactional id keeps the id and gets a higher epoch."""
-        async with await Transactor.at(address, producer.name) as later:
+        async with Transactor.at(address, producer.name) as later:
             await later.begin()
             assert later.id == producer.id
             assert later.epoch > producer.epoch
@@ -236,7 +236,7 @@ class TestFencing:
     ) -> None:
         """The one before is refused, whatever it asks, and its open transaction is aborted."""
         await producer.send(made, b"zombie")
-        async with await Transactor.at(address, producer.name) as later:
+        async with Transactor.at(address, producer.name) as later:
             await later.begin()
             old = ErrorCode.invalid_producer_epoch
             assert await producer.add(made) is FENCED
@@ -250,7 +250,7 @@ class TestFencing:
 
     async def test_it_may_not_begin_again(self, address: Address, producer: Transactor) -> None:
         """The one before cannot renew its epoch; the latest can (KIP-360)."""
-        async with await Transactor.at(address, producer.name) as later:
+        async with Transactor.at(address, producer.name) as later:
             await later.begin()
             again = {"producer_id": producer.id, "producer_epoch": producer.epoch}
             assert (await producer.ask_to_begin(**again)).error_code is FENCED
@@ -262,7 +262,7 @@ class TestFencing:
     @pytest.mark.slow
     async def test_a_timeout(self, raw: Raw, made: str, address: Address) -> None:
         """A transaction that is left open for its timeout is aborted, and its producer fenced."""
-        async with await Transactor.at(address) as one:
+        async with Transactor.at(address) as one:
             await one.begin(timeout=500)
             await one.send(made, b"open")
             assert await stable(raw, made) == (0, 1)

@@ -3,6 +3,8 @@
 import struct
 import uuid
 from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from enum import IntEnum
 from typing import Any, NamedTuple, Self
 
@@ -63,11 +65,13 @@ class Transactor:
         self._sequences: Counter[tuple[str, int]] = Counter()
 
     @classmethod
-    async def at(cls, address: Address, name: str | None = None) -> Self:
+    @asynccontextmanager
+    async def at(cls, address: Address, name: str | None = None) -> AsyncIterator[Self]:
         """Connect, with this transactional id or a new one."""
-        made = cls(await Raw.to(address), name or f"engines.{uuid.uuid4().hex}")
-        await until(made._coordinated)
-        return made
+        async with await Raw.to(address) as raw:
+            made = cls(raw, name or f"engines.{uuid.uuid4().hex}")
+            await until(made._coordinated)
+            yield made
 
     async def _coordinated(self) -> bool:
         """A fresh Kafka makes what the coordinator needs when somebody looks for it."""
@@ -75,12 +79,6 @@ class Transactor:
             ApiKey.FIND_COORDINATOR, 4, key_type=1, coordinator_keys=(self.name,)
         )
         return found.coordinators[0].error_code not in _PASSING
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self.raw.writer.close()
 
     async def ask(self, key: int, version: int, /, **fields: Any) -> Any:
         """Send a request of this producer and return the answer."""
