@@ -144,10 +144,10 @@ class GroupConsumer:
             max_wait = min(max_wait, JOINING)
         consumer = self._use()
         try:
-            found = await asyncio.wait_for(
-                consumer.getmany(*(wanted or [_NOTHING]), timeout_ms=int(max_wait * 1000)),
-                max_wait + 1,
-            )
+            async with asyncio.timeout(max_wait + 1):
+                found = await consumer.getmany(
+                    *(wanted or [_NOTHING]), timeout_ms=int(max_wait * 1000)
+                )
             for partition in found.keys() & self._readable.keys():
                 check_order(found[partition], await consumer.position(partition))
         except TimeoutError:

@@ -92,6 +92,7 @@ class Subscriber:
         self._largest = 1
         self._handle: Callable[..., Any] = _unset
         self._stopping = asyncio.Event()
+        self._polling: asyncio.Task[Mapping[Place, Sequence[Fetched]]] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._next_commit = 0.0
 
@@ -150,6 +151,8 @@ class Subscriber:
 
     def _halt(self) -> None:
         self._stopping.set()
+        if self._polling is not None:
+            self._polling.cancel()
         for worker in self._workers.values():
             worker.halt()
 
@@ -233,13 +236,11 @@ class Subscriber:
         self, consumer: GroupConsumer, wait: float, without: Collection[Place]
     ) -> Mapping[Place, Sequence[Fetched]]:
         """Poll, but let go of it at once when `stop` is called."""
-        polling = asyncio.create_task(consumer.poll(wait, without))
-        stopping = asyncio.create_task(self._stopping.wait())
+        self._polling = polling = asyncio.create_task(consumer.poll(wait, without))
         try:
-            await asyncio.wait({polling, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            return polling.result() if polling.done() else {}
+            await asyncio.wait([polling])  # raises only what happens to the caller
+            return {} if polling.cancelled() else polling.result()
         finally:
-            stopping.cancel()
             polling.cancel()
 
     async def positions(self, places: frozenset[Place]) -> Mapping[Place, int]:
