@@ -1,42 +1,45 @@
 """What arrived, folded as it comes, and whether it is what was sent. Pure.
 
 Folding is cheap enough to be done while the clock runs, the same for every contender, and needs no
-memory for each event: a chain of hashes for each key tells whether all of its events came, once, in
-order, and whole.
+memory for each event: a chain of hashes for each partition tells whether all of its events came,
+once, in order, and whole.
 """
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 from operator import itemgetter
 from typing import Any
 from zlib import crc32
 
-from ops.bench.addresses import address, id_of
+from bus.event import partition_of
+from ops.bench.addresses import PARTITIONS, address, id_of
 from ops.bench.model import Unverified
 
 _VALUES = itemgetter(*address(0))
 
 
 class Ledger:
-    """Typed events, in order for each key."""
+    """Typed events, in order for each partition."""
 
     def __init__(self) -> None:
         self.count = 0
-        self._chains: dict[str, int] = {}
+        self._chains: dict[int, int] = {}
 
-    def add(self, key: str, id_: str, data: Mapping[str, Any]) -> None:
+    def add(self, partition: int, key: str, id_: str, data: Mapping[str, Any]) -> None:
         """Fold one event."""
         self.count += 1
-        self._chains[key] = hash((self._chains.get(key), id_, _VALUES(data)))
+        self._chains[partition] = hash((self._chains.get(partition), key, id_, _VALUES(data)))
 
     def check(self, expected: "Ledger") -> None:
         """Compare with what should have come.
 
         Raises:
-            Unverified: an event is missing, there twice, out of order for its key, or altered.
+            Unverified: an event is missing, there twice, out of order in its partition, in another
+                one, or altered.
         """
         if self.count != expected.count:
             raise Unverified(f"{self.count} events came, {expected.count} should have")
-        _compare("key", self._chains, expected._chains)  # noqa: SLF001  # of the same class
+        _compare("partition", self._chains, expected._chains)  # noqa: SLF001  # of the same class
 
 
 def expected(count: int, *, with_ids: bool = True) -> Ledger:
@@ -44,8 +47,14 @@ def expected(count: int, *, with_ids: bool = True) -> Ledger:
     ledger = Ledger()
     for n in range(count):
         data = address(n)
-        ledger.add(data["address_id"], id_of(n) if with_ids else "", data)
+        key = data["address_id"]
+        ledger.add(_home(key), key, id_of(n) if with_ids else "", data)
     return ledger
+
+
+@cache
+def _home(key: str) -> int:
+    return partition_of(key, PARTITIONS)
 
 
 class Tally:

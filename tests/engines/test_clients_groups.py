@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -23,6 +22,9 @@ from tests.engines.party import Party
 from tests.waiting import until
 
 pytestmark = pytest.mark.slow
+
+SAID = "said.log"
+"""Where the Faust application says what becomes of it."""
 
 
 @pytest.fixture
@@ -215,20 +217,20 @@ async def test_kcat(bootstrap: str, raw: Raw, topic: str, group: str, kcat: str)
 
 
 @contextmanager
-def running(*arguments: Any) -> Iterator[subprocess.Popen[str]]:
+def running(bootstrap: str, topic: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
     """Run the Faust application; it leaves its group in order at the end."""
-    command = [sys.executable, "-m", "tests.engines.counting", *map(str, arguments)]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    ) as process:
+    folder.mkdir()
+    command = [sys.executable, "-m", "tests.engines.counting", bootstrap, topic, str(folder)]
+    with (
+        (folder / SAID).open("w") as said,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said, text=True) as process,
+    ):
         try:
             yield process
-        finally:
             process.terminate()
-            try:
-                process.wait(DEADLINE)
-            except subprocess.TimeoutExpired:
-                process.kill()
+            assert process.wait(DEADLINE) == 0
+        finally:
+            process.kill()
 
 
 def counted(process: subprocess.Popen[str], wanted: Mapping[str, int]) -> list[tuple[str, int]]:
@@ -238,7 +240,7 @@ def counted(process: subprocess.Popen[str], wanted: Mapping[str, int]) -> list[t
     found: dict[str, int] = {}
     while found != wanted:
         line = process.stdout.readline()
-        assert line, f"it ended after {came}"
+        assert line, f"it ended after {came}; why is in {SAID}"
         match line.split():
             case [counting.COUNTED, key, before, number]:
                 came.append((key, int(before)))
@@ -256,7 +258,8 @@ async def test_faust(bootstrap: str, raw: Raw, topic: str, tmp_path: Path) -> No
             async with AIOKafkaProducer(bootstrap_servers=bootstrap) as producer:
                 for number in range(10):
                     await producer.send_and_wait(topic, b"x", key=b"ab"[number % 2 :][:1])
-            async with asyncio.timeout(3 * DEADLINE):
-                came = await asyncio.to_thread(counted, process, {"a": 5 * run, "b": 5 * run})
+            late = asyncio.get_running_loop().call_later(3 * DEADLINE, process.kill)
+            came = await asyncio.to_thread(counted, process, {"a": 5 * run, "b": 5 * run})
+            late.cancel()
         # Only what is new came, and for each key it went on where the run before had ended.
         assert sorted(came) == [(key, 5 * (run - 1) + n) for key in "ab" for n in range(5)]

@@ -130,7 +130,8 @@ def consume(task: Task) -> Mapping[str, float]:
             begun = begun or time.perf_counter()
             headers = dict(message.headers())
             data = deserialize(message.value(), context)
-            ledger.add(message.key().decode(), headers["ce_id"].decode(), data)
+            key, id_ = message.key().decode(), headers["ce_id"].decode()
+            ledger.add(message.partition(), key, id_, data)
     consumer.commit(asynchronous=False)
     seconds = time.perf_counter() - begun
     consumer.close()

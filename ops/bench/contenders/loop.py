@@ -171,7 +171,8 @@ async def _consume(task: Task) -> tuple[Ledger, float]:
                 for record in records:
                     headers = dict(record.headers)
                     data = decode(record.value)
-                    ledger.add(record.key.decode(), headers["ce_id"].decode(), data)
+                    key, id_ = record.key.decode(), headers["ce_id"].decode()
+                    ledger.add(record.partition, key, id_, data)
         await consumer.commit()
         seconds = time.perf_counter() - begun
     return ledger, seconds
@@ -204,7 +205,8 @@ async def check_written(task: Task, count: int, *, with_ids: bool = False) -> No
                 for record in records:
                     key = record.key.decode()
                     id_ = envelopes.add(record.partition, key, record.headers)
-                    ledger.add(key, id_ if with_ids else "", decode(record.value))
+                    data = decode(record.value)
+                    ledger.add(record.partition, key, id_ if with_ids else "", data)
     envelopes.check()
     ledger.check(expected(count, with_ids=with_ids))
 

@@ -124,7 +124,8 @@ async def _consume(task: Task) -> tuple[Ledger, float]:
         async def handle(events: Sequence[Event]) -> None:
             for event in events:
                 assert event.data is not None
-                ledger.add(event.key, event.id, event.data)
+                assert event.position is not None
+                ledger.add(event.position.partition, event.key, event.id, event.data)
             if ledger.count >= task.count:
                 subscriber.stop()
 

@@ -13,9 +13,9 @@ SCENARIO = Scenario(
         "data besides."
     ),
     verified=(
-        "Each event is folded into a chain of hashes of its key as it comes (id and all fields); "
-        "the chains have to be those of the events that were published: all, once, in order for "
-        "each key, unaltered. The folding is inside the clock, the same for all. What was "
+        "Each event is folded into a chain of hashes of its partition as it comes (key, id and all "
+        "fields); the chains have to be those of the events that were published: all, once, in "
+        "order, unaltered. The folding is inside the clock, the same for all. What was "
         "prepared is read back before anybody is measured."
     ),
     measures=(Measure(name="throughput", unit="events/s", better="more"),),

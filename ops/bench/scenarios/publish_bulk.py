@@ -14,8 +14,8 @@ SCENARIO = Scenario(
     ),
     verified=(
         "Every event has its acknowledgement. Afterwards the topic is read back: all events are "
-        "there once, each under an id of its own, in order for each key, with the data that went "
-        "in and with all eight headers."
+        "there once, each under an id of its own, in order within each partition, with the data "
+        "that went in and with all eight headers."
     ),
     measures=(Measure(name="throughput", unit="events/s", better="more"),),
     contenders=(
