@@ -7,6 +7,7 @@ state that it committed is compared, and not only the last one.
 
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
@@ -20,6 +21,9 @@ class Promise(StrEnum):
     """What may be broken."""
 
     LOST = "lost"
+    LATE = "did not arrive in time, and is in the topic"
+    UNANSWERED = "was neither acknowledged nor refused in time"
+    ENDED = "ended by itself"
     REORDERED = "reordered"
     APPLIED_TWICE = "applied twice"
     REPEATED = "repeated without a change of hands"
@@ -91,23 +95,34 @@ class Hands:
         self._held.pop(place, None)
 
 
-def reading(place: str, acknowledged: Ids, read: Ids) -> list[Breach]:
+def reading(
+    place: str, acknowledged: Ids, read: Ids, topic: AbstractSet[str] = frozenset()
+) -> list[Breach]:
     """Judge whether all that was acknowledged was read, in order per key.
 
     An event counts where it was read first: a repeat behind it changes no order.
+
+    Args:
+        place: what to call who read.
+        acknowledged, read: ids of events by key, in order.
+        topic: the ids that are there to be read: of them, nothing is lost that is missing.
     """
     breaches: list[Breach] = []
     for key, ids in acknowledged.items():
         wanted = set(ids)
         found = list(dict.fromkeys(id_ for id_ in read.get(key, ()) if id_ in wanted))
         breaches += [
-            Breach(promise=Promise.LOST, place=place, what=f"{key} {id_}")
+            Breach(promise=_missing(id_, topic), place=place, what=f"{key} {id_}")
             for id_ in sorted(wanted.difference(found))
         ]
         there = set(found)
         if found != [id_ for id_ in ids if id_ in there]:
             breaches.append(Breach(promise=Promise.REORDERED, place=place, what=key))
     return breaches
+
+
+def _missing(id_: str, topic: AbstractSet[str]) -> Promise:
+    return Promise.LATE if id_ in topic else Promise.LOST
 
 
 def by_key(deliveries: Iterable[Delivery]) -> dict[str, list[str]]:
@@ -132,7 +147,12 @@ def repeats(place: str, deliveries: Iterable[Delivery]) -> tuple[int, list[Breac
     return count, breaches
 
 
-def effects(place: str, acknowledged: Ids, states: Mapping[str, Sequence[State]]) -> list[Breach]:
+def effects(
+    place: str,
+    acknowledged: Ids,
+    states: Mapping[str, Sequence[State]],
+    topic: AbstractSet[str] = frozenset(),
+) -> list[Breach]:
     """Judge a table whose rows count the events that shaped them, by all states that it had.
 
     From one state to the next a row's revision has to rise by as many events as there are from the
@@ -143,18 +163,21 @@ def effects(place: str, acknowledged: Ids, states: Mapping[str, Sequence[State]]
         place: what to call it.
         acknowledged: ids of events by key, in order.
         states: what each key's row once was, in the order of the transactions.
+        topic: the ids that are there to be read: what comes after the last state is not lost.
     """
     breaches = [
         Breach(promise=Promise.INVENTED, place=place, what=key)
         for key in sorted(states.keys() - acknowledged.keys())
     ]
     for key, ids in acknowledged.items():
-        broken = dict.fromkeys(_steps(ids, states.get(key, ())))
+        broken = dict.fromkeys(_steps(ids, states.get(key, ()), topic))
         breaches += [Breach(promise=promise, place=place, what=key) for promise in broken]
     return breaches
 
 
-def _steps(ids: Sequence[str], states: Sequence[State]) -> Iterator[Promise]:
+def _steps(
+    ids: Sequence[str], states: Sequence[State], topic: AbstractSet[str]
+) -> Iterator[Promise]:
     """Yield what each step from one state to the next breaks."""
     numbers = {id_: number for number, id_ in enumerate(ids, start=1)}
     number = revision = 0
@@ -171,8 +194,8 @@ def _steps(ids: Sequence[str], states: Sequence[State]) -> Iterator[Promise]:
         elif effects < events:
             yield Promise.LOST
         number, revision = numbers[state.event_id], state.revision
-    if number < len(ids):
-        yield Promise.LOST
+    for id_ in ids[number:]:
+        yield _missing(id_, topic)
 
 
 class Written(NamedTuple):

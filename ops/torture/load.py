@@ -3,7 +3,8 @@
 import asyncio
 import random
 from collections import Counter, defaultdict, deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -15,7 +16,8 @@ from bus.kafka import Place
 from bus.publisher import Publisher
 from bus.settings import Settings
 from bus.subscriber import Subscriber
-from ops.torture.judgement import Delivery, Hands
+from ops.torture import stall
+from ops.torture.judgement import Breach, Delivery, Hands, Promise
 
 TOPIC = "address.building-changed.v1"
 SYSTEM = "de.mun.110000000000.vermessung"
@@ -39,9 +41,6 @@ PARTITIONS = 3
 STEADY = 10
 """Further receipts of every partition after which service is taken to go on."""
 
-STALLED = 90.0
-"""Seconds without any progress after which a campaign has failed."""
-
 _DAY = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -52,6 +51,7 @@ class Account:
     Args:
         acknowledged: ids of events with a receipt, by key, in the order of their announcement.
         moments: when receipts came, by partition.
+        partitions: where each key's events are.
         errors: what publishing raised instead.
         refused: how often, by key.
         deliveries: what reached the witnesses' handlers.
@@ -61,6 +61,7 @@ class Account:
 
     acknowledged: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     moments: defaultdict[int, list[float]] = field(default_factory=lambda: defaultdict(list))
+    partitions: dict[str, int] = field(default_factory=dict)
     errors: list[BusUnavailable] = field(default_factory=list)
     refused: Counter[str] = field(default_factory=Counter)
     deliveries: list[Delivery] = field(default_factory=list)
@@ -72,12 +73,36 @@ class Account:
         """The ids of all acknowledged events."""
         return {id_ for ids in self.acknowledged.values() for id_ in ids}
 
+    def untaken(self, goal: Mapping[int, int]) -> list[str]:
+        """Say which partitions have taken fewer events than they should."""
+        return [
+            f"partition {part} took {len(self.moments[part])} of {count} events"
+            for part, count in goal.items()
+            if len(self.moments[part]) < count
+        ]
+
+    def undelivered(self, ids: AbstractSet[str]) -> list[str]:
+        """Say which of these acknowledged events have reached no handler, by partition."""
+        if ids <= self.seen:
+            return []
+        missing: defaultdict[int, list[str]] = defaultdict(list)
+        for key, acknowledged in self.acknowledged.items():
+            missing[self.partitions[key]] += [
+                f"{key} {id_}" for id_ in acknowledged if id_ in ids and id_ not in self.seen
+            ]
+        return [
+            f"partition {part}: {len(events)} acknowledged events have reached no handler: "
+            f"{stall.named(events)}"
+            for part, events in sorted(missing.items())
+            if events
+        ]
+
 
 class Clerk:
     """Announces the changes of one address, one after the other or a few at once."""
 
     def __init__(self, number: int, account: Account, choose: random.Random) -> None:
-        self._key, self._account, self._choose = f"B-{number:04}", account, choose
+        self.key, self._account, self._choose = f"B-{number:04}", account, choose
         self._count = 0
 
     async def work(self, publisher: Publisher, stop: asyncio.Event) -> None:
@@ -93,19 +118,20 @@ class Clerk:
                 receipts = await publisher.publish_many(TOPIC, drafts)
             except BusUnavailable as error:
                 self._account.errors.append(error)
-                self._account.refused[self._key] += 1
+                self._account.refused[self.key] += 1
                 continue  # the same ids again; it has waited long enough itself
             break
         now = asyncio.get_running_loop().time()
         for receipt in receipts:
-            self._account.acknowledged[self._key].append(receipt.id)
+            self._account.acknowledged[self.key].append(receipt.id)
             self._account.moments[receipt.partition].append(now)
+            self._account.partitions[self.key] = receipt.partition
 
     def _next(self) -> Draft:
         self._count += 1
         # Of two events at the same time the later one counts; here each has a time of its own.
         time = _DAY + timedelta(seconds=self._count)
-        return Draft(id=new_id(), data=_change(self._key, self._count), time=time)
+        return Draft(id=new_id(), data=_change(self.key, self._count), time=time)
 
 
 class Witness(Subscriber):
@@ -208,17 +234,13 @@ class Load:
         """Return once every partition has taken `STEADY` further events, and handlers have them.
 
         Raises:
-            TimeoutError: one does not for `STALLED` seconds.
+            Stalled: one does not in time; it says which, or which events.
         """
-        goal = {part: len(self.account.moments[part]) + STEADY for part in range(PARTITIONS)}
-        async with asyncio.timeout(STALLED):
-            while any(len(self.account.moments[part]) < count for part, count in goal.items()):
-                self.check()
-                await asyncio.sleep(0.02)
-            ids = self.account.ids
-            while not ids <= self.account.seen:
-                self.check()
-                await asyncio.sleep(0.02)
+        account = self.account
+        goal = {part: len(account.moments[part]) + STEADY for part in range(PARTITIONS)}
+        await stall.until_there(lambda: account.untaken(goal), self.check)
+        ids = account.ids
+        await stall.until_there(lambda: account.undelivered(ids), self.check)
 
     async def refused(self) -> None:
         """Return once every clerk was refused something twice from now on.
@@ -226,19 +248,37 @@ class Load:
         The second time, no call is among them that had begun before.
 
         Raises:
-            TimeoutError: one was not for `STALLED` seconds.
+            Stalled: one was not in time.
         """
         refused = self.account.refused
         goal = {key: refused[key] + 2 for key in self.account.acknowledged}
-        async with asyncio.timeout(STALLED):
-            while any(refused[key] < count for key, count in goal.items()):
-                self.check()
-                await asyncio.sleep(0.02)
 
-    async def end(self) -> None:
-        """Let clerks finish what they have begun; witnesses go on reading."""
+        def missing() -> list[str]:
+            return [f"{key} was refused nothing" for key in goal if refused[key] < goal[key]]
+
+        await stall.until_there(missing, self.check)
+
+    async def end(self) -> list[Breach]:
+        """Let clerks finish what they have begun; witnesses go on reading.
+
+        Returns:
+            Those clerks' that did not come to an end.
+
+        Raises:
+            BusError: one was refused what cannot be tried again.
+        """
         self._stop.set()
-        await asyncio.gather(*self._clerks)
+        await asyncio.wait(self._clerks, timeout=stall.SECONDS)
+        endless = [clerk for clerk in self._clerks if not clerk.done()]
+        for clerk in endless:
+            clerk.cancel()
+            self._clerks.remove(clerk)
+        await asyncio.gather(*endless, return_exceptions=True)
+        self.check()
+        return [
+            Breach(promise=Promise.UNANSWERED, place="publisher", what=clerk.get_name())
+            for clerk in endless
+        ]
 
 
 @asynccontextmanager
@@ -255,7 +295,9 @@ async def load(settings: Settings, seed: int, *, deadline: float = 30.0) -> Asyn
     witnesses = Witnesses(settings, account)
     async with Publisher(SYSTEM, settings, deadline=deadline) as publisher:
         clerks = [Clerk(n, account, random.Random(choose.randrange(2**31))) for n in range(KEYS)]
-        writing = [asyncio.create_task(clerk.work(publisher, stop)) for clerk in clerks]
+        writing = [
+            asyncio.create_task(clerk.work(publisher, stop), name=clerk.key) for clerk in clerks
+        ]
         for _ in range(MEMBERS):
             witnesses.join()
         try:

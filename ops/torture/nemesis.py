@@ -87,8 +87,10 @@ class Nemesis:
         broker = await self._target(round_.target)
         if round_.fault is Fault.KILL:
             broker.kill()
-            await served()
-            broker.start()
+            try:
+                await served()
+            finally:
+                broker.start()
         else:
             broker.pause()
             try:

@@ -13,8 +13,8 @@ from bus.cli.demo.programs import Process, Program
 from bus.event import read_envelope
 from bus.kafka import LogReader
 from bus.settings import Settings, variable
+from ops.torture import stall
 from ops.torture.judgement import State
-from ops.torture.load import STALLED
 
 _NOTE_STATES = """
 create table torture_state (
@@ -75,13 +75,16 @@ class AddressBook:
         What was committed a moment ago is not yet stored as the group's position.
 
         Raises:
-            BusError: it ends again and again, for `ops.torture.load.STALLED` seconds.
-            TimeoutError: it takes nothing in for so long.
+            BusError: it ends again and again, until it should have gone on.
+            Stalled: it takes nothing in.
         """
         clock = asyncio.get_running_loop().time
-        until = clock() + STALLED
-        async with asyncio.timeout(STALLED):
-            await self._next_delivery()
+        until = clock() + stall.SECONDS
+        try:
+            async with asyncio.timeout_at(until):
+                await self._next_delivery()
+        except TimeoutError:
+            raise _idle() from None
         await self._process.kill()
         while not await self._taking_in(until - clock()):
             if clock() > until:
@@ -99,7 +102,7 @@ class AddressBook:
         delivery.cancel()
         end.cancel()
         if not done:
-            raise TimeoutError(f"the address book took nothing in for {STALLED:g} s")
+            raise _idle()
         return delivery in done
 
     async def _next_delivery(self) -> None:
@@ -149,15 +152,29 @@ class AddressBook:
             self._delivered.set()
 
 
+def _idle() -> stall.Stalled:
+    return stall.Stalled(["the address book took nothing in"])
+
+
 async def in_topic(settings: Settings, topic: str) -> dict[str, list[str]]:
-    """Return the ids of all events in a topic, by key and in order, read by nobody's group."""
+    """Return the ids of all events in a topic, by key and in order, read by nobody's group.
+
+    Raises:
+        Stalled: a partition cannot be read to its end.
+        BusUnavailable: nobody says where it ends.
+    """
     found = defaultdict(list)
+    clock = asyncio.get_running_loop().time
     async with LogReader(settings.kafka) as reader:
         for partition, (first, end) in (await reader.bounds(topic)).items():
-            offset = first
+            offset, since = first, clock()
             while offset < end:
                 for record in await reader.read(topic, partition, offset):
                     envelope = read_envelope(topic, record.headers)
                     found[(record.key or b"").decode()].append(envelope.id)
-                    offset = record.offset + 1
+                    offset, since = record.offset + 1, clock()
+                if clock() - since > stall.SECONDS:
+                    raise stall.Stalled(
+                        [f"{topic}-{partition} cannot be read beyond {offset} of {end}"]
+                    )
     return dict(found)

@@ -6,14 +6,24 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from bus.errors import BusUnavailable, NotFound
+from bus.errors import BusError, BusUnavailable, NotFound
 from bus.schemas import SchemaClient
 from bus.settings import Settings
 from bus.settings import load as configured
 from ops.kafka import Cluster
 from ops.node import NodeProcess
-from ops.torture.judgement import Breach, by_key, chain, effects, reading, repeats
-from ops.torture.load import STALLED, TOPIC, Load, load
+from ops.torture import stall
+from ops.torture.judgement import (
+    Breach,
+    Ids,
+    Promise,
+    by_key,
+    chain,
+    effects,
+    reading,
+    repeats,
+)
+from ops.torture.load import TOPIC, Load, load
 from ops.torture.observers import AddressBook, in_topic
 from ops.torture.writers import Writers, writing
 
@@ -68,21 +78,25 @@ class Scene:
         """Return once events, journal and registry go on.
 
         Raises:
-            TimeoutError: they do not for `ops.torture.load.STALLED` seconds.
+            Stalled: some do not in time; it says what.
         """
-        await asyncio.gather(self.load.served(), self.writers.served(), self._registry_served())
+        await stall.together(self.load.served(), self.writers.served(), self._registry_served())
 
     async def _registry_served(self) -> None:
         """Return once the registry says what it can say only after reading the newest entry."""
-        async with asyncio.timeout(STALLED):
-            while True:
-                async with SchemaClient(self.settings.registry.url) as registry:
-                    with suppress(BusUnavailable):
+        said = "nothing"
+        with suppress(TimeoutError):
+            async with asyncio.timeout(stall.SECONDS):
+                while True:
+                    async with SchemaClient(self.settings.registry.url) as registry:
                         try:
                             await registry.contract(UNKNOWN)
                         except NotFound:
                             return
-                await asyncio.sleep(0.1)
+                        except BusUnavailable as error:
+                            said = str(error)
+                    await asyncio.sleep(0.1)
+        raise stall.Stalled([f"the registry does not know the newest entry; it says: {said}"])
 
     def check(self) -> None:
         """Raise what ended somebody who should be at work."""
@@ -91,11 +105,16 @@ class Scene:
         self.writers.check()
 
     async def judged(self) -> Findings:
-        """Stop publishing, let everybody read to the end, and judge what they saw."""
-        await self.load.end()
-        await self._read_to_the_end()
+        """Stop publishing, let everybody read what is there, and judge what they saw.
+
+        Raises:
+            BusError, Stalled: the topic or the journal cannot be read, or nobody can publish.
+        """
+        endless = await self.load.end()
         account, sent = self.load.account, self.load.account.acknowledged
         topic = await in_topic(self.settings, TOPIC)
+        there = {id_ for ids in topic.values() for id_ in ids}
+        ended = await self._read_to_the_end(topic)
         readers = await self.writers.end()
         count, repeated = repeats("handler", account.deliveries)
         return Findings(
@@ -106,27 +125,41 @@ class Scene:
             entries=len(self.writers.accepted),
             unknown=self.writers.unknown,
             breaches=(
+                *endless,
+                *ended,
                 *reading("topic", sent, topic),
-                *reading("handler", sent, by_key(account.deliveries)),
+                *reading("handler", sent, by_key(account.deliveries), there),
                 *repeated,
-                *effects("address book", sent, self.book.states()),
+                *effects("address book", sent, self.book.states(), there),
                 *chain("journal", self.writers.accepted, readers),
             ),
         )
 
-    async def _read_to_the_end(self) -> None:
-        """Return once all that was acknowledged was read, or nothing goes on any more."""
+    async def _read_to_the_end(self, topic: Ids) -> list[Breach]:
+        """Return once all that is in the topic was read, or nothing goes on any more.
+
+        What was acknowledged and is not there would be waited for in vain; what is there and was
+        not read is judged. Somebody who ends meanwhile is a breach, and those are returned.
+        """
         account, clock = self.load.account, asyncio.get_running_loop().time
-        ids, last = account.ids, {key: ids[-1] for key, ids in account.acknowledged.items()}
+        there = {id_ for ids in topic.values() for id_ in ids}
+        sent = {
+            key: [one for one in ids if one in there] for key, ids in account.acknowledged.items()
+        }
+        ids, last = account.ids & there, {key: ids[-1] for key, ids in sent.items() if ids}
         progress, since = (0, dict[str, str]()), clock()
         while not (ids <= account.seen and last == self.book.last()):
-            self.check()
+            try:
+                self.check()
+            except BusError as error:
+                return [Breach(promise=Promise.ENDED, place=type(error).__name__, what=str(error))]
             seen = (len(account.seen), self.book.last())
             if seen != progress:
                 progress, since = seen, clock()
-            if clock() - since > STALLED:
-                return  # what is missing is judged
+            if clock() - since > stall.SECONDS:
+                break
             await asyncio.sleep(0.05)
+        return []
 
 
 @asynccontextmanager

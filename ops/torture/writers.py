@@ -12,8 +12,8 @@ from bus.journal import Journal
 from bus.journal.chain import Entry
 from bus.kafka import LogReader, Producer
 from bus.settings import KafkaSettings
+from ops.torture import stall
 from ops.torture.judgement import Written
-from ops.torture.load import STALLED
 
 WRITERS = 3
 PACE = 0.2
@@ -102,13 +102,15 @@ class Writers:
         """Return once `STEADY` further entries are accepted.
 
         Raises:
-            TimeoutError: they are not in `STALLED` seconds.
+            Stalled: they are not in time.
         """
         goal = len(self.moments) + STEADY
-        async with asyncio.timeout(STALLED):
-            while len(self.moments) < goal:
-                self.check()
-                await asyncio.sleep(0.02)
+
+        def missing() -> list[str]:
+            taken = len(self.moments)
+            return [f"the journal took {taken} of {goal} entries"] if taken < goal else []
+
+        await stall.until_there(missing, self.check)
 
     def check(self) -> None:
         """Raise what ended a writer."""

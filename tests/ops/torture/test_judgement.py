@@ -52,6 +52,31 @@ def test_reading(read: dict[str, list[str]], promises: list[Promise]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("topic", "promise"),
+    [
+        pytest.param({"1", "2", "3", "7"}, Promise.LATE, id="it is in the topic"),
+        pytest.param({"1", "3", "7"}, Promise.LOST, id="it is not"),
+    ],
+)
+def test_what_a_handler_misses(topic: set[str], promise: Promise) -> None:
+    (breach,) = reading("handler", SENT, {"a": ["1", "3"], "b": ["7"]}, topic)
+    assert (breach.promise, breach.what) == (promise, "a 2")
+
+
+@pytest.mark.parametrize(
+    ("topic", "promises"),
+    [
+        pytest.param({"1", "2", "3", "4", "5"}, [Promise.LATE], id="all of it is in the topic"),
+        pytest.param({"1", "2", "3", "4"}, [Promise.LATE, Promise.LOST], id="some of it is not"),
+        pytest.param({"1", "2", "3"}, [Promise.LOST], id="nothing of it is"),
+    ],
+)
+def test_what_a_table_misses_at_its_end(topic: set[str], promises: list[Promise]) -> None:
+    breaches = effects("book", FIVE, {"a": [State(3, "3")]}, topic)
+    assert [breach.promise for breach in breaches] == promises
+
+
+@pytest.mark.parametrize(
     ("deliveries", "count", "promises"),
     [
         pytest.param([(1, "1"), (1, "2")], 0, [], id="no repeat"),
