@@ -10,7 +10,12 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException
+from confluent_kafka import (
+    ConsumerGroupTopicPartitions,
+    KafkaError,
+    KafkaException,
+    TopicCollection,
+)
 from confluent_kafka.admin import (
     AdminClient,
     ConfigResource,
@@ -96,13 +101,6 @@ _OURS: dict[int, type[BusError]] = {
 }
 
 
-_REMEDIES: dict[type[BusError], str] = {
-    InvalidSettings: "add brokers, or ask for fewer copies: kafka.replication_factor, or the "
-    "cluster's default.replication.factor",
-    NotAuthorised: "have the cluster's administrator grant it to the user of kafka.username; "
-    "docs/kafka.md lists who needs what",
-}
-
 _COORDINATOR = frozenset(
     {
         KafkaError.COORDINATOR_NOT_AVAILABLE,
@@ -143,6 +141,8 @@ class Admin:
         Raises:
             Conflict: it is there with another number of partitions.
             InvalidContract: the engine refuses its name, number of partitions or configuration.
+            InvalidSettings: there are fewer brokers than it shall have copies.
+            NotAuthorised: this user may not make it.
             BusUnavailable: the engine cannot be reached.
         """
         # Looked up first: any broker knows, while only the controller can make one, and a cluster
@@ -169,9 +169,17 @@ class Admin:
                 replication_factor=self._kafka.replication_factor,
                 config=dict(spec.configs),
             )
-            await self._each(spec.name, lambda c: c.create_topics([new], request_timeout=TIMEOUT))
+            await self._each(
+                spec.name,
+                lambda c: c.create_topics([new], request_timeout=TIMEOUT),
+                f"Create on the topic {spec.name}",
+            )
         except Conflict:
             return False
+        except InvalidSettings as error:
+            raise too_few_brokers(
+                self._kafka, len(await self.brokers()), f"the topic {spec.name}"
+            ) from error
         except (ValueError, OverflowError) as error:  # refused before anything was sent
             raise InvalidContract(str(error), where=spec.name) from error
         return True
@@ -180,6 +188,21 @@ class Admin:
         """Return every topic with its number of partitions."""
         metadata = await self._call(lambda c: c.list_topics(timeout=TIMEOUT), self._kafka.bootstrap)
         return {name: len(topic.partitions) for name, topic in metadata.topics.items()}
+
+    async def see(self, topic: str) -> int:
+        """Return a topic's partitions; unlike `topics`, tell what is hidden from what is gone.
+
+        Raises:
+            NotAuthorised: this user may not see it, whether it exists or not.
+            NotFound: the topic does not exist.
+        """
+        asked = TopicCollection([topic])
+        found = await self._each(
+            topic,
+            lambda c: c.describe_topics(asked, request_timeout=TIMEOUT),
+            f"Describe on the topic {topic}",
+        )
+        return len(found.partitions)
 
     async def cluster_id(self) -> str:
         """Return the id that the engine gives itself."""
@@ -200,7 +223,9 @@ class Admin:
         scram = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, SCRAM_ITERATIONS)
         wanted = [UserScramCredentialUpsertion(user, scram, password.encode())]
         await self._each(
-            user, lambda c: c.alter_user_scram_credentials(wanted, request_timeout=TIMEOUT)
+            user,
+            lambda c: c.alter_user_scram_credentials(wanted, request_timeout=TIMEOUT),
+            "Alter on the cluster",
         )
 
     async def configs(self, topic: str) -> dict[str, str]:
@@ -208,10 +233,13 @@ class Admin:
 
         Raises:
             NotFound: the topic does not exist.
+            NotAuthorised: this user may not see it.
         """
         resource = ConfigResource(ResourceType.TOPIC, topic)
         found = await self._each(
-            topic, lambda c: c.describe_configs([resource], request_timeout=TIMEOUT)
+            topic,
+            lambda c: c.describe_configs([resource], request_timeout=TIMEOUT),
+            f"DescribeConfigs on the topic {topic}",
         )
         return {name: entry.value for name, entry in found.items()}
 
@@ -221,7 +249,11 @@ class Admin:
         Raises:
             NotFound: the topic does not exist.
         """
-        await self._each(topic, lambda c: c.delete_topics([topic], request_timeout=TIMEOUT))
+        await self._each(
+            topic,
+            lambda c: c.delete_topics([topic], request_timeout=TIMEOUT),
+            f"Delete on the topic {topic}",
+        )
         await self._settled(topic, there=False)
 
     async def groups(self) -> list[str]:
@@ -236,7 +268,9 @@ class Admin:
             NotFound: there is no such group.
         """
         found = await self._each(
-            group, lambda c: c.describe_consumer_groups([group], request_timeout=TIMEOUT)
+            group,
+            lambda c: c.describe_consumer_groups([group], request_timeout=TIMEOUT),
+            f"Describe on the group {group}",
         )
         state = found.state.name.lower().replace("_", "-")
         if state == "dead":
@@ -258,7 +292,9 @@ class Admin:
         """Return a group's committed positions; empty if it never committed any."""
         asked = [ConsumerGroupTopicPartitions(group)]
         found = await self._each(
-            group, lambda c: c.list_consumer_group_offsets(asked, request_timeout=TIMEOUT)
+            group,
+            lambda c: c.list_consumer_group_offsets(asked, request_timeout=TIMEOUT),
+            f"Describe on the group {group}",
         )
         return {
             (place.topic, place.partition): place.offset
@@ -285,14 +321,24 @@ class Admin:
                 raise self._unavailable(f"no broker knows what became of {topic}")
             await asyncio.sleep(0.05)
 
-    async def _each(self, name: str, call: Callable[[Any], Mapping[Any, "Future[Any]"]]) -> Any:
-        """Await the only future of a call that answers one for each name it was given."""
+    async def _each(
+        self, name: str, call: Callable[[Any], Mapping[Any, "Future[Any]"]], right: str
+    ) -> Any:
+        """Await the only future of a call that answers one for each name it was given.
+
+        Args:
+            name: what it is about, for errors.
+            call: the call.
+            right: what a user needs for it, for errors, too.
+        """
         # The library's future has no way to be awaited, and blocks for up to its time limit.
         return await self._call(
-            lambda client: next(iter(call(client).values())).result(TIMEOUT + 5), name
+            lambda client: next(iter(call(client).values())).result(TIMEOUT + 5), name, right
         )
 
-    async def _call(self, call: Callable[[Any], Any], where: str) -> Any:
+    async def _call(
+        self, call: Callable[[Any], Any], where: str, right: str = "Describe on the cluster"
+    ) -> Any:
         if not self._reached:
             await self._reach()
         clock = asyncio.get_running_loop().time
@@ -302,7 +348,7 @@ class Admin:
                 return await asyncio.to_thread(call, self._client)
             except KafkaException as error:
                 if error.args[0].code() not in _COORDINATOR or clock() > deadline:
-                    raise self._ours(error.args[0], where) from error
+                    raise self._ours(error.args[0], where, right) from error
                 await asyncio.sleep(0.1)
             except TimeoutError as error:
                 raise BusUnavailable(
@@ -345,7 +391,7 @@ class Admin:
     def _note(self, error: KafkaError) -> None:
         self._trouble = error
 
-    def _ours(self, error: KafkaError, where: str) -> BusError:
+    def _ours(self, error: KafkaError, where: str, right: str = "") -> BusError:
         kind = _OURS.get(error.code(), BusUnavailable if error.retriable() else BusError)
         if kind is BusUnavailable:
             trouble = self._trouble or error
@@ -356,7 +402,27 @@ class Admin:
                     remedy="check kafka.username, kafka.password_file and kafka.sasl_mechanism",
                 )
             return self._unavailable(trouble.str())
-        return kind(error.str(), where=where, remedy=_REMEDIES.get(kind, ""))
+        if kind is NotAuthorised:
+            return NotAuthorised.lacking(
+                right, user=self._kafka.username, where=self._kafka.bootstrap
+            )
+        return kind(error.str(), where=where)
+
+
+def too_few_brokers(kafka: KafkaSettings, brokers: int, topic: str = "a topic") -> InvalidSettings:
+    """Return the error for more copies of a topic than there are brokers to keep them."""
+    there = f"there {'is 1 broker' if brokers == 1 else f'are {brokers} brokers'}"
+    asked, remedy = "kafka.replication_factor is not set, and the cluster's own is more", ""
+    if kafka.replication_factor > 0:
+        asked = f"kafka.replication_factor is {kafka.replication_factor}"
+    else:
+        remedy = ", or lower the cluster's default.replication.factor"
+    return InvalidSettings(
+        f"{topic} cannot have as many copies: {asked}, and {there}",
+        where=kafka.bootstrap,
+        remedy=f"set kafka.replication_factor to {max(brokers, 1)} at the most, or add brokers"
+        + remedy,
+    )
 
 
 def _config(kafka: KafkaSettings) -> dict[str, Any]:

@@ -7,7 +7,7 @@ one paragraph and an exit code; nothing that a user can cause ends in a tracebac
 
 from collections.abc import Sequence
 from difflib import get_close_matches
-from typing import ClassVar
+from typing import ClassVar, Self
 
 
 class BusError(Exception):
@@ -150,6 +150,23 @@ class NotAuthorised(BusError):
 
     code = "BUS-0501"
     exit_code = 5
+
+    @classmethod
+    def lacking(cls, right: str, *, user: str | None, where: str) -> Self:
+        """Return the error for a right that a user does not have on a cluster.
+
+        Args:
+            right: the operation and what it is on, such as ``Read on the topic x``.
+            user: who asked; None where nobody logs in, or a certificate does.
+            where: the cluster's addresses.
+        """
+        who = f"the user {user}" if user else "the client, which has no kafka.username,"
+        return cls(
+            f"{who} lacks the right {right}",
+            where=where,
+            remedy=f"have the cluster's administrator grant {right}"
+            f"{f' to {user}' if user else ''}; docs/kafka.md lists who needs which rights",
+        )
 
 
 class NotFound(BusError):

@@ -1,11 +1,9 @@
 """What is said of an address that does not answer as the settings say, with a remedy."""
 
-import asyncio
 import re
 import ssl
-import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +19,9 @@ from bus.probe import probe
 from bus.settings import KafkaSettings
 from ops.kafka import cluster
 from tests.engine import Engine
+from tests.strangers import Serve, closes, http, listening, says, silent, versions
 from tests.waiting import disconnected
 
-Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 Listen = Callable[..., Awaitable[str]]
 
 
@@ -39,49 +37,9 @@ async def listen() -> AsyncIterator[Listen]:
     async with AsyncExitStack() as running:
 
         async def start(serve: Serve, context: ssl.SSLContext | None = None) -> str:
-            server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
-            await running.enter_async_context(_closing(server))
-            return f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            return await running.enter_async_context(listening(serve, context))
 
         yield start
-
-
-@asynccontextmanager
-async def _closing(server: asyncio.Server) -> AsyncIterator[None]:
-    yield
-    server.close()
-
-
-async def http(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    await reader.read(100)
-    writer.write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
-    writer.close()
-
-
-async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    await reader.read()
-    writer.close()
-
-
-async def closes(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    writer.close()
-
-
-def says(answer: bytes) -> Serve:
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read(100)
-        writer.write(answer)
-        writer.close()
-
-    return serve
-
-
-def versions(**highest: int) -> Serve:
-    """Serve ApiVersions as a Kafka that serves these APIs up to these versions."""
-    keys = {"produce": 0, "fetch": 1, "create_topics": 19, "init_producer_id": 22}
-    served = [struct.pack(">hhh", keys[name], 0, version) for name, version in highest.items()]
-    answer = struct.pack(">ihi", 1, 0, len(served)) + b"".join(served)
-    return says(struct.pack(">i", len(answer)) + answer)
 
 
 @pytest.mark.parametrize(
@@ -260,14 +218,81 @@ async def test_a_wrong_password_is_named_by_every_client(
     assert "kafka.password_file" in raised.value.remedy
 
 
-@pytest.mark.kafka
-async def test_rights_that_are_missing_are_named(kafka_secure: Engine) -> None:
+@pytest.fixture
+async def nobody(kafka_secure: Engine) -> KafkaSettings:
+    """A user of the secure engine without any right."""
     assert kafka_secure.cluster is not None
-    nobody = await kafka_secure.cluster.add_user("probe-nobody")
-    with pytest.raises(NotAuthorised, match="administrator") as raised:
-        async with Admin(nobody) as admin:
-            await admin.ensure_topic(TopicSpec(name="probe.forbidden", partitions=1))
-    assert raised.value.exit_code == 5
+    return await kafka_secure.cluster.add_user("probe-nobody")
+
+
+@pytest.mark.kafka
+@pytest.mark.parametrize(
+    ("ask", "right"),
+    [
+        pytest.param(
+            lambda admin: admin.ensure_topic(TopicSpec(name="forbidden", partitions=1)),
+            "Create on the topic forbidden",
+            id="make a topic",
+        ),
+        pytest.param(
+            lambda admin: admin.see("forbidden"), "Describe on the topic forbidden", id="see one"
+        ),
+        pytest.param(
+            lambda admin: admin.configs("forbidden"),
+            "DescribeConfigs on the topic forbidden",
+            id="see its configuration",
+        ),
+        pytest.param(
+            lambda admin: admin.delete_topic("forbidden"),
+            "Delete on the topic forbidden",
+            id="delete it",
+        ),
+        pytest.param(
+            lambda admin: admin.describe_group("forbidden"),
+            "Describe on the group forbidden",
+            id="see a group",
+        ),
+        pytest.param(
+            lambda admin: admin.group_offsets("forbidden"),
+            "Describe on the group forbidden",
+            id="see its positions",
+        ),
+        pytest.param(
+            lambda admin: admin.set_password("somebody", "x"),
+            "Alter on the cluster",
+            id="make a user",
+        ),
+    ],
+)
+async def test_rights_that_are_missing_are_named(
+    nobody: KafkaSettings, ask: Callable[[Admin], Awaitable[Any]], right: str
+) -> None:
+    async with Admin(nobody) as admin:
+        with pytest.raises(NotAuthorised) as raised:
+            await ask(admin)
+    _assert_lacks(raised.value, right, nobody)
+
+
+@pytest.mark.kafka
+@pytest.mark.parametrize("there", [True, False], ids=["it exists", "it does not"])
+async def test_a_topic_that_is_hidden_is_not_said_to_be_missing(
+    kafka_secure: Engine, nobody: KafkaSettings, there: bool
+) -> None:
+    name = f"hidden.{there}"
+    if there:
+        async with Admin(kafka_secure.settings) as admin:
+            await admin.ensure_topic(TopicSpec(name=name, partitions=1))
+    async with LogReader(nobody) as reader:
+        with pytest.raises(NotAuthorised) as raised:
+            await reader.bounds(name)
+    _assert_lacks(raised.value, f"Describe on the topic {name}", nobody)
+
+
+def _assert_lacks(error: NotAuthorised, right: str, user: KafkaSettings) -> None:
+    assert error.what == f"the user {user.username} lacks the right {right}"
+    assert error.where == user.bootstrap
+    assert f"administrator grant {right} to {user.username}; docs/kafka.md" in error.remedy
+    assert error.exit_code == 5
 
 
 @pytest.mark.kafka
@@ -275,9 +300,20 @@ async def test_rights_that_are_missing_are_named(kafka_secure: Engine) -> None:
 async def test_more_copies_than_brokers_are_named(tmp_path: Path) -> None:
     async with cluster(tmp_path, configs={"default.replication.factor": "3"}) as running:
         spec = TopicSpec(name="copied", partitions=1)
-        async with Admin(running.settings) as admin:
-            with pytest.raises(InvalidSettings, match=r"kafka\.replication_factor"):
-                await admin.ensure_topic(spec)
+        for factor, asked in (
+            (-1, "kafka.replication_factor is not set, and the cluster's own is more"),
+            (3, "kafka.replication_factor is 3"),
+        ):
+            wrong = running.settings.model_copy(update={"replication_factor": factor})
+            async with Admin(wrong) as admin:
+                with pytest.raises(InvalidSettings) as raised:
+                    await admin.ensure_topic(spec)
+            assert raised.value.where == running.bootstrap
+            assert f"the topic copied cannot have as many copies: {asked}" in raised.value.what
+            assert raised.value.what.endswith(", and there is 1 broker")
+            assert "set kafka.replication_factor to 1 at the most" in raised.value.remedy
+            lowered = "default.replication.factor" in raised.value.remedy
+            assert lowered == (factor == -1), "the cluster's own is named where it was asked for"
         one = running.settings.model_copy(update={"replication_factor": 1})
         async with Admin(one) as admin:
             assert await admin.ensure_topic(spec)

@@ -43,7 +43,7 @@ async def _list(settings: "Settings") -> list[dict[str, Any]]:
     async with Admin(settings.kafka) as admin, LogReader(settings.kafka) as reader:
         found = await dead_letters(admin, reader)
     if not found:
-        say_what_may_be_hidden(settings)
+        say_what_may_be_hidden(settings, "topic")
     return [{"topic": topic, "events": count} for topic, count in sorted(found.items())]
 
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import typer
 
 from bus.cli.edge import emit
-from bus.cli.options import Format, Kafka, Output, Registry, client_settings
+from bus.cli.options import Format, Kafka, Output, Registry, client_settings, see_more
+from bus.errors import BusError, NotAuthorised, NotFound
 
 if TYPE_CHECKING:
     from bus.admin import Admin
     from bus.contracts import Contract
-    from bus.errors import BusError
     from bus.schemas import SchemaClient
-    from bus.settings import Settings
+    from bus.settings import KafkaSettings, Settings
 
 EMBEDDED = "stadtbus-"
 """What the embedded broker's cluster id begins with."""
@@ -40,7 +40,9 @@ class Finding:
 def doctor(kafka: Kafka = None, registry: Registry = None, output: Output = Format.table) -> None:
     """Check a bus from a client's place: who answers, contracts, topics, what is not done yet.
 
-    The exit code is 3 if there is a fault, 4 if somebody cannot be reached; notes are no faults.
+    The exit code is 3 if there is a fault. If somebody cannot be asked it is that of the reason:
+    2 a wrong setting, 4 not reached, 5 not let in or not authorised; the highest of several. Notes
+    are no faults.
     """
     findings = asyncio.run(_examine(client_settings(kafka, registry)))
     if output is Format.json:
@@ -65,18 +67,12 @@ async def _examine(settings: "Settings") -> list[Finding]:
 async def _findings(
     settings: "Settings", admin: "Admin", schemas: "SchemaClient"
 ) -> AsyncIterator[Finding]:
-    from bus.errors import BusError
-
     topics: dict[str, int] = {}
     cluster = ""
     try:
         topics, cluster = await admin.topics(), await admin.cluster_id()
-        engine = "embedded broker" if cluster.startswith(EMBEDDED) else "Apache Kafka"
-        yield Finding(
-            state="ok",
-            subject="engine",
-            detail=f"{engine} at {settings.kafka.bootstrap}, {len(topics)} topics",
-        )
+        for finding in await _engine(settings.kafka, admin, topics, cluster):
+            yield finding
     except BusError as error:
         yield _fault("engine", error)
     try:
@@ -93,52 +89,87 @@ async def _findings(
         return
     embedded = cluster.startswith(EMBEDDED)
     for contract in contracts:
-        configs = await admin.configs(contract.topic) if contract.topic in topics else {}
-        user = settings.kafka.username
-        for finding in topic_findings(contract, topics, configs, embedded=embedded, user=user):
+        for finding in await _topic(contract, admin, topics, embedded=embedded):
             yield finding
 
 
-def topic_findings(
-    contract: "Contract",
-    topics: Mapping[str, int],
-    configs: Mapping[str, str],
-    *,
-    embedded: bool,
-    user: str | None = None,
+async def _engine(
+    kafka: "KafkaSettings", admin: "Admin", topics: Mapping[str, int], cluster: str
 ) -> list[Finding]:
-    """Return what there is to say about a contract's topic.
+    """Return what there is to say about the engine, and about what its user may see of it."""
+    from bus.admin import too_few_brokers
 
-    Args:
-        contract: as it is in force.
-        topics: partitions by topic.
-        configs: the topic's configuration.
-        embedded: the engine is the embedded broker, which does not execute all of it yet.
-        user: who asked, where there is a login: an engine hides what its user may not see.
-    """
+    user = f" that the user {kafka.username} may see" if kafka.username else ""
+    engine = "embedded broker" if cluster.startswith(EMBEDDED) else "Apache Kafka"
+    detail = f"{engine} at {kafka.bootstrap}, {len(topics)} topics{user}"
+    found = [Finding(state="ok", subject="engine", detail=detail)]
+    if kafka.replication_factor > (brokers := len(await admin.brokers())):
+        error = too_few_brokers(kafka, brokers)
+        found.append(_finding("fault", "engine", f"{error.where}: {error.what}", error.remedy))
+    if kafka.username and not topics and await _is_blind(admin):
+        detail = f"{kafka.bootstrap}: the user {kafka.username} may see no topic"
+        remedy = see_more(kafka.username, "topic")
+        code = NotAuthorised.exit_code
+        found.append(_finding("fault", "rights", detail, remedy, exit_code=code))
+    return found
+
+
+async def _is_blind(admin: "Admin") -> bool:
+    """Whether the user who sees no topic may see none: every bus has its journal."""
+    from bus.journal import TOPIC
+
+    try:
+        await admin.see(TOPIC)
+    except NotAuthorised:
+        return True
+    except NotFound:
+        return False
+    return False
+
+
+async def _topic(
+    contract: "Contract", admin: "Admin", topics: Mapping[str, int], *, embedded: bool
+) -> list[Finding]:
+    """Return what there is to say about a contract's topic, as far as the user may see it."""
     topic = contract.topic
-    if topic not in topics and user:
-        detail = f"the contract is in force, but the user {user} sees no such topic"
-        rights = "give the user its rights (docs/kafka.md), or, if the topic is gone, put the "
-        again = f"{rights}contract in force again: stadtbus contract apply"
-        return [_finding("fault", topic, detail, again)]
-    if topic not in topics:
+    try:
+        partitions = topics.get(topic) or await admin.see(topic)
+    except NotAuthorised as error:
+        return [_fault(topic, error)]
+    except NotFound:
         again = "put the contract in force again: stadtbus contract apply"
         return [_finding("fault", topic, "the contract is in force, but its topic is gone", again)]
-    if topics[topic] != contract.partitions:
-        detail = f"it has {topics[topic]} partitions, its contract says {contract.partitions}"
+    if partitions != contract.partitions:
+        detail = f"it has {partitions} partitions, its contract says {contract.partitions}"
         return [_finding("fault", topic, detail, "events of one key are no longer in order")]
+    fine = Finding(state="ok", subject=topic, detail=f"{contract.partitions} partitions")
+    try:
+        configs = await admin.configs(topic)
+    except NotAuthorised as error:
+        detail = f"its configuration was not looked at: {error.where}: {error.what}"
+        return [fine, _finding("note", topic, detail, error.remedy)]
     wanted = contract.topic_spec().configs
-    if wrong := {name: configs.get(name) for name in wanted if configs.get(name) != wanted[name]}:
-        detail = ", ".join(
-            f"{name} is {value}, its contract says {wanted[name]}" for name, value in wrong.items()
-        )
-        return [_finding("fault", topic, detail, "set the topic's configuration back")]
-    found = [Finding(state="ok", subject=topic, detail=f"{contract.partitions} partitions")]
-    if embedded and (waiting := _not_executed(wanted)):
-        detail = f"{', '.join(waiting)}: stored, but not executed by this version"
-        found.append(_finding("note", topic, detail, "nothing is deleted yet: watch the disk"))
-    return found
+    return _config_faults(topic, wanted, configs) or [fine, *_waiting(topic, wanted, embedded)]
+
+
+def _config_faults(
+    topic: str, wanted: Mapping[str, str], configs: Mapping[str, str]
+) -> list[Finding]:
+    detail = ", ".join(
+        f"{name} is {configs.get(name)}, its contract says {value}"
+        for name, value in wanted.items()
+        if configs.get(name) != value
+    )
+    remedy = "set the topic's configuration back"
+    return [_finding("fault", topic, detail, remedy)] if detail else []
+
+
+def _waiting(topic: str, wanted: Mapping[str, str], embedded: bool) -> list[Finding]:
+    """Return a note on what the embedded broker does not execute yet."""
+    if not (embedded and (waiting := _not_executed(wanted))):
+        return []
+    detail = f"{', '.join(waiting)}: stored, but not executed by this version"
+    return [_finding("note", topic, detail, "nothing is deleted yet: watch the disk")]
 
 
 def _not_executed(wanted: Mapping[str, str]) -> list[str]:
@@ -152,11 +183,11 @@ def _not_executed(wanted: Mapping[str, str]) -> list[str]:
     ]
 
 
-def _finding(state: str, subject: str, detail: str, remedy: str) -> Finding:
-    return Finding(state=state, subject=subject, detail=detail, remedy=remedy)
+def _finding(state: str, subject: str, detail: str, remedy: str, *, exit_code: int = NO) -> Finding:
+    return Finding(state=state, subject=subject, detail=detail, remedy=remedy, exit_code=exit_code)
 
 
-def _fault(subject: str, error: "BusError") -> Finding:
+def _fault(subject: str, error: BusError) -> Finding:
     where = f"{error.where}: " if error.where else ""
     return Finding(
         state="fault",

@@ -1,6 +1,8 @@
 """`stadtbus group`: who subscribes, and how far behind."""
 
 import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,6 +13,8 @@ from bus.cli.output import show
 from bus.cli.when import duration
 
 if TYPE_CHECKING:
+    from bus.admin import Admin
+    from bus.errors import BusError
     from bus.settings import Settings
 
 app = typer.Typer(help="Who subscribes, and how far behind.", no_args_is_help=True)
@@ -69,7 +73,7 @@ async def _list(settings: "Settings") -> list[dict[str, Any]]:
     async with Admin(settings.kafka) as admin:
         groups = await admin.groups()
         if not groups:
-            say_what_may_be_hidden(settings)
+            say_what_may_be_hidden(settings, "group")
         states = [await admin.describe_group(group) for group in groups]
     return [
         {
@@ -82,22 +86,36 @@ async def _list(settings: "Settings") -> list[dict[str, Any]]:
     ]
 
 
+async def _no_such_group(
+    admin: "Admin", settings: "Settings", group: str, groups: Sequence[str]
+) -> "BusError":
+    """Return the error for a group that is not among those that there are, or are to be seen.
+
+    Raises:
+        NotAuthorised: the user may not see the group, whether it exists or not.
+    """
+    from bus.errors import NotFound, nearest
+
+    with suppress(NotFound):
+        await admin.describe_group(group)
+    return NotFound(
+        f'there is no group "{group}"',
+        where=settings.kafka.bootstrap,
+        remedy=nearest(group, groups) if groups else "no group has subscribed yet",
+    )
+
+
 async def _lag(settings: "Settings", group: str | None) -> list[dict[str, Any]]:
     from bus.admin import Admin
-    from bus.errors import NotFound, nearest
     from bus.kafka import LogReader
     from bus.subscriber.lag import lags
 
     async with Admin(settings.kafka) as admin, LogReader(settings.kafka) as reader:
         groups = await admin.groups()
-        if not groups:
-            say_what_may_be_hidden(settings)
+        if group is None and not groups:
+            say_what_may_be_hidden(settings, "group")
         if group is not None and group not in groups:
-            raise NotFound(
-                f'there is no group "{group}"',
-                where=settings.kafka.bootstrap,
-                remedy=nearest(group, groups) if groups else "no group has subscribed yet",
-            )
+            raise await _no_such_group(admin, settings, group, groups)
         found = await lags(admin, reader, None if group is None else [group])
     return [
         {"group": lag.group, "topic": lag.topic, "events": lag.records, "seconds": lag.seconds}

@@ -58,9 +58,24 @@ def client_settings(kafka: str | None, registry: str | None) -> "Settings":
     return load({"kafka.bootstrap": kafka, "registry.url": registry})
 
 
-def say_what_may_be_hidden(settings: "Settings") -> None:
-    """Say, where there is nothing to show, that an engine hides what its user may not see."""
+def say_what_may_be_hidden(settings: "Settings", kind: str) -> None:
+    """Say, where there is nothing to show, that an engine hides what its user may not see.
+
+    Args:
+        settings: who asks, and where.
+        kind: what was asked for, ``topic`` or ``group``.
+    """
     from bus.cli.edge import say
 
-    if settings.kafka.username:
-        say(f"! there is nothing, or nothing that the user {settings.kafka.username} may see")
+    if user := settings.kafka.username:
+        place = settings.kafka.bootstrap
+        say(f"! {place}: there is no {kind}, or none that the user {user} may see")
+        say(f"  Next: {see_more(user, kind)}")
+
+
+def see_more(user: str, kind: str) -> str:
+    """Return what to do where a user sees no topic, or no group."""
+    return (
+        f"if there should be one, have the cluster's administrator grant Describe on the {kind}s "
+        f"to {user}; docs/kafka.md lists who needs which rights"
+    )

@@ -53,7 +53,7 @@ async def _list(settings: "Settings", *, everything: bool) -> list[dict[str, Any
     async with Admin(settings.kafka) as admin, LogReader(settings.kafka) as reader:
         found = await admin.topics()
         if not found:
-            say_what_may_be_hidden(settings)
+            say_what_may_be_hidden(settings, "topic")
         return [
             {"topic": topic, "partitions": count, "events": await _events(reader, topic)}
             for topic, count in sorted(found.items())

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from aiokafka import TopicPartition
 from aiokafka import errors as foreign
+from aiokafka.protocol.metadata import MetadataRequest
 
 from bus.errors import (
     BusError,
@@ -24,6 +25,8 @@ from bus.errors import (
 from bus.kafka.records import Place
 from bus.probe import probe, tls
 from bus.settings import KafkaSettings
+
+log = logging.getLogger(__name__)
 
 CLOSING = 5.0
 """Seconds that closing waits for batches in flight; aiokafka alone would wait for ever."""
@@ -76,8 +79,8 @@ logging.getLogger("aiokafka").addHandler(logging.NullHandler())
 
 _REMEDIES: dict[type[BusError], str] = {
     BusUnavailable: "see which brokers run; the same may succeed later",
-    NotAuthorised: "have the cluster's administrator grant it to the user of kafka.username; "
-    "docs/kafka.md lists who needs what",
+    NotAuthorised: "have the cluster's administrator grant Read to the user of kafka.username who "
+    "subscribes, Write to the one who publishes; docs/kafka.md lists who needs which rights",
 }
 
 
@@ -210,6 +213,11 @@ async def started(
             async with asyncio.timeout(reach(kafka)):
                 await start()
     except (foreign.KafkaError, OSError, TimeoutError) as error:
+        if isinstance(error, foreign.ClusterAuthorizationFailedError):
+            # What a numbered producer asks for before it writes its first record.
+            raise NotAuthorised.lacking(
+                "Write on any topic", user=kafka.username, where=kafka.bootstrap
+            ) from error
         if _OURS.get(type(error)) in (NotAuthorised, NotFound):
             raise ours(error, kafka.bootstrap) from error
         raise unreachable(kafka, listener.last) from error
@@ -241,20 +249,38 @@ class Topics:
             except (foreign.KafkaError, TimeoutError, OSError) as error:
                 raise unreachable(self._kafka, error) from error
             if topic in cluster.unauthorized_topics:
-                raise NotAuthorised("this user may not see the topic", where=topic)
+                raise _hidden(self._kafka, topic)
             if found := cluster.partitions_for_topic(topic):
                 self._counts[topic] = len(found)
             elif clock() > deadline:
                 raise NotFound(
                     "the topic does not exist",
                     where=topic,
-                    remedy="topics come from contracts: see `stadtbus topic ls`"
-                    + (
-                        "; an engine hides those that its user may not see"
-                        if self._kafka.username
-                        else ""
-                    ),
+                    remedy="topics come from contracts: see `stadtbus topic ls`",
                 )
+            elif await self._is_hidden(client, cluster, topic):
+                raise _hidden(self._kafka, topic)
             else:
                 await asyncio.sleep(APPEARS / 10)
         return self._counts[topic]
+
+    async def _is_hidden(self, client: Any, cluster: Any, topic: str) -> bool:
+        """Whether the user may not see a topic: only who asks by its name is told."""
+        request = MetadataRequest([topic], allow_auto_topic_creation=False)
+        for broker in cluster.brokers():
+            try:
+                answer = await asyncio.wait_for(
+                    client.send(broker.nodeId, request), reach(self._kafka)
+                )
+            except (foreign.KafkaError, TimeoutError, OSError) as error:
+                log.debug("broker %s does not say of %s: %r", broker.nodeId, topic, error)
+                continue
+            code = foreign.TopicAuthorizationFailedError.errno
+            return any(name == topic and said == code for said, name, *_ in answer.topics)
+        return False
+
+
+def _hidden(kafka: KafkaSettings, topic: str) -> NotAuthorised:
+    return NotAuthorised.lacking(
+        f"Describe on the topic {topic}", user=kafka.username, where=kafka.bootstrap
+    )
