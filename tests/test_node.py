@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -13,6 +14,7 @@ from bus.kafka import Producer, Record
 from bus.node import Node, process_age
 from bus.settings import KafkaSettings, load
 from ops.node import NodeProcess
+from tests.engine import emptied
 
 pytestmark = pytest.mark.slow
 
@@ -64,14 +66,31 @@ def test_a_busy_port_is_refused_and_named(tmp_path: Path, role: str) -> None:
     assert "Traceback" not in second.stderr
 
 
-def test_the_registry_runs_beside_an_engine_of_its_own(tmp_path: Path) -> None:
-    """`--kafka` takes an engine elsewhere; here it is the broker of another node."""
-    with NodeProcess(tmp_path / "engine", "--roles", "broker") as engine:
-        assert engine.ready["registry"] is None
-        with NodeProcess(tmp_path / "node", "--kafka", engine.ready["broker"]) as node:
-            assert node.ready["roles"] == ["registry"]
-            assert node.ready["broker"] == engine.ready["broker"]
-            assert len(httpx.get(f"{node.ready['registry']}/subjects").json()) == 2
+@pytest.fixture(params=["embedded", pytest.param("kafka", marks=pytest.mark.kafka)])
+def elsewhere(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The address of an engine without any topic: another node's broker, and Apache Kafka."""
+    if request.param == "embedded":
+        with NodeProcess(tmp_path / "engine", "--roles", "broker") as engine:
+            assert engine.ready["registry"] is None
+            yield engine.ready["broker"]
+        return
+    settings = request.getfixturevalue("kafka").settings
+    emptied(settings)  # others leave topics behind
+    yield settings.bootstrap
+    emptied(settings)
+
+
+def test_the_registry_runs_beside_an_engine_of_its_own(elsewhere: str, tmp_path: Path) -> None:
+    """`--kafka` takes an engine elsewhere, whose contracts outlive the node."""
+    for _ in range(2):
+        with NodeProcess(tmp_path / "node", "--kafka", elsewhere) as node:
+            ready = node.ready
+            assert (ready["roles"], ready["broker"]) == (["registry"], elsewhere)
+            assert httpx.get(f"{ready['ops']}/healthz").status_code == 200
+            assert httpx.get(f"{ready['ops']}/readyz").text == "ready\n"
+            assert len(httpx.get(f"{ready['registry']}/subjects").json()) == 2
+            assert len(httpx.get(f"{ready['registry']}/contracts").json()) == 2
+            assert node.stop() == 0
         assert not (tmp_path / "node").exists()
 
 

@@ -24,7 +24,11 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeProcess]:
 @pytest.fixture(scope="package")
 def stadtbus(node: NodeProcess, tmp_path_factory: pytest.TempPathFactory) -> Stadtbus:
     """Run a command against the node; flags that are given win over the node's addresses."""
-    folder = tmp_path_factory.mktemp("user")
+    return user_of(node, tmp_path_factory.mktemp("user"))
+
+
+def user_of(node: NodeProcess, folder: Path) -> Stadtbus:
+    """Return what runs a command in a folder, against a node."""
 
     def run(*arguments: object, given: str = "", cwd: Path = folder) -> Done:
         return subprocess.run(
