@@ -205,11 +205,18 @@ class KafkaSettings(Section):
         try:
             lines = self.password_file.read_text(encoding="utf-8").splitlines()
         except (OSError, ValueError) as error:
+            reason = (getattr(error, "strerror", None) or "it is no text in UTF-8").lower()
             raise InvalidSettings(
-                f"cannot be read: {error}", where="kafka.password_file"
+                f"cannot be read: {reason}",
+                where=f"kafka.password_file, {self.password_file}",
+                remedy="name a file that this user may read, with the password as its first line",
             ) from error
         if not lines or not lines[0]:
-            raise InvalidSettings("has no password in its first line", where="kafka.password_file")
+            raise InvalidSettings(
+                "has no password in its first line",
+                where=f"kafka.password_file, {self.password_file}",
+                remedy="write the password there",
+            )
         return self.username, lines[0]
 
 
@@ -278,7 +285,11 @@ def load(
         first = error.errors()[0]
         path = ".".join(str(part) for part in first["loc"])
         reason = first["msg"].removeprefix("Value error, ")
-        raise InvalidSettings(reason, where=_place(path, sources.get(path, "default"))) from error
+        raise InvalidSettings(
+            reason,
+            where=_place(path, sources.get(path, "default")),
+            remedy=f"set {path} to what it takes: {_description(path)}",
+        ) from error
 
 
 def variable(path: str) -> str:
@@ -335,6 +346,15 @@ def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:
             node = node.setdefault(parent, {})
         node[last] = value
     return tree
+
+
+def _description(path: str) -> str:
+    """Return what a setting is for, in one line."""
+    model: Any = Settings
+    *parents, last = path.split(".")
+    for parent in parents:
+        model = model.model_fields[parent].annotation
+    return str(model.model_fields[last].description)
 
 
 def _place(path: str, origin: str) -> str:

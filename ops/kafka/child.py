@@ -2,12 +2,16 @@
 
 import asyncio
 import os
+import re
 import signal
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from bus.cli.demo.programs import end_with_parent
+
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+"""What tells a terminal the colour of what follows (ECMA-48, SGR)."""
 
 
 async def output(
@@ -45,7 +49,8 @@ async def output(
 
 def complaint(said: str) -> str:
     """Return the line of what a Java program said that tells best what went wrong."""
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    plain = _COLOUR.sub("", said)
+    lines = [line.strip() for line in plain.splitlines() if line.strip()]
     for sign in ("Exception:", " FATAL ", " ERROR ", "[ERROR]"):
         for line in lines:
             if sign in line and not line.startswith("at "):

@@ -132,9 +132,17 @@ def refuse_count(count: int, first: int) -> None:
         InvalidSettings: not 1 or 3 brokers, or there are no such ports.
     """
     if count not in COUNTS:
-        raise InvalidSettings("a cluster has 1 or 3 brokers", where=f"--brokers {count}")
+        raise InvalidSettings(
+            "a cluster has 1 or 3 brokers here",
+            where=f"--brokers {count}",
+            remedy="give --brokers 1, or --brokers 3 for ones that replicate",
+        )
     if first + count - 1 > 65535:
-        raise InvalidSettings("there is no such port", where=f"--port {first}")
+        raise InvalidSettings(
+            f"there is no such port for broker {count}: {first + count - 1}",
+            where=f"--port {first}",
+            remedy=f"give --port {65536 - count} at the most, or 0 for free ones",
+        )
 
 
 def places(count: int, first: int) -> tuple[Node, ...]:

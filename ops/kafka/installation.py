@@ -20,8 +20,13 @@ POM = Path(__file__).with_name("pom.xml")
 JAVA_VERSION = 17
 FETCH_SECONDS = 600.0
 
+LIST = "jars.txt"
+"""Beside the jars: which ones Maven resolved, so that one that is missing is noticed."""
+
 # What lives for a second is not worth compiling well.
 _SHORT_LIVED = ("-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
+
+_PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin"
 
 # Whether Java starts at all, and whether Maven does, is told within seconds.
 _ASK_SECONDS = 20.0
@@ -103,10 +108,13 @@ def _java() -> str:
 
 
 def _maven() -> str:
-    remedy = "install it: apt install maven"
     found = shutil.which("mvn")
     if found is None:
-        raise Missing("there is no Maven (mvn) to fetch Kafka with", where="PATH", remedy=remedy)
+        raise Missing(
+            f"there is no Maven (mvn) to fetch Kafka's jars into {jars()} with",
+            where="PATH",
+            remedy="install it: apt install maven",
+        )
     return found
 
 
@@ -132,8 +140,26 @@ def jars() -> Path:
     return cache / "stadtbus" / f"kafka-{digest}"
 
 
-def _complete(folder: Path) -> bool:
+def _has_kafka(folder: Path) -> bool:
     return any(folder.glob("kafka_*.jar"))
+
+
+def _listed(folder: Path) -> None:
+    """Write down which jars there are, and their sizes."""
+    lines = [f"{jar.stat().st_size} {jar.name}\n" for jar in sorted(folder.glob("*.jar"))]
+    (folder / LIST).write_text("".join(lines), encoding="utf-8")
+
+
+def _complete(folder: Path) -> bool:
+    """Whether all that was fetched once is still there; a jar that is gone is fetched again."""
+    try:
+        lines = (folder / LIST).read_text(encoding="utf-8").splitlines()
+        wanted = [line.partition(" ") for line in lines]
+        return bool(wanted) and all(
+            (folder / name).stat().st_size == int(size) for size, _, name in wanted
+        )
+    except (OSError, ValueError):
+        return False
 
 
 async def _fetch(maven: str, wanted: Path) -> None:
@@ -146,7 +172,8 @@ async def _fetch(maven: str, wanted: Path) -> None:
                 say(f"Fetching Apache Kafka into {wanted}; once, 54 MB ...")
                 shutil.rmtree(wanted, ignore_errors=True)
                 with tempfile.TemporaryDirectory(dir=wanted.parent) as folder:
-                    await _download(maven, Path(folder) / "jars")
+                    await _download(maven, Path(folder) / "jars", wanted)
+                    _listed(Path(folder) / "jars")
                     (Path(folder) / "jars").rename(wanted)
     except OSError as error:
         raise Missing(
@@ -165,17 +192,20 @@ async def _locked(lock: TextIO) -> None:
             await asyncio.sleep(0.2)
 
 
-async def _download(maven: str, folder: Path) -> None:
+async def _download(maven: str, folder: Path, wanted: Path) -> None:
     command = [maven, "--quiet", "--batch-mode", "--file", str(POM)]
-    goal = ["dependency:copy-dependencies", f"-DoutputDirectory={folder}"]
+    # By its whole name: to look up a short one is another request, and another kind of failure.
+    goal = [f"{_PLUGIN}:copy-dependencies", f"-DoutputDirectory={folder}"]
     try:
         # Maven may be asked from anywhere: nothing of the working folder shall count.
         code, said = await output([*command, *goal], folder=folder.parent, seconds=FETCH_SECONDS)
     except TimeoutError:
         code, said = 1, f"no end after {FETCH_SECONDS:g} s"
-    if code or not _complete(folder):
+    if code or not _has_kafka(folder):
         raise Missing(
-            f"Maven could not fetch Kafka's jars: {complaint(said)[:500]}",
-            where=str(POM),
-            remedy="the network, or a mirror in ~/.m2/settings.xml, is needed once",
+            "Maven could not fetch Kafka's jars; most often the network or its repository cannot "
+            f"be reached: {complaint(said)[:500]}",
+            where=str(wanted),
+            remedy="connect this machine to the network, or name a mirror in ~/.m2/settings.xml; "
+            "it is needed once, then the jars in that folder are enough",
         )

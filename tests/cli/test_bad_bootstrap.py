@@ -63,6 +63,30 @@ async def test_a_stranger(
     assert f"Next: {remedy}" in said
 
 
+@pytest.mark.parametrize(
+    ("changes", "place", "sentence", "remedy"),
+    [
+        pytest.param({"password_file": "empty"}, "kafka.password_file, empty",
+            "has no password in its first line", "write the password there", id="no password"),
+        pytest.param({"password_file": "gone"}, "kafka.password_file, gone",
+            "cannot be read: no such file", "name a file that this user may read", id="no file"),
+        pytest.param({"bootstrap": "abc"}, "STADTBUS_KAFKA__BOOTSTRAP",
+            '"abc" is not host:port', "set kafka.bootstrap to what it takes: ", id="no address"),
+        pytest.param({"security_protocol": "TLS"}, "STADTBUS_KAFKA__SECURITY_PROTOCOL",
+            "Input should be", "set kafka.security_protocol to what it takes: ", id="no protocol"),
+    ],
+)  # fmt: skip
+async def test_a_setting_that_cannot_be_used(
+    tmp_path: Path, changes: dict[str, str], place: str, sentence: str, remedy: str
+) -> None:
+    (tmp_path / "empty").touch()
+    login = {"security_protocol": "SASL_PLAINTEXT", "username": "admin"}
+    done, said = await stadtbus(tmp_path, LS, {**login, **changes})
+    assert done == 2, said
+    assert f"{place}: {sentence}" in said
+    assert f"Next: {remedy}" in said
+
+
 @pytest.mark.kafka
 @pytest.mark.parametrize(
     ("changes", "code", "sentence", "remedy"),

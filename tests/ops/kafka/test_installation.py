@@ -1,12 +1,19 @@
 """What is not on the machine is named, with how to install it."""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from ops.kafka import installation
 from tests.waiting import until
+
+FETCHES = """for given; do case $given in -DoutputDirectory=*) into=${given#*=};; esac; done
+/bin/mkdir -p "$into"
+echo classes > "$into/kafka_2.13-4.3.1.jar"
+echo classes > "$into/zstd.jar\""""
+"""What Maven does, in short."""
 
 JAVA_17 = "echo 'openjdk version \"17.0.15\" 2025-04-15' >&2"
 
@@ -59,11 +66,39 @@ def test_no_maven(machine: Path) -> None:
     assert remedy == "maven"
 
 
-def test_jars_that_are_there_need_no_maven(machine: Path) -> None:
+async def test_jars_that_are_there_need_no_maven(machine: Path) -> None:
     script(machine / "java", JAVA_17)
-    installation.jars().mkdir(parents=True)
-    (installation.jars() / "kafka_2.13-4.3.1.jar").touch()
+    script(machine / "mvn", FETCHES)
+    await installation.installed()
+    (machine / "mvn").unlink()
     assert installation.missing() is None
+    assert (await installation.installed()).jars == installation.jars()
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        pytest.param(lambda jar: jar.unlink(), id="gone"),
+        pytest.param(lambda jar: jar.write_bytes(b"half"), id="cut off"),
+        pytest.param(lambda jar: (jar.parent / "jars.txt").unlink(), id="no list of them"),
+    ],
+)
+async def test_a_jar_that_is_spoilt_is_fetched_again(
+    machine: Path, spoil: Callable[[Path], None]
+) -> None:
+    script(machine / "java", JAVA_17)
+    script(machine / "mvn", FETCHES)
+    await installation.installed()
+    jar = installation.jars() / "zstd.jar"
+    whole = jar.read_bytes()
+    spoil(jar)
+    (machine / "mvn").rename(machine / "elsewhere")
+    lacking = installation.missing()
+    assert lacking is not None
+    assert str(installation.jars()) in lacking.what
+    (machine / "elsewhere").rename(machine / "mvn")
+    await installation.installed()
+    assert jar.read_bytes() == whole
 
 
 @pytest.mark.parametrize(
@@ -71,6 +106,11 @@ def test_jars_that_are_there_need_no_maven(machine: Path) -> None:
     [
         pytest.param(
             "echo '[ERROR] Unknown host'; exit 1", "[ERROR] Unknown host", id="no network"
+        ),
+        pytest.param(
+            "printf '\\033[0m\\033[1;31m[ERROR] no plugin\\033[0m'; exit 1",
+            ": [ERROR] no plugin",
+            id="in colours",
         ),
         pytest.param("exit 0", "it said nothing", id="no jars in spite of success"),
     ],
@@ -81,7 +121,10 @@ async def test_jars_that_cannot_be_fetched(machine: Path, does: str, cause: str)
     with pytest.raises(installation.Missing, match="could not fetch") as refused:
         await installation.installed()
     assert cause in refused.value.what
-    assert "network" in refused.value.remedy
+    assert "network or its repository cannot be reached" in refused.value.what
+    assert "\x1b" not in refused.value.what
+    assert refused.value.where == str(installation.jars())
+    assert "mirror in ~/.m2/settings.xml" in refused.value.remedy
     assert not installation.jars().exists()
 
 

@@ -109,6 +109,7 @@ async def test_arguments_that_do_not_fit(
         code, told = await ended(process)
     assert code == 2
     assert sentence in told
+    assert "Next: " in told
     assert "Traceback" not in told
 
 
