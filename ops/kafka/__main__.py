@@ -5,7 +5,6 @@ python -m ops.kafka run --brokers 1|3 [--port N] [--data DIR] [--secure] [-o jso
 
 import asyncio
 import shlex
-import tempfile
 import time
 from contextlib import AbstractAsyncContextManager, ExitStack
 from pathlib import Path
@@ -17,6 +16,7 @@ from bus.cli.edge import emit, leaving_in_order, run_program, say, unless_stoppe
 from bus.cli.options import Format, Output
 from bus.errors import BusUnavailable
 from bus.settings import variable
+from ops.kafka.child import passing_folder
 from ops.kafka.cluster import Cluster, cluster
 from ops.kafka.demo import run_demo
 
@@ -44,7 +44,7 @@ def run(
 ) -> None:
     """Run one or three brokers until Ctrl-C."""
     with ExitStack() as folders:
-        folder = data or Path(folders.enter_context(tempfile.TemporaryDirectory()))
+        folder = data or folders.enter_context(passing_folder())
         starting = cluster(folder.absolute(), brokers=brokers, port=port, secure=secure)
 
         async def main(stop: asyncio.Event) -> None:

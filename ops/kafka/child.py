@@ -1,14 +1,22 @@
-"""Java programs that are run to their end: they die with us, and what went wrong is one line."""
+"""What goes with us: Java programs that are run to their end, and folders for the meantime."""
 
 import asyncio
 import os
 import re
 import signal
-from collections.abc import Sequence
-from contextlib import suppress
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bus.cli.demo.programs import end_with_parent
+
+_REMOVE = """
+cat > /dev/null
+until rm -rf -- "$1" || [ $((tries += 1)) -ge 20 ]; do sleep 0.2; done
+"""
+"""Those who still write into a folder while they are killed may be in the way for a moment."""
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 """What tells a terminal the colour of what follows (ECMA-48, SGR)."""
@@ -45,6 +53,28 @@ async def output(
                 os.killpg(process.pid, signal.SIGKILL)  # Maven is a script that starts Java
             await process.communicate()
     return await process.wait(), said.decode(errors="replace")
+
+
+@contextmanager
+def passing_folder(parent: Path | None = None) -> Iterator[Path]:
+    """Make a folder that is gone after the block, even if this process is killed meanwhile.
+
+    A process of its own waits for the end of a pipe that only this one holds, and then removes the
+    folder: the same way whether the block ends or its process does.
+
+    Args:
+        parent: where; among the temporary files if None.
+    """
+    folder = tempfile.mkdtemp(dir=parent)
+    with subprocess.Popen(
+        ["/bin/sh", "-c", _REMOVE, "sh", folder],
+        cwd="/",
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,  # a Ctrl-C at the terminal is not for it
+    ):
+        yield Path(folder)
 
 
 def complaint(said: str) -> str:

@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import tempfile
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from pathlib import Path
 from bus.admin import Admin
 from bus.errors import BusUnavailable, NotAuthenticated
 from bus.settings import KafkaSettings
-from ops.kafka.child import output
+from ops.kafka.child import output, passing_folder
 from ops.kafka.folder import (
     claimed,
     formatted,
@@ -174,10 +173,10 @@ async def cluster(
 
 async def _make_archive(installation: Installation) -> None:
     """Have a broker write the archive of its classes when it ends; all goes on without one."""
-    with suppress(OSError), tempfile.TemporaryDirectory(dir=installation.archive.parent) as folder:
-        written = Path(folder) / "archive.jsa"
+    with suppress(OSError), passing_folder(installation.archive.parent) as folder:
+        written = folder / "archive.jsa"
         options = (f"-XX:ArchiveClassesAtExit={written}",)
-        async with _running(installation, options, Path(folder) / "data"):
+        async with _running(installation, options, folder / "data"):
             pass
         written.rename(installation.archive)
 

@@ -45,6 +45,21 @@ async def test_killed_it_takes_its_brokers_along(tmp_path: Path) -> None:
         ready = await said(process)
         process.kill()
         await until(lambda: not any(map(alive, pids(ready))))
+    assert (tmp_path / "cluster.json").exists(), "a folder that was given is its owner's"
+
+
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM], ids=["killed", "asked to stop"])
+async def test_a_folder_of_its_own_goes_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: signal.Signals
+) -> None:
+    """Passwords and keys are in it."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    async with launched("--secure") as process:
+        ready = await said(process)
+        folder = Path(ready["password_file"]).parent
+        assert folder.parent == tmp_path
+        process.send_signal(end)
+        await until(lambda: not folder.exists())
 
 
 async def test_it_stops_while_it_starts(tmp_path: Path) -> None:
