@@ -42,8 +42,13 @@ def engine_of(item: pytest.Item) -> str | None:
     return name if isinstance(name, str) else None
 
 
+def expected_to_fail(item: pytest.Item) -> str:
+    """Return what the embedded broker is said to lack if a test tries it there, or nothing."""
+    mark = item.get_closest_marker("lacking")
+    return str(mark.args[0]) if mark is not None and engine_of(item) == EMBEDDED else ""
+
+
 def expect(item: pytest.Item) -> None:
     """Expect a test to fail if the embedded broker is said to lack what it tries."""
-    mark = item.get_closest_marker("lacking")
-    if mark is not None and engine_of(item) == EMBEDDED:
-        item.add_marker(pytest.mark.xfail(reason=f"not yet: {mark.args[0]}", strict=True))
+    if reason := expected_to_fail(item):
+        item.add_marker(pytest.mark.xfail(reason=f"not yet: {reason}", strict=True))

@@ -1,15 +1,25 @@
-"""Security: what an engine offers, as every connection is told before anybody logs in.
+"""Security: what an engine offers, whether anybody has logged in or not.
 
-Asked on the plain listeners, which both engines have: a Kafka serves these APIs whether a listener
-is secured or not. So the embedded broker cannot begin to serve them without these tests turning
-red. Then it is time to run it secured in `tests/engines/test_security.py` and its neighbours, whose
-tests cannot notice it by themselves.
+These are the tripwires for `tests/engines/test_security.py` and its neighbours, whose tests end
+where they would start the embedded broker secured, and so cannot notice that it could be. Most are
+asked on the plain listeners, which both engines have: a Kafka serves these APIs, and has these
+settings, whether a listener is secured or not. So the embedded broker cannot begin to have one of
+them without these tests turning red. Then it is time to run it secured in the others.
 """
 
+import asyncio
+import re
+import ssl
+from collections.abc import Iterator
+
 import pytest
+from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
+from pydantic import BaseModel
 
 from bus.broker import ApiKey
+from bus.settings import Address, Settings
 from tests.broker.raw import Raw
+from tests.engine import Engine
 from tests.engines.deviations import lacking
 
 pytestmark = lacking("there is neither TLS, login nor ACL")
@@ -54,3 +64,57 @@ async def test_rules(raw: Raw, key: int) -> None:
 async def test_users(raw: Raw, key: int) -> None:
     """Users and their passwords can be described and altered."""
     assert key in await offered(raw)
+
+
+ENCRYPTING = re.compile(r"tls|ssl|secur|cert|key_?(file|store)")
+"""What a setting is called with which an engine is told to encrypt."""
+
+DEADLINE = 20.0  # seconds
+
+
+def settings_of(engine: Engine) -> Iterator[str]:
+    """Yield the names of all that an engine can be told before it starts."""
+    if engine.cluster is None:
+        # How clients reach an engine is told elsewhere; this is all else that a node can be told.
+        yield from names(Settings, leaving="kafka")
+        return
+    (broker, *_) = engine.cluster.brokers
+    client = AdminClient({"bootstrap.servers": engine.settings.bootstrap})
+    asked = ConfigResource(ResourceType.BROKER, str(broker.id))
+    (told,) = client.describe_configs([asked]).values()
+    yield from told.result(DEADLINE)
+
+
+def names(section: type[BaseModel], *, leaving: str = "") -> Iterator[str]:
+    """Yield the names of all settings of a section, and of those inside it."""
+    for name, field in section.model_fields.items():
+        if name == leaving:
+            continue
+        yield name
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from names(field.annotation)
+
+
+def test_settings(engine: Engine) -> None:
+    """One can give it a certificate and a key, to encrypt what is sent."""
+    assert [name for name in settings_of(engine) if ENCRYPTING.search(name)]
+
+
+class TestHandshake:
+    """Of a listener that is secured, as far as it can be."""
+
+    @pytest.fixture(params=["embedded", pytest.param("kafka", marks=pytest.mark.kafka)])
+    def engine(self, request: pytest.FixtureRequest) -> Engine:
+        """One engine after the other; each secured, as far as it can be."""
+        secured = {"embedded": "embedded", "kafka": "kafka_secure"}
+        chosen: Engine = request.getfixturevalue(secured[request.param])
+        return chosen
+
+    async def test_handshake(self, address: Address) -> None:
+        """A listener answers TLS."""
+        trusting = ssl.create_default_context()
+        trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+        async with asyncio.timeout(DEADLINE):
+            connection = await asyncio.open_connection(address.host, address.port, ssl=trusting)
+        async with Raw(*connection) as raw:
+            assert raw.writer.get_extra_info("cipher")
