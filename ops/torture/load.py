@@ -109,7 +109,7 @@ class Clerk:
         """Announce changes until `stop` is set; what has begun is brought to its end."""
         while not stop.is_set():
             burst = self._choose.choice((1, 1, 1, BURST))
-            await self._announce(publisher, [self._next() for _ in range(burst)])
+            await self._announce(publisher, [self.draft() for _ in range(burst)])
             await asyncio.sleep(self._choose.uniform(0, PACE))
 
     async def _announce(self, publisher: Publisher, drafts: list[Draft]) -> None:
@@ -127,7 +127,8 @@ class Clerk:
             self._account.moments[receipt.partition].append(now)
             self._account.partitions[self.key] = receipt.partition
 
-    def _next(self) -> Draft:
+    def draft(self) -> Draft:
+        """Return the next change of the address, under an id of its own."""
         self._count += 1
         # Of two events at the same time the later one counts; here each has a time of its own.
         time = _DAY + timedelta(seconds=self._count)
