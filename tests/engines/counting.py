@@ -1,7 +1,8 @@
 """A small Faust application: ``python -m tests.engines.counting BOOTSTRAP TOPIC FOLDER``.
 
-It counts the records of each key in a table, and prints a line for each record: its key, what the
-table held for it before, and how many records came in this run. It ends with SIGTERM.
+It says when its table is recovered. Then it counts the records of each key in the table, and prints
+a line for each record: its key, what the table held for it before, and how many records came in
+this run. It ends with SIGTERM.
 """
 
 import itertools
@@ -10,6 +11,7 @@ import sys
 import faust
 
 PARTITIONS = 2
+READY = "ready"
 COUNTED = "counted"
 """What its lines begin with."""
 
@@ -33,6 +35,11 @@ def application(bootstrap: str, topic: str, folder: str) -> faust.App:
             before = counts[key]
             counts[key] = before + 1
             print(COUNTED, key, before, next(came), flush=True)  # noqa: T201  # for the test
+
+    @app.task  # type: ignore[untyped-decorator]  # of a package without types
+    async def say_ready() -> None:
+        await app.tables.wait_until_recovery_completed()
+        print(READY, flush=True)  # noqa: T201  # for the test
 
     return app
 
