@@ -1,7 +1,7 @@
 """The rights that docs/kafka.md names are enough on a cluster that denies everything else."""
 
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -17,7 +17,7 @@ from confluent_kafka.admin import (
 from bus import BadEvent, Event, Publisher, Subscriber
 from bus.admin import Admin, _config
 from bus.errors import NotAuthorised
-from bus.kafka import LogReader, Producer, Record
+from bus.kafka import GroupConsumer, LogReader, Place, Producer, Record
 from bus.registry import Registry
 from bus.settings import Address, KafkaSettings, RegistrySettings, Settings
 from bus.subscriber.lag import lags
@@ -25,6 +25,7 @@ from bus.subscriber.waiting import dead_letters
 from bus.telemetry import Telemetry
 from tests.city import GROUP, READINGS, SYSTEM, reading, records
 from tests.engine import Engine
+from tests.waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.kafka]
 
@@ -100,8 +101,71 @@ async def test_they_are_no_more_than_that(
     async with Publisher(SYSTEM, Settings(kafka=users["publisher"], registry=registry)) as city:
         await city.publish(READINGS, reading())
     async with LogReader(users["publisher"]) as reader:
-        with pytest.raises(NotAuthorised):
+        with pytest.raises(NotAuthorised) as raised:
             await reader.read(READINGS, 0, 0)
+    assert_lacks(raised.value, f"Read on the topic {READINGS}", users["publisher"])
     async with Producer(users["subscriber"]) as producer:
-        with pytest.raises(NotAuthorised):
+        with pytest.raises(NotAuthorised) as raised:
             await producer.append(READINGS, 0, [Record(b"k", b"v")])
+    assert_lacks(raised.value, f"Write on the topic {READINGS}", users["subscriber"])
+
+
+@pytest.mark.parametrize(
+    ("user", "group", "topic", "right"),
+    [
+        pytest.param(
+            "subscriber",
+            "de.agency.other.reader",
+            READINGS,
+            "Read on the group de.agency.other.reader",
+            id="a foreign group",
+        ),
+        pytest.param(
+            "subscriber", GROUP, "hidden", "Describe on the topic hidden", id="a hidden topic"
+        ),
+    ],
+)
+async def test_a_member_of_a_group_is_told_what_it_lacks(
+    users: dict[str, KafkaSettings],
+    registry: RegistrySettings,
+    user: str,
+    group: str,
+    topic: str,
+    right: str,
+) -> None:
+    async with Publisher(SYSTEM, Settings(kafka=users["publisher"], registry=registry)) as city:
+        await city.publish(READINGS, reading())
+    consumer = GroupConsumer(users[user], group, [topic], AtTheStart())
+    with pytest.raises(NotAuthorised) as raised:
+        await polled(consumer)
+    assert_lacks(raised.value, right, users[user])
+
+
+class AtTheStart:
+    """Reads every partition from its beginning."""
+
+    async def positions(self, places: frozenset[Place]) -> Mapping[Place, int]:
+        return dict.fromkeys(places, 0)
+
+    def begin(self, place: Place, position: int) -> None: ...
+
+    async def revoked(self, places: frozenset[Place]) -> None: ...
+
+
+async def polled(consumer: GroupConsumer) -> None:
+    """Poll until there are records, or it is refused."""
+    await consumer.start()
+    try:
+        await until(lambda: has_records(consumer))
+    finally:
+        await consumer.stop()
+
+
+async def has_records(consumer: GroupConsumer) -> bool:
+    return bool(await consumer.poll(0.1))
+
+
+def assert_lacks(error: NotAuthorised, right: str, user: KafkaSettings) -> None:
+    assert error.what == f"the user {user.username} lacks the right {right}"
+    assert error.where == user.bootstrap
+    assert f"grant {right} to {user.username}" in error.remedy

@@ -77,27 +77,31 @@ _OURS: dict[type[BaseException], type[BusError]] = {
 # What aiokafka only logs is heard below and said in our errors; nobody else has to read it.
 logging.getLogger("aiokafka").addHandler(logging.NullHandler())
 
-_REMEDIES: dict[type[BusError], str] = {
-    BusUnavailable: "see which brokers run; the same may succeed later",
-    NotAuthorised: "have the cluster's administrator grant Read to the user of kafka.username who "
-    "subscribes, Write to the one who publishes; docs/kafka.md lists who needs which rights",
-}
 
+def ours(error: BaseException, where: str, kafka: KafkaSettings, right: str) -> BusError:
+    """Return our error for one of aiokafka's.
 
-def ours(error: BaseException, where: str) -> BusError:
-    """Return our error for one of aiokafka's."""
+    Args:
+        error: what aiokafka raised.
+        where: what was asked for: a topic, a partition, a group, or the engine itself.
+        kafka: how the engine was reached.
+        right: what a user needs for it, such as ``Read on the topic x``.
+    """
     fallback = BusUnavailable if getattr(error, "retriable", False) else BusError
     if isinstance(error, OSError | TimeoutError):
         fallback = BusUnavailable
     kind = _OURS.get(type(error), fallback)
-    return kind(sentence(error), where=where, remedy=_REMEDIES.get(kind, ""))
+    if kind is NotAuthorised:
+        if isinstance(error, foreign.ClusterAuthorizationFailedError):
+            # What a numbered producer asks for before it writes its first record.
+            right = "Write on any topic"
+        return NotAuthorised.lacking(right, user=kafka.username, where=kafka.bootstrap)
+    remedy = "see which brokers run; the same may succeed later" if kind is BusUnavailable else ""
+    return kind(sentence(error), where=where, remedy=remedy)
 
 
 def sentence(error: BaseException) -> str:
     """Return what the engine answered, in one line."""
-    if isinstance(error, foreign.ClusterAuthorizationFailedError):
-        # What a numbered producer asks for before it writes its first record.
-        return "the user has the right to write no topic (Write), nor IdempotentWrite"
     if isinstance(error, foreign.CommitFailedError):
         # aiokafka's own words are about a setting of the Java client.
         return "the group has given the partitions to other members meanwhile"
@@ -213,13 +217,8 @@ async def started(
             async with asyncio.timeout(reach(kafka)):
                 await start()
     except (foreign.KafkaError, OSError, TimeoutError) as error:
-        if isinstance(error, foreign.ClusterAuthorizationFailedError):
-            # What a numbered producer asks for before it writes its first record.
-            raise NotAuthorised.lacking(
-                "Write on any topic", user=kafka.username, where=kafka.bootstrap
-            ) from error
         if _OURS.get(type(error)) in (NotAuthorised, NotFound):
-            raise ours(error, kafka.bootstrap) from error
+            raise ours(error, kafka.bootstrap, kafka, "Describe on the cluster") from error
         raise unreachable(kafka, listener.last) from error
     finally:
         if causes is None:

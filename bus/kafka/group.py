@@ -10,12 +10,8 @@ from aiokafka import errors as foreign
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 
-from bus.errors import (
-    BusUnavailable,
-    NotFound,
-    PositionLost,
-)
-from bus.kafka.connection import look, ours, security, started
+from bus.errors import BusError, BusUnavailable, PositionLost
+from bus.kafka.connection import Topics, look, ours, security, started
 from bus.kafka.reader import LogReader
 from bus.kafka.records import FETCH_BYTES, Fetched, Place, check_order, fetched
 from bus.settings import KafkaSettings
@@ -83,6 +79,7 @@ class GroupConsumer:
         Raises:
             BusUnavailable: no broker answers.
             NotFound: a topic does not exist.
+            NotAuthorised: a topic may not be seen.
         """
         consumer = AIOKafkaConsumer(
             client_id=self._client_id,
@@ -102,9 +99,9 @@ class GroupConsumer:
         self._consumer = consumer
         try:
             await started(consumer.start, self._kafka)
-            missing = set(self._topics) - await consumer.topics()
-            if missing:
-                raise NotFound("the topic does not exist", where=", ".join(sorted(missing)))
+            topics = Topics(self._kafka)
+            for topic in self._topics:
+                await topics.count(consumer._client, topic)  # noqa: SLF001
         except BaseException:
             self._consumer = None
             await consumer.stop()
@@ -161,7 +158,7 @@ class GroupConsumer:
         except foreign.ConsumerStoppedError:
             raise
         except foreign.KafkaError as error:
-            raise ours(error, self._kafka.bootstrap) from error
+            raise self._ours(error, self._kafka.bootstrap) from error
         except Exception as error:  # the bytes may be anything, and so may what is raised for them
             return await self._read_carefully(consumer, wanted, error)
         for partition in found.keys() & self._readable.keys():
@@ -236,14 +233,14 @@ class GroupConsumer:
                 where=f"group {self._group}",
             ) from error
         except foreign.KafkaError as error:
-            raise ours(error, f"group {self._group}") from error
+            raise self._ours(error, f"group {self._group}") from error
 
     async def committed(self, place: Place) -> int | None:
         """Return the group's position in a partition; None if it never committed one."""
         try:
             offset = await self._use().committed(TopicPartition(*place))
         except foreign.KafkaError as error:
-            raise ours(error, f"group {self._group}") from error
+            raise self._ours(error, f"group {self._group}") from error
         return None if offset is None else int(offset)
 
     async def earliest(self, place: Place) -> int:
@@ -252,7 +249,7 @@ class GroupConsumer:
         try:
             return int((await self._use().beginning_offsets([partition]))[partition])
         except foreign.KafkaError as error:
-            raise ours(error, f"{place[0]}-{place[1]}") from error
+            raise self._ours(error, f"{place[0]}-{place[1]}") from error
 
     async def _revoked(self, revoked: Iterable[TopicPartition]) -> None:
         self._readable.clear()
@@ -280,6 +277,12 @@ class GroupConsumer:
         if self._consumer is None:
             raise BusUnavailable("the consumer is not started", where=self._kafka.bootstrap)
         return self._consumer
+
+    def _ours(self, error: foreign.KafkaError, where: str) -> BusError:
+        right = f"Read on the group {self._group}"
+        if isinstance(error, foreign.TopicAuthorizationFailedError):
+            right = f"Read on the topic {', '.join(self._topics)}"
+        return ours(error, where, self._kafka, right)
 
     def _lost(self, error: Exception) -> PositionLost:
         positions = error.args[0] if error.args and isinstance(error.args[0], dict) else {}

@@ -195,7 +195,7 @@ class Producer:
             future: asyncio.Future[Any] = await engine.send_batch(batch, topic, partition=partition)
         except foreign.KafkaError as error:
             self._retire(engine)
-            raise ours(error, topic) from error
+            raise self._ours(error, topic, topic) from error
         if self._written >= RECORDS_PER_PRODUCER:
             self._retire(engine)
         return future
@@ -213,12 +213,15 @@ class Producer:
             # aiokafka spends sequence numbers before the broker takes them: after a batch that
             # failed it could never write to this partition again.
             self._retire(engine)
-            mine = ours(error, f"{place[0]}-{place[1]}")
+            mine = self._ours(error, place[0], f"{place[0]}-{place[1]}")
             if isinstance(mine, BusUnavailable):
                 # An attempt before the last one may have been written.
                 mine = OutcomeUnknown(mine.what, where=mine.where)
             raise mine from error
         return int(future.result().offset)
+
+    def _ours(self, error: BaseException, topic: str, where: str) -> BusError:
+        return ours(error, where, self._kafka, f"Write on the topic {topic}")
 
     async def _until(self, future: "asyncio.Future[Any]", deadline: float) -> None:
         """Wait without cancelling: a batch that was handed over cannot be taken back."""

@@ -14,7 +14,7 @@ from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.protocol.offset import OffsetRequest
 from aiokafka.record.memory_records import MemoryRecords
 
-from bus.errors import BusUnavailable
+from bus.errors import BusError, BusUnavailable
 from bus.kafka.connection import Topics, ours, reach, security, started
 from bus.kafka.records import FETCH_BYTES, Fetched, Place, check_order, fetched
 from bus.kafka.unpack import unpack
@@ -190,11 +190,15 @@ class LogReader:
                 except foreign.KafkaError as failure:
                     error = failure
                 if not getattr(error, "retriable", False):
-                    raise ours(error, f"{topic}-{partition}") from error
+                    raise self._ours(error, topic, f"{topic}-{partition}") from error
                 # Waited for: a leader that hangs would only be asked once more meanwhile.
                 await client.force_metadata_update()
             await asyncio.sleep(0.05)
-        raise ours(error, f"{topic}-{partition} at {self._kafka.bootstrap}") from error
+        where = f"{topic}-{partition} at {self._kafka.bootstrap}"
+        raise self._ours(error, topic, where) from error
+
+    def _ours(self, error: foreign.KafkaError, topic: str, where: str) -> BusError:
+        return ours(error, where, self._kafka, f"Read on the topic {topic}")
 
     async def _send(self, leader: int, request: Any) -> Any:
         client = self._use()

@@ -1,5 +1,7 @@
 """Which events were handled lately, so that a repeat is dropped. Pure."""
 
+from collections import OrderedDict
+
 from bus.event import Event
 
 SIZE = 20_000
@@ -15,7 +17,8 @@ class Window:
 
     def __init__(self, size: int = SIZE) -> None:
         self._size = size
-        self._seen: dict[tuple[str, str], None] = {}
+        # A plain dict looks for its oldest entry behind all those that were deleted before it.
+        self._seen: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     def __contains__(self, event: Event) -> bool:
         return (event.source, event.id) in self._seen
@@ -24,7 +27,7 @@ class Window:
         """Remember an event, and forget the oldest one when there are too many."""
         self._seen[event.source, event.id] = None
         if len(self._seen) > self._size:
-            del self._seen[next(iter(self._seen))]
+            self._seen.popitem(last=False)
 
     def discard(self, event: Event) -> None:
         """Forget an event."""

@@ -34,7 +34,8 @@ clock = time.monotonic
 
 Arrivals = dict[int, float]
 Read = Callable[[Task, int, Connection], Coroutine[Any, Any, tuple[Arrivals, Ledger]]]
-Send = Callable[[int], Awaitable[Any]]
+Send = Callable[[int], Awaitable[Awaitable[Any]]]
+"""Hands over an event; what it returns is done once the event is acknowledged."""
 
 
 def stadtbus(task: Task) -> Mapping[str, float]:
@@ -46,7 +47,7 @@ async def _stadtbus(task: Task) -> Mapping[str, float]:
     await put_in_force(task)
     async with Publisher(SYSTEM, task.settings) as publisher:
 
-        def send(n: int) -> Awaitable[Any]:
+        async def send(n: int) -> Awaitable[Any]:
             return asyncio.create_task(publisher.publish(task.topic, address(n), id=id_of(n)))
 
         return await _measured(task, send, read_stadtbus)
@@ -86,14 +87,16 @@ async def _loop(task: Task) -> Mapping[str, float]:
         bootstrap_servers=task.bootstrap, acks="all", enable_idempotence=True, linger_ms=0
     ) as producer:
 
-        async def sent(n: int) -> None:
+        async def send(n: int) -> Awaitable[Any]:
             key, value, headers = encode(address(n), id_of(n))
             partition = partition_of(key.decode(), contract.partitions)
-            await producer.send_and_wait(
+            # Handed over one after the other: side by side, aiokafka does not keep their order.
+            acknowledged: Awaitable[Any] = await producer.send(
                 task.topic, key=key, value=value, headers=headers, partition=partition
             )
+            return acknowledged
 
-        return await _measured(task, lambda n: asyncio.create_task(sent(n)), read_loop)
+        return await _measured(task, send, read_loop)
 
 
 async def read_loop(task: Task, count: int, ready: Connection) -> tuple[Arrivals, Ledger]:
@@ -130,14 +133,14 @@ async def _measured(task: Task, send: Send, read: Read) -> Mapping[str, float]:
     reader.start()
     theirs.close()
     try:
-        await send(0)
+        await (await send(0))
         await _told(ours)
         start = clock() + LEAD
         under_way = set()
         for n in range(count):
             if (wait := due(start, rate, n) - clock()) > 0:
                 await asyncio.sleep(wait)
-            under_way.add(send(n + 1))
+            under_way.add(await send(n + 1))
         await asyncio.gather(*under_way)
         arrivals: Arrivals = await _told(ours)
     finally:
