@@ -62,6 +62,8 @@ def read(beside: Path = PAGE) -> Results | None:
 
 def write(results: Results, at: Path = PAGE) -> None:
     """Write a page and the results behind it."""
-    text = json.dumps(results.to_json(), indent=1, ensure_ascii=False)
+    kept = results.to_json()
+    text = json.dumps(kept, indent=1, ensure_ascii=False)
     at.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
-    at.write_text(results.page, encoding="utf-8")
+    # Of what is kept, which is rounded: rounded once more, the page would be another one.
+    at.write_text(Results.from_json(kept).page, encoding="utf-8")

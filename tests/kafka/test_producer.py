@@ -223,7 +223,7 @@ async def test_an_unreachable_broker_is_named() -> None:
         pytest.param({"username": "u"}, "kafka.password_file", id="no password"),
         pytest.param(
             {"username": "u", "password_file": Path("/nowhere/at/all")},
-            "kafka.password_file",
+            "kafka.password_file, /nowhere/at/all",
             id="no such file",
         ),
     ],

@@ -1,11 +1,14 @@
 """The page is made of what a run measured, and of nothing else."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
 from ops.bench.figures import Outcome, Row, Series
 from ops.bench.model import Contender, Measure, Scenario, Stage
 from ops.bench.page import figure, page
-from ops.bench.results import PAGE, Results, read
+from ops.bench.results import PAGE, Results, read, write
 
 MACHINE = {"CPU": "a slow one", "Apache Kafka": "4.3.1"}
 
@@ -145,6 +148,14 @@ def test_results_drop_what_was_measured_elsewhere() -> None:
 def test_results_survive_their_json() -> None:
     results = Results(machine=MACHINE, outcomes=[outcome()])
     assert Results.from_json(results.to_json()) == results
+
+
+def test_a_page_is_written_of_what_is_kept(tmp_path: Path) -> None:
+    rounded_twice = replace(outcome(), scenario="consume", seconds=71.46)
+    write(Results(machine=MACHINE, outcomes=[rounded_twice]), at := tmp_path / "page.md")
+    results = read(at)
+    assert results is not None
+    assert at.read_text(encoding="utf-8") == results.page
 
 
 def test_the_page_is_what_its_results_make_of_it() -> None:
