@@ -1,12 +1,9 @@
 """What all tests stand on: real engines, on free ports, in directories of their own."""
 
-import asyncio
 import os
 import shutil
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from types import MappingProxyType
 from typing import NoReturn
 
 import pytest
@@ -14,9 +11,9 @@ import pytest
 from bus.broker import Broker
 from bus.settings import Address, BrokerSettings, KafkaSettings
 from bus.telemetry import Telemetry
-from ops.kafka import cluster, missing
+from ops.kafka import missing
 from ops.node import NodeProcess
-from tests.engine import ApacheSwitch, EmbeddedSwitch, Engine, Switch, emptied
+from tests.engine import ApacheSwitch, EmbeddedSwitch, Engine, Switch, apache_kafka, emptied
 
 HOUSEKEEPING = {
     "log.initial.task.delay.ms": "100",
@@ -67,40 +64,22 @@ def apache() -> None:
 @pytest.fixture(scope="session")
 def kafka(apache: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """One Apache Kafka broker, for the whole session."""
-    with _apache(tmp_path_factory.mktemp("kafka"), configs=HOUSEKEEPING) as engine:
+    with apache_kafka(tmp_path_factory.mktemp("kafka"), configs=HOUSEKEEPING) as engine:
         yield engine
 
 
 @pytest.fixture(scope="session")
 def kafka3(apache: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """Three Apache Kafka brokers that replicate, for the whole session."""
-    with _apache(tmp_path_factory.mktemp("kafka3"), brokers=3) as engine:
+    with apache_kafka(tmp_path_factory.mktemp("kafka3"), brokers=3) as engine:
         yield engine
 
 
 @pytest.fixture(scope="session")
 def kafka_secure(apache: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """One Apache Kafka broker with TLS, SCRAM and default deny, for the whole session."""
-    with _apache(tmp_path_factory.mktemp("kafka-secure"), secure=True) as engine:
+    with apache_kafka(tmp_path_factory.mktemp("kafka-secure"), secure=True) as engine:
         yield engine
-
-
-@contextmanager
-def _apache(
-    data: Path,
-    *,
-    brokers: int = 1,
-    secure: bool = False,
-    configs: Mapping[str, str] = MappingProxyType({}),
-) -> Iterator[Engine]:
-    # A loop of its own: the cluster outlives the loops of the tests.
-    with asyncio.Runner() as runner:
-        starting = cluster(data, brokers=brokers, secure=secure, configs=configs)
-        running = runner.run(starting.__aenter__())
-        try:
-            yield Engine(name="kafka", settings=running.settings, cluster=running)
-        finally:
-            runner.run(starting.__aexit__(None, None, None))
 
 
 @pytest.fixture(params=["embedded", pytest.param("kafka", marks=pytest.mark.kafka)])

@@ -1,10 +1,13 @@
 """The engines that tests run on."""
 
+import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import pytest
@@ -14,7 +17,7 @@ from confluent_kafka.admin import AdminClient
 from bus.broker import Broker
 from bus.settings import BrokerSettings, KafkaSettings
 from bus.telemetry import Telemetry
-from ops.kafka import Cluster
+from ops.kafka import Cluster, cluster
 
 on_embedded = pytest.mark.parametrize("bare", ["embedded"], indirect=True)
 """For tests that make the embedded broker itself go wrong, or look into it."""
@@ -39,6 +42,30 @@ class Engine:
     name: str
     settings: KafkaSettings
     cluster: Cluster | None = None
+
+
+@contextmanager
+def apache_kafka(
+    data: Path,
+    *,
+    brokers: int = 1,
+    secure: bool = False,
+    configs: Mapping[str, str] = MappingProxyType({}),
+) -> Iterator[Engine]:
+    """Run Apache Kafka for tests that have loops of their own.
+
+    Args:
+        data: an empty folder.
+        brokers, secure, configs: as `ops.kafka.cluster` takes them.
+    """
+    # A loop of its own: the cluster outlives the loops of the tests.
+    with asyncio.Runner() as runner:
+        starting = cluster(data, brokers=brokers, secure=secure, configs=configs)
+        running = runner.run(starting.__aenter__())
+        try:
+            yield Engine(name="kafka", settings=running.settings, cluster=running)
+        finally:
+            runner.run(starting.__aexit__(None, None, None))
 
 
 class Switch(Protocol):

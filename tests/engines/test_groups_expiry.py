@@ -10,8 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from bus.broker import ApiKey
-from ops.kafka import cluster
-from tests.engine import Engine
+from tests.engine import Engine, apache_kafka
 from tests.engines.deviations import lacking
 from tests.engines.party import NONE, Member, Party, subscription
 from tests.waiting import until
@@ -33,11 +32,8 @@ def engine(
         yield request.getfixturevalue("embedded")
         return
     request.getfixturevalue("apache")
-    with asyncio.Runner() as runner:
-        starting = cluster(tmp_path_factory.mktemp("expiring"), configs=CHECKING)
-        running = runner.run(starting.__aenter__())
-        yield Engine(name="kafka", settings=running.settings, cluster=running)
-        runner.run(starting.__aexit__(None, None, None))
+    with apache_kafka(tmp_path_factory.mktemp("expiring"), configs=CHECKING) as engine:
+        yield engine
 
 
 async def commit(member: Member, *topics: str) -> None:

@@ -19,8 +19,8 @@ from bus.admin import Admin, TopicSpec
 from bus.errors import NotAuthenticated
 from bus.kafka import Producer, Record
 from bus.settings import KafkaSettings
-from ops.kafka import Cluster, cluster
-from tests.engine import Engine
+from ops.kafka import Cluster
+from tests.engine import Engine, apache_kafka
 from tests.engines.deviations import lacking
 from tests.waiting import disconnected, until
 
@@ -65,13 +65,9 @@ def engine(
         yield request.getfixturevalue("embedded")
         return
     request.getfixturevalue("apache")
-    with asyncio.Runner() as runner:
-        starting = cluster(tmp_path_factory.mktemp("mechanisms"), secure=True, configs=CONFIGS)
-        running = runner.run(starting.__aenter__())
-        try:
-            yield Engine(name="kafka", settings=running.settings, cluster=running)
-        finally:
-            runner.run(starting.__aexit__(None, None, None))
+    data = tmp_path_factory.mktemp("mechanisms")
+    with apache_kafka(data, secure=True, configs=CONFIGS) as engine:
+        yield engine
 
 
 @pytest.fixture(scope="module")
