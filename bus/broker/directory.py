@@ -2,16 +2,18 @@
 
 import fcntl
 import os
+import sqlite3
 import struct
 from pathlib import Path
 
-from bus.broker import storage
+from bus.broker.storage.database import APPLICATION, NAME, create, migrate
+from bus.broker.storage.schema import STEPS, VERSION
 from bus.errors import StorageInUse, StorageUnusable
 
 LOCK = "broker.lock"
 _MAGIC = b"SQLite format 3\0"
 _HEADER_BYTES = 100
-_USER_VERSION_AT, _APPLICATION_AT = 60, 68  # https://sqlite.org/fileformat.html, section 1.3
+_APPLICATION_AT = 68  # https://sqlite.org/fileformat.html, section 1.3
 
 
 class Directory:
@@ -23,7 +25,7 @@ class Directory:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.database = path / storage.NAME
+        self.database = path / NAME
         self._lock: int | None = None
 
     def take(self) -> None:
@@ -64,7 +66,7 @@ class Directory:
 
     def _inspect(self) -> None:
         if not self.database.exists():
-            storage.create(self.database)
+            create(self.database)
             _sync(self.path)
             return
         if not os.access(self.database, os.R_OK | os.W_OK):
@@ -72,16 +74,26 @@ class Directory:
         with self.database.open("rb") as file:
             header = file.read(_HEADER_BYTES)
         (application,) = struct.unpack_from(">I", header.ljust(_HEADER_BYTES), _APPLICATION_AT)
-        if not header.startswith(_MAGIC) or application != storage.APPLICATION:
+        if not header.startswith(_MAGIC) or application != APPLICATION:
             raise StorageUnusable(
                 "the file is not a database of this broker",
                 where=str(self.database),
                 remedy="choose another folder",
             )
-        (version,) = struct.unpack_from(">i", header, _USER_VERSION_AT)
-        if version != storage.VERSION:
+        self._migrate()
+
+    def _migrate(self) -> None:
+        try:
+            version = migrate(self.database)
+        except sqlite3.Error as error:
             raise StorageUnusable(
-                f"the database has version {version}, this program knows {storage.VERSION}",
+                f"the database cannot be read: {error}",
+                where=str(self.database),
+                remedy="restore it from a copy",
+            ) from error
+        if version not in {*STEPS, VERSION}:
+            raise StorageUnusable(
+                f"the database has version {version}, this program knows {VERSION}",
                 where=str(self.database),
                 remedy="use the program's version that wrote it, or a newer one",
             )

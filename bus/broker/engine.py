@@ -14,9 +14,11 @@ from bus.broker.faults import Faults
 from bus.broker.groups.shell import Groups
 from bus.broker.housekeeping import Housekeeping
 from bus.broker.partition import NOTHING, Partition, Read, TailCache, gather
-from bus.broker.reader import Damaged, Reader
 from bus.broker.stage import Append
-from bus.broker.storage import Position, Store, now_ms
+from bus.broker.storage.database import now_ms
+from bus.broker.storage.positions import Position
+from bus.broker.storage.reader import Damaged, Reader
+from bus.broker.storage.store import Store
 from bus.broker.topics import Topic, Topics
 from bus.broker.writer import Change, Round, Writer
 from bus.settings import Address, BrokerSettings
@@ -77,17 +79,17 @@ class Engine:
         # Said to whoever asks, so that nobody takes a single node without replicas for a cluster.
         self.cluster = f"stadtbus-{cluster.hex[:13]}"
         ends: dict[int, int] = {}
-        for stored in self._store.topics():
+        for stored in self._store.topics.all():
             topic = Topic(stored, self.settings.max_batch_bytes)
             self.topics.add(topic)
             ends |= {partition.number: partition.end for partition in topic.partitions}
-        for group, topic_name, index, position in self._store.positions():
+        for group, topic_name, index, position in self._store.positions.all():
             self.positions.setdefault(group, {})[topic_name, index] = position
         self.groups.know(self.positions)
         self._writer = Writer(
             self._store,
             ends=ends,
-            producers=self._store.producers(now_ms()),
+            producers=self._store.producers.all(now_ms()),
             housekeeping=Housekeeping(self._store, self.settings.min_free_bytes),
             max_unpacked_bytes=self.settings.max_unpacked_bytes,
             finish=self._finish,
@@ -121,7 +123,7 @@ class Engine:
             StorageFailed: no further ids could be reserved.
         """
         if not self._producer_ids:
-            first = await self.change(lambda store: store.reserve_producers(_PRODUCER_IDS))
+            first = await self.change(lambda store: store.producers.reserve(_PRODUCER_IDS))
             self._producer_ids.extend(range(first, first + _PRODUCER_IDS))
         return self._producer_ids.popleft()
 

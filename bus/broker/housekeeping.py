@@ -10,7 +10,7 @@ import shutil
 import sqlite3
 import time
 
-from bus.broker.storage import Store
+from bus.broker.storage.store import Store
 
 PURGE_BYTES = 2**18
 VACUUM_PAGES = 32
@@ -45,7 +45,7 @@ class Housekeeping:
         if missing <= 0:
             return True
         self._shrinking = True
-        return self._store.free_bytes() >= missing
+        return self._store.pages.free_bytes() >= missing
 
     def wait(self) -> float | None:
         """Return the seconds until the next step if there is nothing else to do; None: no step."""
@@ -75,18 +75,18 @@ class Housekeeping:
 
     def _purge(self) -> bool:
         self._store.begin()
-        more = self._store.purge(PURGE_BYTES)
+        more = self._store.log.purge(PURGE_BYTES)
         self._store.commit()
         return more
 
     def _shrink(self) -> bool:
         """Give back some pages, or with the last of them the write-ahead log's space, too."""
-        free = self._store.free_pages()
-        many = free > max(MOST_FREE * self._store.pages(), VACUUM_PAGES)
-        if free and (many or self._scarce()) and self._store.vacuum(VACUUM_PAGES):
+        free = self._store.pages.free()
+        many = free > max(MOST_FREE * self._store.pages.count(), VACUUM_PAGES)
+        if free and (many or self._scarce()) and self._store.pages.vacuum(VACUUM_PAGES):
             self._vacuumed = True
             return True
-        if self._vacuumed and not self._store.fold():
+        if self._vacuumed and not self._store.pages.fold():
             self._not_before = time.monotonic() + TRY_AGAIN
             return True
         self._vacuumed = False

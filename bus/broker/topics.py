@@ -9,7 +9,7 @@ from prometheus_client import Counter
 
 from bus.broker.configs import TOPIC_CONFIGS
 from bus.broker.partition import Partition
-from bus.broker.storage import StoredPartition, StoredTopic
+from bus.broker.storage.topics import StoredPartition, StoredTopic
 from bus.telemetry import Telemetry
 
 _AHEAD = "message.timestamp.after.max.ms"

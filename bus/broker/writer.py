@@ -21,7 +21,8 @@ from bus.broker.housekeeping import Housekeeping
 from bus.broker.records import check_inside
 from bus.broker.sequences import Producer, expecting
 from bus.broker.stage import Append, Outcome, ProducerKey, Row, Stage
-from bus.broker.storage import Store, now_ms
+from bus.broker.storage.database import now_ms
+from bus.broker.storage.store import Store
 
 ROUND_BYTES = 8 * 2**20
 ROUND_JOBS = 500  # settled in one turn of the event loop, which must stay short
@@ -166,8 +167,8 @@ class Writer:
                 for job, no in zip(jobs, refused, strict=True)
             ]
             stage.close()
-            self._store.write_rows(stage.rows)
-            self._store.write_producers(stage.producers, stage.now)
+            self._store.log.write(stage.rows)
+            self._store.producers.write(stage.producers, stage.now)
             self._store.commit()
         except Exception as error:  # or whoever waits would wait for ever
             return self._failed(jobs, error)
@@ -237,7 +238,7 @@ class Writer:
     def _expire(self) -> None:
         """Forget producers that have not written for a day."""
         try:
-            for key in self._store.expire_producers(now_ms()):
+            for key in self._store.producers.expire(now_ms()):
                 self._producers.pop(key, None)
         except sqlite3.Error as error:
             log.error("forgetting old producers failed: %s", error)

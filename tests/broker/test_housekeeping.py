@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from bus.broker.housekeeping import VACUUM_PAGES, Housekeeping
-from bus.broker.storage import Store, connect, create
+from bus.broker.storage.database import connect, create
+from bus.broker.storage.store import Store
 
 
 @pytest.fixture
@@ -32,27 +33,27 @@ def steps(keeping: Housekeeping) -> int:
 
 
 def test_a_step_gives_back_so_many_pages_and_no_more(store: Store) -> None:
-    free, pages = store.free_pages(), store.pages()
-    assert store.vacuum(VACUUM_PAGES)
-    assert (store.free_pages(), store.pages()) == (free - VACUUM_PAGES, pages - VACUUM_PAGES)
+    free, pages = store.pages.free(), store.pages.count()
+    assert store.pages.vacuum(VACUUM_PAGES)
+    assert (store.pages.free(), store.pages.count()) == (free - VACUUM_PAGES, pages - VACUUM_PAGES)
 
 
 def test_a_fifth_of_the_file_may_stay_free(store: Store) -> None:
     before = store.path.stat().st_size
     steps(Housekeeping(store, 0))
-    assert 0 < store.free_pages() <= 0.2 * store.pages() + VACUUM_PAGES
+    assert 0 < store.pages.free() <= 0.2 * store.pages.count() + VACUUM_PAGES
     assert store.path.stat().st_size < before
     assert store.path.with_name("broker.db-wal").stat().st_size == 0
 
 
 def test_where_space_is_scarce_all_of_it_is_given_back(store: Store) -> None:
     steps(Housekeeping(store, 2**60))
-    assert store.free_pages() == 0
+    assert store.pages.free() == 0
 
 
 def test_free_pages_count_as_space(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bus.broker.housekeeping.shutil.disk_usage", lambda _: Nothing)
-    free = store.free_bytes()
+    free = store.pages.free_bytes()
     assert Housekeeping(store, free).has_space()
     assert not Housekeeping(store, free + 1).has_space()
 
@@ -65,18 +66,18 @@ class Nothing:
 
 def test_nothing_is_moved_while_there_is_little_to_gain(store: Store) -> None:
     store._db.execute("insert into log values (0, 0, 0, 0, 0, zeroblob(2000000))")
-    pages = store.pages()
-    assert store.free_pages() > VACUUM_PAGES
+    pages = store.pages.count()
+    assert store.pages.free() > VACUUM_PAGES
     steps(Housekeeping(store, 0))
-    assert store.pages() == pages
+    assert store.pages.count() == pages
 
 
 def test_while_there_is_produce_steps_keep_their_distance(store: Store) -> None:
     keeping = Housekeeping(store, 0)
     keeping.step(idle=True)
-    pages = store.pages()
+    pages = store.pages.count()
     keeping.step(idle=False)
-    assert store.pages() == pages
+    assert store.pages.count() == pages
 
 
 def test_a_reader_in_the_way_holds_nobody_up(store: Store) -> None:
@@ -89,7 +90,7 @@ def test_a_reader_in_the_way_holds_nobody_up(store: Store) -> None:
     assert time.perf_counter() - started < 5
     assert (keeping.wait() or 0.0) > 0
     reader.execute("commit")
-    assert store.fold()
+    assert store.pages.fold()
 
 
 def test_a_step_that_fails_is_tried_again_later(
@@ -98,7 +99,7 @@ def test_a_step_that_fails_is_tried_again_later(
     def full(_: int) -> bool:
         raise sqlite3.OperationalError("database or disk is full")
 
-    monkeypatch.setattr(store, "purge", full)
+    monkeypatch.setattr(store.log, "purge", full)
     keeping = Housekeeping(store, 0)
     assert steps(keeping) == 1
     assert (keeping.wait() or 0.0) > 0

@@ -11,7 +11,8 @@ import pytest
 from kio.schema.errors import ErrorCode
 
 from bus.broker import ApiKey, Broker, Fault
-from bus.broker.storage import APPLICATION, VERSION
+from bus.broker.storage.database import APPLICATION
+from bus.broker.storage.schema import VERSION
 from bus.errors import (
     AddressInUse,
     BusError,

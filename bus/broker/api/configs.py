@@ -193,7 +193,7 @@ async def _store(
 ) -> tuple[ErrorCode, str]:
     configs = {name: tidied(name, value) for name, value in wanted.items() if value is not None}
     try:
-        await engine.change(lambda store: store.set_configs(topic.number, configs))
+        await engine.change(lambda store: store.topics.configure(topic.number, configs))
     except StorageFailed as failure:
         return ErrorCode.kafka_storage_error, str(failure)
     topic.configure(configs)

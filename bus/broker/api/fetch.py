@@ -8,7 +8,7 @@ from kio.schema.errors import ErrorCode
 
 from bus.broker.engine import LEADER_EPOCH, Engine
 from bus.broker.partition import NOTHING, Partition, Read, Waiter
-from bus.broker.reader import Damaged
+from bus.broker.storage.reader import Damaged
 from bus.broker.wire import Fields, Request
 
 _FINAL_EPOCH = -1

@@ -168,7 +168,7 @@ async def _delete(engine: Engine, name: str) -> ErrorCode:
     if error is not ErrorCode.none:
         return error
     try:
-        await engine.change(lambda store: store.drop_positions(name, None))
+        await engine.change(lambda store: store.positions.drop(name, None))
     except StorageFailed:
         return ErrorCode.coordinator_not_available
     engine.positions.pop(name, None)

@@ -8,8 +8,8 @@ from kio.schema.errors import ErrorCode
 from bus.broker.batch import spans
 from bus.broker.engine import LEADER_EPOCH, Engine
 from bus.broker.partition import Partition
-from bus.broker.reader import Damaged, Reader
 from bus.broker.records import first_since
+from bus.broker.storage.reader import Damaged, Reader
 from bus.broker.wire import Fields, Request
 
 LATEST, EARLIEST, MAX_TIMESTAMP, EARLIEST_LOCAL = -1, -2, -3, -4

@@ -6,7 +6,8 @@ from typing import Any
 from kio.schema.errors import ErrorCode
 
 from bus.broker.engine import Engine
-from bus.broker.storage import Position, now_ms
+from bus.broker.storage.database import now_ms
+from bus.broker.storage.positions import Position
 from bus.broker.wire import Fields, Request
 from bus.broker.writer import StorageFailed
 
@@ -57,7 +58,7 @@ async def _commit(
     engine: Engine, group: str, accepted: Mapping[tuple[str, int], Position]
 ) -> Mapping[tuple[str, int], ErrorCode]:
     try:
-        await engine.change(lambda store: store.write_positions(group, accepted, now_ms()))
+        await engine.change(lambda store: store.positions.write(group, accepted, now_ms()))
     except StorageFailed:
         return dict.fromkeys(accepted, ErrorCode.coordinator_not_available)
     engine.positions.setdefault(group, {}).update(accepted)
@@ -133,7 +134,7 @@ async def offset_delete(engine: Engine, request: Request) -> Fields:
     }
     gone = [key for key, error in errors.items() if error is ErrorCode.none]
     try:
-        await engine.change(lambda store: store.drop_positions(body.group_id, gone))
+        await engine.change(lambda store: store.positions.drop(body.group_id, gone))
     except StorageFailed:
         return {"error_code": ErrorCode.coordinator_not_available, "topics": ()}
     for key in gone:

@@ -11,7 +11,7 @@ from bus.broker.engine import Engine
 from bus.broker.faults import AnyFault, Fail, Fault
 from bus.broker.produced import PartAnswer, TopicAnswer
 from bus.broker.stage import Append, Outcome
-from bus.broker.storage import now_ms
+from bus.broker.storage.database import now_ms
 from bus.broker.topics import Topic
 from bus.broker.wire import Request
 

@@ -87,7 +87,7 @@ async def _create(
     engine: Engine, name: str, count: int, configs: Mapping[str, str]
 ) -> tuple[Verdict, Topic | None]:
     try:
-        stored = await engine.change(lambda store: store.create_topic(name, count, configs))
+        stored = await engine.change(lambda store: store.topics.create(name, count, configs))
     except StorageFailed as error:
         return (ErrorCode.kafka_storage_error, str(error)), None
     topic = Topic(stored, engine.settings.max_batch_bytes)
@@ -148,7 +148,7 @@ async def _delete(engine: Engine, name: str | None, id_: Any, times: int) -> Fie
     engine.topics.remove(found)
     error = ErrorCode.none
     try:
-        await engine.change(lambda store: store.drop_topic(found.number, found.name))
+        await engine.change(lambda store: store.topics.drop(found.number, found.name))
         for positions in engine.positions.values():
             for key in [key for key in positions if key[0] == found.name]:
                 del positions[key]
@@ -194,6 +194,6 @@ def _growth_problem(engine: Engine, wanted: Any, times: int) -> Verdict:
 
 async def _grow(engine: Engine, topic: Topic, count: int) -> None:
     ordinals = range(len(topic.partitions), count)
-    made = await engine.change(lambda store: store.add_partitions(topic.number, ordinals))
+    made = await engine.change(lambda store: store.topics.add_partitions(topic.number, ordinals))
     topic.extend(made)
     engine.topics.add(topic)

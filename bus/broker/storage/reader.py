@@ -7,7 +7,8 @@ from typing import NamedTuple
 from crc32c import crc32c
 
 from bus.broker.stage import OFFSET_BITS
-from bus.broker.storage import bounds, connect, seal
+from bus.broker.storage.database import connect
+from bus.broker.storage.log import bounds, seal
 
 
 class Damaged(Exception):

@@ -1,0 +1,54 @@
+"""What each partition knows of the producers that write to it, and the ids that were given."""
+
+import sqlite3
+from collections.abc import Mapping
+
+from bus.broker.sequences import Producer
+from bus.broker.stage import ProducerKey
+
+_DAY_MS = 86_400_000
+
+TABLES = (
+    """create table producers (
+        partition integer, producer integer, epoch integer not null, used integer not null,
+        batches blob not null, primary key (partition, producer)
+    ) without rowid""",
+)
+SINCE_1: tuple[str, ...] = ()
+
+
+class Producers:
+    """The states of all producers, by partition."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def reserve(self, count: int) -> int:
+        """Return the first of so many producer ids that were never given before."""
+        found = self._db.execute("select value from meta where name = 'next_producer'").fetchone()
+        first = int(found[0])
+        self._db.execute("update meta set value = ? where name = 'next_producer'", (first + count,))
+        return first
+
+    def write(self, producers: Mapping[ProducerKey, Producer], now: int) -> None:
+        """Store producers' states; `now` is in milliseconds since 1970."""
+        for (partition, producer), state in producers.items():
+            self._db.execute(
+                "insert or replace into producers values (?, ?, ?, ?, ?)",
+                (partition, producer, state.epoch, now, state.to_bytes()),
+            )
+
+    def all(self, now: int) -> dict[ProducerKey, Producer]:
+        """Return the states of producers that wrote within the last day; forget the others."""
+        self.expire(now)
+        stored = self._db.execute("select partition, producer, epoch, batches from producers")
+        return {
+            (partition, producer): Producer.from_bytes(epoch, batches)
+            for partition, producer, epoch, batches in stored
+        }
+
+    def expire(self, now: int) -> list[ProducerKey]:
+        """Forget producers that have not written for a day (Kafka's producer.id.expiration.ms)."""
+        return self._db.execute(
+            "delete from producers where used < ? returning partition, producer", (now - _DAY_MS,)
+        ).fetchall()
