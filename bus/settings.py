@@ -23,6 +23,8 @@ FILE = "stadtbus.toml"
 Role = Literal["broker", "registry"]
 ROLES: tuple[Role, ...] = ("broker", "registry")
 
+Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
+
 
 class Address(BaseModel):
     """A host and a TCP port, written ``host:port``; IPv6 hosts stand in brackets."""
@@ -60,6 +62,28 @@ def _addresses(value: Any) -> Any:
     return Address.parse(value) if isinstance(value, str) else value
 
 
+def _listed(value: Any) -> Any:
+    """Read a list that is written with commas, as flags and environment variables give it."""
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+def _principals(value: Any) -> Any:
+    """Read principals; a comma counts before ``User:``, as certificates' names have their own."""
+    if isinstance(value, str):
+        parts = re.split(r"[,;](?=\s*(?:User:|$))", value)
+        return tuple(part.strip() for part in parts if part.strip())
+    return value
+
+
+def _are_principals(value: tuple[str, ...]) -> tuple[str, ...]:
+    for principal in value:
+        if not re.fullmatch(r"User:.+", principal):
+            raise ValueError(f'"{principal}" is no principal, such as User:admin')
+    return value
+
+
 class Section(BaseModel):
     """A group of settings; unknown names are refused."""
 
@@ -71,7 +95,7 @@ class BrokerSettings(Section):
 
     listen: Address = Field(
         default=Address(host="127.0.0.1", port=9092),
-        description="where the embedded broker listens; loopback only, as it has no security yet",
+        description="where the embedded broker listens; other machines can reach it only with TLS",
     )
     advertise: Address | None = Field(
         default=None,
@@ -102,8 +126,52 @@ class BrokerSettings(Section):
         ge=0,
         description="free disk space below which publishers get a retriable error, in bytes",
     )
+    certificate_file: Path | None = Field(
+        default=None,
+        description="the broker's certificate (PEM, with those between it and the CA); TLS, login "
+        "and rules are in force as soon as it is set",
+    )
+    key_file: Path | None = Field(
+        default=None, description="the key (PEM) of the broker's certificate"
+    )
+    client_ca_file: Path | None = Field(
+        default=None,
+        description="certificates (PEM) that a client's certificate must lead to",
+    )
+    client_certificate: Literal["none", "optional", "required"] = Field(
+        default="none",
+        description="whether clients are asked for a certificate; with `required` it is their "
+        "login, and nobody is asked for a password",
+    )
+    principal_mapping: str = Field(
+        default="DEFAULT",
+        description="how the subject of a client's certificate becomes its principal, in the "
+        "rules of Kafka's ssl.principal.mapping.rules",
+    )
+    sasl_mechanisms: tuple[Mechanism, ...] = Field(
+        default=("SCRAM-SHA-512",),
+        description="how users may log in, comma separated: SCRAM-SHA-512, SCRAM-SHA-256, PLAIN; "
+        "nobody can if it is empty",
+    )
+    super_users: tuple[str, ...] = Field(
+        default=(),
+        description="principals that may do everything, comma separated, such as `User:admin`",
+    )
+    reauthenticate_seconds: int = Field(
+        default=0,
+        ge=0,
+        description="seconds after which a client must log in again on an open connection; "
+        "0 is never",
+    )
+    insecure: bool = Field(
+        default=False,
+        description="let other machines reach the broker without TLS and login",
+    )
 
     _parse = field_validator("listen", "advertise", mode="before")(_addresses)
+    _split = field_validator("sasl_mechanisms", mode="before")(_listed)
+    _name = field_validator("super_users", mode="before")(_principals)
+    _check = field_validator("super_users")(_are_principals)
 
 
 class RegistrySettings(Section):
@@ -148,7 +216,7 @@ class KafkaSettings(Section):
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
         default="PLAINTEXT", description="Kafka's name for TLS and login on this connection"
     )
-    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+    sasl_mechanism: Mechanism = Field(
         default="SCRAM-SHA-512", description="how to log in where security_protocol says SASL"
     )
     username: str | None = Field(default=None, description="the user to log in as")

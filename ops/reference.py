@@ -100,6 +100,8 @@ def _settings_rows(model: type[BaseModel], prefix: str) -> Iterator[str]:
 def _default(field: FieldInfo) -> str:
     if field.default is None:
         return "unset"
+    if isinstance(field.default, tuple):
+        return f"`{','.join(field.default)}`" if field.default else "none"
     choices = get_args(field.annotation)
     others = [c for c in choices if isinstance(c, str) and c != field.default]
     extra = f" (or {', '.join(others)})" if others else ""

@@ -118,3 +118,30 @@ def test_addresses_round_trip_and_know_who_reaches_them(text: str, loopback: boo
 def test_every_setting_has_its_own_variable() -> None:
     variables = [variable(name) for name in names()]
     assert len(set(variables)) == len(variables) > 20
+
+
+@pytest.mark.parametrize(
+    ("text", "principals"),
+    [
+        pytest.param("User:admin", ("User:admin",), id="one"),
+        pytest.param("User:admin, User:ops", ("User:admin", "User:ops"), id="by comma"),
+        pytest.param("User:admin;User:ops", ("User:admin", "User:ops"), id="by semicolon"),
+        pytest.param(
+            "User:CN=a,O=Amt;User:b", ("User:CN=a,O=Amt", "User:b"), id="a name with commas"
+        ),
+        pytest.param("", (), id="nobody"),
+    ],
+)
+def test_super_users_are_principals(text: str, principals: tuple[str, ...]) -> None:
+    settings = load({"broker.super_users": text}, environ={})
+    assert settings.broker.super_users == principals
+
+
+def test_a_super_user_that_is_no_principal_is_refused() -> None:
+    with pytest.raises(InvalidSettings, match='"admin" is no principal, such as User:admin'):
+        load({"broker.super_users": "admin"}, environ={})
+
+
+def test_mechanisms_are_listed_with_commas() -> None:
+    settings = load({"broker.sasl_mechanisms": "SCRAM-SHA-256, PLAIN"}, environ={})
+    assert settings.broker.sasl_mechanisms == ("SCRAM-SHA-256", "PLAIN")
