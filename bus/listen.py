@@ -2,6 +2,7 @@
 
 import errno
 import socket
+from collections.abc import Sequence
 
 from bus.errors import AddressInUse, InvalidSettings
 from bus.settings import Address
@@ -19,6 +20,32 @@ def require_loopback(listen: Address, setting: str) -> None:
             where=setting,
             remedy="listen on 127.0.0.1 or ::1",
         )
+
+
+def refuse_open(
+    listen: Address, setting: str, *, lacking: Sequence[str], insecure: bool = False
+) -> None:
+    """Refuse an address that others could reach while something is lacking that protects it.
+
+    Args:
+        listen: the address.
+        setting: the setting that holds it.
+        lacking: what there is not, such as ``TLS``; nothing if it is protected.
+        insecure: somebody said by name that it shall be open.
+
+    Raises:
+        InvalidSettings: the address is not loopback, and something is lacking.
+    """
+    if listen.is_loopback or insecure or not lacking:
+        return
+    section = setting.partition(".")[0]
+    raise InvalidSettings(
+        f"{listen} can be reached from other machines, and has {' and '.join(lacking)}",
+        where=setting,
+        remedy="let `stadtbus serve --init-security` make what it needs, or set "
+        f"{section}.certificate_file and what docs/security.md names; or listen on 127.0.0.1 or "
+        "::1; --insecure opens it to everybody",
+    )
 
 
 def bind(listen: Address, setting: str) -> socket.socket:

@@ -179,14 +179,40 @@ class RegistrySettings(Section):
 
     listen: Address = Field(
         default=Address(host="127.0.0.1", port=8081),
-        description="where the registry role listens; loopback only, as it has no security yet",
+        description="where the registry role listens; other machines can reach it only with TLS "
+        "and a login",
     )
     url: str = Field(
         default="http://127.0.0.1:8081",
-        description="where publishers, subscribers and commands find the registry",
+        description="where publishers, subscribers and commands find the registry; over https they "
+        "log in there with kafka.username and kafka.password_file",
+    )
+    ca_file: Path | None = Field(
+        default=None,
+        description="certificates (PEM) that the registry's certificate must lead to; "
+        "kafka.ca_file if unset",
+    )
+    certificate_file: Path | None = Field(
+        default=None,
+        description="the registry's certificate (PEM, with those between it and the CA); with it "
+        "the registry speaks TLS, and asks for a login if the engine does",
+    )
+    key_file: Path | None = Field(
+        default=None, description="the key (PEM) of the registry's certificate"
+    )
+    writers: tuple[str, ...] = Field(
+        default=(),
+        description="principals that may register schemas and put contracts in force, beside the "
+        "super users, comma separated; everybody who can log in may read",
+    )
+    insecure: bool = Field(
+        default=False,
+        description="let other machines reach the registry without TLS and login",
     )
 
     _parse = field_validator("listen", mode="before")(_addresses)
+    _name = field_validator("writers", mode="before")(_principals)
+    _check = field_validator("writers")(_are_principals)
 
     @field_validator("url")
     @classmethod
@@ -201,7 +227,22 @@ class OpsSettings(Section):
 
     listen: Address = Field(
         default=Address(host="127.0.0.1", port=9464),
-        description="where /metrics, /healthz and /readyz are; loopback only",
+        description="where /metrics, /healthz and /readyz are; other machines can reach them only "
+        "with TLS and a token",
+    )
+    certificate_file: Path | None = Field(
+        default=None,
+        description="the certificate (PEM, with those between it and the CA) for metrics over TLS",
+    )
+    key_file: Path | None = Field(default=None, description="the key (PEM) of that certificate")
+    token_file: Path | None = Field(
+        default=None,
+        description="a file whose first line is the bearer token that /metrics asks for; /healthz "
+        "and /readyz ask for none",
+    )
+    insecure: bool = Field(
+        default=False,
+        description="let other machines reach metrics without TLS and token",
     )
 
     _parse = field_validator("listen", mode="before")(_addresses)
@@ -270,22 +311,35 @@ class KafkaSettings(Section):
                 where=missing,
                 remedy=f"set {missing}, or a kafka.security_protocol without a login",
             )
-        try:
-            lines = self.password_file.read_text(encoding="utf-8").splitlines()
-        except (OSError, ValueError) as error:
-            reason = (getattr(error, "strerror", None) or "it is no text in UTF-8").lower()
-            raise InvalidSettings(
-                f"cannot be read: {reason}",
-                where=f"kafka.password_file, {self.password_file}",
-                remedy="name a file that this user may read, with the password as its first line",
-            ) from error
-        if not lines or not lines[0]:
-            raise InvalidSettings(
-                "has no password in its first line",
-                where=f"kafka.password_file, {self.password_file}",
-                remedy="write the password there",
-            )
-        return self.username, lines[0]
+        return self.username, secret(self.password_file, "kafka.password_file", "password")
+
+
+def secret(file: Path, setting: str, kind: str) -> str:
+    """Return the first line of a file: a password or a token.
+
+    Args:
+        file: where it stands.
+        setting: which setting names the file.
+        kind: what it is, in a word.
+
+    Raises:
+        InvalidSettings: the file cannot be read, or has nothing in its first line.
+    """
+    where = f"{setting}, {file}"
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError) as error:
+        reason = (getattr(error, "strerror", None) or "it is no text in UTF-8").lower()
+        raise InvalidSettings(
+            f"cannot be read: {reason}",
+            where=where,
+            remedy=f"name a file that this user may read, with the {kind} as its first line",
+        ) from error
+    if not lines or not lines[0]:
+        raise InvalidSettings(
+            f"has no {kind} in its first line", where=where, remedy=f"write the {kind} there"
+        )
+    return lines[0]
 
 
 class Settings(Section):

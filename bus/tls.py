@@ -1,0 +1,109 @@
+"""TLS of a listener: from 1.2 on, with a certificate that is read anew once its file changes."""
+
+import logging
+import ssl
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from bus.errors import InvalidSettings
+
+log = logging.getLogger(__name__)
+
+LOOK = 1.0
+"""Seconds between two looks at the files, at the least."""
+
+_State = tuple[tuple[int, int, int], ...]
+
+
+class Certificate:
+    """A listener's certificate and key, as they lie in their files.
+
+    Whoever connects next is shown what the files hold then: a certificate is renewed by replacing
+    its file, and connections that are open stay. Files that cannot be used, such as half a pair,
+    are logged, and the last good ones stay in use until they can.
+
+    Args:
+        certificate_file: PEM, with the certificates between it and the CA.
+        key_file: its key; in the same file if None.
+        setting: the setting that names the certificate, for error messages.
+        clock: seconds that only go forward.
+
+    Raises:
+        InvalidSettings: certificate or key cannot be used.
+    """
+
+    def __init__(
+        self,
+        certificate_file: Path,
+        key_file: Path | None,
+        *,
+        setting: str,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._certificate, self._key, self._setting = certificate_file, key_file, setting
+        self._clock, self._looked = clock, clock()
+        self._state = self._seen()
+        self._newest = self._load()
+        self.context = self._newest
+        """What the listener is given; each handshake on it goes on with the newest files."""
+
+    def _load(self) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        try:
+            # A password that fits no key: without one OpenSSL would ask at the terminal.
+            context.load_cert_chain(self._certificate, self._key, password="")
+        except (OSError, ValueError) as error:
+            raise InvalidSettings(
+                f"certificate or key cannot be used: {reason(error)}",
+                where=f"{self._setting}, {self._certificate}",
+                remedy="name a certificate and its own key, in PEM's form, that this user may read",
+            ) from error
+        context.sni_callback = self._shake_hands
+        return context
+
+    def _shake_hands(
+        self, connection: ssl.SSLObject, name: str | None, context: ssl.SSLContext
+    ) -> None:
+        """Go on with the newest files; OpenSSL asks here whether or not a name was sent."""
+        self._look()
+        if context is not self._newest:
+            connection.context = self._newest
+
+    def _look(self) -> None:
+        now = self._clock()
+        if now - self._looked < LOOK:
+            return
+        self._looked = now
+        if (state := self._seen()) == self._state:
+            return
+        try:
+            self._newest = self._load()
+        except InvalidSettings as error:
+            log.warning("the last good certificate stays in use: %s", error)
+        else:
+            self._state = state
+            log.info("%s: a new certificate is in use", self._setting)
+
+    def _seen(self) -> _State:
+        files = (self._certificate,) if self._key is None else (self._certificate, self._key)
+        return tuple(_identity(file) for file in files)
+
+
+def _identity(file: Path) -> tuple[int, int, int]:
+    try:
+        found = file.stat()
+    except OSError:
+        return (0, 0, 0)  # why it cannot be read is said by who reads it
+    return (found.st_ino, found.st_mtime_ns, found.st_size)
+
+
+def reason(error: Exception) -> str:
+    """Return why a certificate or key cannot be used, without OpenSSL's numbers."""
+    if isinstance(error, ssl.SSLError):
+        if error.reason is None:
+            return "there is none in PEM's form"
+        words = error.reason.replace("_", " ").lower()
+        return "the key is none of the certificate's" if "mismatch" in words else words
+    return str(getattr(error, "strerror", None) or error).lower()
