@@ -1,0 +1,208 @@
+"""Who may do what: Kafka's access control lists, as a decision without any state of its own.
+
+As StandardAuthorizer of Apache Kafka decides: who is a super user may do everything; what a rule
+denies is denied, whatever others allow; what no rule allows is denied.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator
+from enum import IntEnum
+from typing import NamedTuple
+
+EVERYBODY, EVERYWHERE, EVERYTHING = "User:*", "*", "*"
+CLUSTER_NAME = "kafka-cluster"
+
+
+class Kind(IntEnum):
+    """What a rule is about (ResourceType)."""
+
+    ANY = 1
+    TOPIC = 2
+    GROUP = 3
+    CLUSTER = 4
+    TRANSACTIONAL_ID = 5
+    DELEGATION_TOKEN = 6
+    USER = 7
+
+
+class Pattern(IntEnum):
+    """How a rule names it (PatternType); the first two stand in filters alone."""
+
+    ANY = 1
+    MATCH = 2
+    LITERAL = 3
+    PREFIXED = 4
+
+
+class Operation(IntEnum):
+    """What a rule lets one do (AclOperation)."""
+
+    ANY = 1
+    ALL = 2
+    READ = 3
+    WRITE = 4
+    CREATE = 5
+    DELETE = 6
+    ALTER = 7
+    DESCRIBE = 8
+    CLUSTER_ACTION = 9
+    DESCRIBE_CONFIGS = 10
+    ALTER_CONFIGS = 11
+    IDEMPOTENT_WRITE = 12
+    CREATE_TOKENS = 13
+    DESCRIBE_TOKENS = 14
+    TWO_PHASE_COMMIT = 15
+
+
+class Permission(IntEnum):
+    """Whether a rule lets one or keeps one from it (AclPermissionType)."""
+
+    ANY = 1
+    DENY = 2
+    ALLOW = 3
+
+
+_IMPLY = {
+    Operation.DESCRIBE: {Operation.READ, Operation.WRITE, Operation.DELETE, Operation.ALTER},
+    Operation.DESCRIBE_CONFIGS: {Operation.ALTER_CONFIGS},
+}
+"""What allows an operation beside itself; what denies them does not deny it."""
+
+
+class Rule(NamedTuple):
+    """One entry: a principal may, or may not, do an operation on what is named so."""
+
+    kind: Kind
+    pattern: Pattern
+    name: str
+    principal: str
+    host: str
+    operation: Operation
+    permission: Permission
+
+    def covers(self, name: str) -> bool:
+        """Whether what is called so is meant."""
+        if self.pattern is Pattern.PREFIXED:
+            return name.startswith(self.name)
+        return self.name in {name, EVERYTHING}
+
+    def concerns(self, principal: str, host: str) -> bool:
+        """Whether this principal on this host is meant."""
+        return self.principal in {principal, EVERYBODY} and self.host in {host, EVERYWHERE}
+
+    def denies(self, operation: Operation) -> bool:
+        """Whether the operation is denied."""
+        return self.permission is Permission.DENY and self.operation in {operation, Operation.ALL}
+
+    def allows(self, operation: Operation) -> bool:
+        """Whether the operation is allowed, by name or because it goes with another."""
+        return self.permission is Permission.ALLOW and (
+            self.operation in {operation, Operation.ALL}
+            or self.operation in _IMPLY.get(operation, ())
+        )
+
+
+class Rules:
+    """All rules, and who is above them.
+
+    Args:
+        rules: all of them.
+        super_users: principals that may do everything.
+
+    Attributes:
+        version: goes up with each change, so that what was decided before is decided anew.
+    """
+
+    def __init__(self, rules: Iterable[Rule], super_users: Collection[str]) -> None:
+        self._rules, self._super = set(rules), frozenset(super_users)
+        self._by_kind: dict[Kind, list[Rule]] = {}
+        self.version = 0
+        self._index()
+
+    def __iter__(self) -> Iterator[Rule]:
+        return iter(sorted(self._rules))
+
+    def change(self, made: Iterable[Rule], deleted: Iterable[Rule]) -> None:
+        """Bring this up to what is stored."""
+        self._rules.difference_update(deleted)
+        self._rules.update(made)
+        self._index()
+        self.version += 1
+
+    def _index(self) -> None:
+        by_kind = defaultdict(list)
+        for rule in self._rules:
+            by_kind[rule.kind].append(rule)
+        self._by_kind = dict(by_kind)
+
+    def allows(
+        self, principal: str, host: str, operation: Operation, kind: Kind, name: str
+    ) -> bool:
+        """Decide whether a principal on a host may do this to what is called so."""
+        if principal in self._super:
+            return True
+        allowed = False
+        for rule in self._by_kind.get(kind, ()):
+            if not rule.concerns(principal, host) or not rule.covers(name):
+                continue
+            if rule.denies(operation):
+                return False
+            allowed = allowed or rule.allows(operation)
+        return allowed
+
+    def allows_any(self, principal: str, host: str, operation: Operation, kind: Kind) -> bool:
+        """Decide whether there could be anything of this kind that one may do this to.
+
+        As Authorizer.authorizeByResourceType of Apache Kafka: a rule that allows counts unless one
+        that denies covers all that it does.
+        """
+        if principal in self._super:
+            return True
+        about = [rule for rule in self._by_kind.get(kind, ()) if rule.concerns(principal, host)]
+        denying = [rule for rule in about if rule.denies(operation)]
+        if any(rule.name == EVERYTHING and rule.pattern is Pattern.LITERAL for rule in denying):
+            return False
+        return any(
+            rule.permission is Permission.ALLOW
+            and rule.operation in {operation, Operation.ALL}
+            and not any(_dominates(no, rule) for no in denying)
+            for rule in about
+        )
+
+
+def _dominates(no: Rule, rule: Rule) -> bool:
+    """Whether all that a rule names is denied by another."""
+    if no.pattern is Pattern.PREFIXED:
+        everything = rule.name == EVERYTHING and rule.pattern is Pattern.LITERAL
+        return not everything and rule.name.startswith(no.name)
+    return rule.pattern is Pattern.LITERAL and rule.name == no.name
+
+
+class Filter(NamedTuple):
+    """Which rules are meant; None means any."""
+
+    kind: Kind
+    pattern: Pattern
+    name: str | None
+    principal: str | None
+    host: str | None
+    operation: Operation
+    permission: Permission
+
+    def finds(self, rule: Rule) -> bool:
+        """Whether the rule is meant (AclBindingFilter.matches of Apache Kafka)."""
+        return (
+            self.kind in {Kind.ANY, rule.kind}
+            and self._names(rule)
+            and self.principal in {None, rule.principal}
+            and self.host in {None, rule.host}
+            and self.operation in {Operation.ANY, rule.operation}
+            and self.permission in {Permission.ANY, rule.permission}
+        )
+
+    def _names(self, rule: Rule) -> bool:
+        if self.pattern not in {Pattern.ANY, Pattern.MATCH, rule.pattern}:
+            return False
+        if self.name is None or self.name == rule.name:
+            return True
+        return self.pattern is Pattern.MATCH and rule.covers(self.name)
