@@ -54,6 +54,14 @@ class Address(BaseModel):
         except ValueError:
             return self.host == "localhost"
 
+    @property
+    def is_everywhere(self) -> bool:
+        """Whether it stands for all addresses of this machine, and so is none to go to."""
+        try:
+            return ip_address(self.host).is_unspecified
+        except ValueError:
+            return False
+
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
@@ -125,6 +133,22 @@ class BrokerSettings(Section):
         default=64 * 2**20,
         ge=0,
         description="free disk space below which publishers get a retriable error, in bytes",
+    )
+    retention_ms: int = Field(
+        default=604_800_000,
+        ge=-1,
+        description="how long topics without retention.ms keep their records, in milliseconds; "
+        "-1 is for ever",
+    )
+    positions_retention_seconds: float = Field(
+        default=604_800.0,
+        gt=0,
+        description="how long a group's positions are kept once it has no members, in seconds",
+    )
+    overwrite_deleted: bool = Field(
+        default=True,
+        description="overwrite what is deleted, so that within a minute it is in no file of the "
+        "broker any more; deleting takes longer",
     )
     certificate_file: Path | None = Field(
         default=None,

@@ -9,7 +9,7 @@ from typing import NoReturn
 import pytest
 
 from bus.broker import Broker
-from bus.settings import Address, BrokerSettings, KafkaSettings
+from bus.settings import Address, BrokerSettings, KafkaSettings, variable
 from bus.telemetry import Telemetry
 from ops.kafka import missing
 from ops.node import NodeProcess
@@ -36,7 +36,7 @@ def telemetry() -> Telemetry:
 @pytest.fixture
 async def broker(tmp_path: Path, telemetry: Telemetry) -> AsyncIterator[Broker]:
     """A fresh embedded broker in this process, which can be made to fail on demand."""
-    settings = BrokerSettings(listen=Address(host="127.0.0.1", port=0))
+    settings = BrokerSettings(listen=Address(host="127.0.0.1", port=0), retention_ms=-1)
     async with Broker(settings, tmp_path / "broker", telemetry) as started:
         yield started
 
@@ -50,8 +50,12 @@ def fresh(broker: Broker) -> KafkaSettings:
 @pytest.fixture(scope="session")
 def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """The embedded broker as a process of its own, for the whole session."""
-    with NodeProcess(tmp_path_factory.mktemp("embedded"), "--roles", "broker") as node:
-        yield Engine(name="embedded", settings=KafkaSettings(bootstrap=node.ready["broker"]))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(variable("broker.retention_ms"), HOUSEKEEPING["log.retention.ms"])
+        node = NodeProcess(tmp_path_factory.mktemp("embedded"), "--roles", "broker")
+        node.start()
+    yield Engine(name="embedded", settings=KafkaSettings(bootstrap=node.ready["broker"]))
+    node.stop()
 
 
 @pytest.fixture(scope="session")

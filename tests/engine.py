@@ -91,7 +91,7 @@ class EmbeddedSwitch:
         await self._broker.stop()
 
     async def on(self) -> None:
-        settings = BrokerSettings(listen=self._address)
+        settings = BrokerSettings(listen=self._address, retention_ms=-1)
         self._broker = Broker(settings, self._data, Telemetry())
         await self._broker.start()
 

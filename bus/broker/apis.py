@@ -10,7 +10,17 @@ from typing import NamedTuple
 
 from kio.schema.errors import ErrorCode
 
-from bus.broker.api import cluster, configs, fetch, groups, offsets, positions, producers, topics
+from bus.broker.api import (
+    cluster,
+    configs,
+    fetch,
+    groups,
+    offsets,
+    positions,
+    producers,
+    records,
+    topics,
+)
 from bus.broker.engine import Engine
 from bus.broker.keys import ApiKey
 from bus.broker.wire import Fields, Request
@@ -72,6 +82,7 @@ APIS: dict[ApiKey, Api] = {
     ApiKey.API_VERSIONS: Api(0, 4, api_versions),
     ApiKey.CREATE_TOPICS: Api(2, 7, _alone(topics.create_topics)),
     ApiKey.DELETE_TOPICS: Api(1, 6, _alone(topics.delete_topics)),
+    ApiKey.DELETE_RECORDS: Api(0, 2, records.delete_records),
     ApiKey.INIT_PRODUCER_ID: Api(0, 5, producers.init_producer_id),
     ApiKey.OFFSET_FOR_LEADER_EPOCH: Api(2, 4, offsets.offset_for_leader_epoch),
     ApiKey.DESCRIBE_CONFIGS: Api(1, 4, configs.describe_configs),

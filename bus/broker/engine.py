@@ -14,6 +14,11 @@ from bus.broker.faults import Faults
 from bus.broker.groups.shell import Groups
 from bus.broker.housekeeping import Housekeeping
 from bus.broker.partition import NOTHING, Partition, Read, TailCache, gather
+from bus.broker.retention import Extent, Policy, Trimmed
+from bus.broker.security.audit import Audit
+from bus.broker.security.rules import Rules
+from bus.broker.security.security import Security
+from bus.broker.security.users import Users
 from bus.broker.stage import Append
 from bus.broker.storage.database import now_ms
 from bus.broker.storage.positions import Position
@@ -41,6 +46,7 @@ class Engine:
         cluster: the cluster's id; it begins with ``stadtbus-``.
         failed: called once if the storage fails for another reason than want of space.
         changing: held from the look at topics until they are changed, so that what was seen holds.
+        security: who can log in, who may do what; set once started.
     """
 
     settings: BrokerSettings
@@ -54,6 +60,7 @@ class Engine:
     groups: Groups = field(default_factory=Groups)
     positions: dict[str, dict[tuple[str, int], Position]] = field(default_factory=dict)
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    security: Security = field(init=False)
     _producer_ids: deque[int] = field(default_factory=deque)
     _writer: Writer = field(init=False)
     _store: Store = field(init=False)
@@ -67,10 +74,16 @@ class Engine:
         Raises:
             sqlite3.Error: the database cannot be read.
         """
-        self._store = Store(self.path)
+        self._store = Store(self.path, overwrite=self.settings.overwrite_deleted)
         self._reader = Reader(self.path)
         self._reading = ThreadPoolExecutor(1, "broker-reader")
         self._cache = TailCache(self.settings.tail_cache_bytes)
+        self.security = Security(
+            self.settings,
+            Users(self._store.users.all(), self._store.users.secret()),
+            Rules(self._store.rules.all(), self.settings.super_users),
+            Audit(self.telemetry),
+        )
         self._load()
         self.groups.start()
 
@@ -90,17 +103,70 @@ class Engine:
             self._store,
             ends=ends,
             producers=self._store.producers.all(now_ms()),
-            housekeeping=Housekeeping(self._store, self.settings.min_free_bytes),
+            housekeeping=self._housekeeping(),
             max_unpacked_bytes=self.settings.max_unpacked_bytes,
             finish=self._finish,
         )
         self._writer.start()
+        for topic in self.topics:
+            self.govern(topic)
+
+    def _housekeeping(self) -> Housekeeping:
+        loop = asyncio.get_running_loop()
+
+        def trimmed(gone: Trimmed) -> None:
+            loop.call_soon_threadsafe(self._trimmed, gone)
+
+        keeping = Housekeeping(
+            self._store,
+            self.settings.min_free_bytes,
+            trimmed=trimmed,
+            overwrite=self.settings.overwrite_deleted,
+        )
+        keeping.know(
+            (partition.number, Extent(partition.start, partition.end, partition.size))
+            for topic in self.topics
+            for partition in topic.partitions
+        )
+        return keeping
+
+    def govern(self, topic: Topic) -> None:
+        """Have a topic's records kept as its configs say; called whenever these may be others."""
+        policy = Policy.of(topic.configs, self.settings.retention_ms)
+        numbers = [partition.number for partition in topic.partitions]
+        self._writer.tell(lambda keeping: keeping.govern(numbers, policy))
+
+    def forget(self, topic: Topic) -> None:
+        """Let go of a topic that was dropped: what it held is deleted, and in memory no more."""
+        numbers = [partition.number for partition in topic.partitions]
+        self._writer.tell(lambda keeping: keeping.forget(numbers))
+        for partition in topic.partitions:
+            self._cache.drop(partition, partition.end)
+
+    async def begin(self, partition: Partition, start: int) -> None:
+        """Have a partition begin at an offset; what lies before it is deleted afterwards.
+
+        Raises:
+            StorageFailed: it begins where it began.
+        """
+        await self.change(lambda store: store.topics.begin(partition.number, start))
+        self._writer.tell(lambda keeping: keeping.begins(partition.number, start))
+        self._cache.drop(partition, start)
+        partition.begin(start)
+
+    def _trimmed(self, gone: Trimmed) -> None:
+        partition = self.topics.numbered(gone.partition)
+        if partition is not None:
+            partition.size -= gone.size
+            self._cache.drop(partition, gone.start)
+            partition.begin(gone.start)
 
     async def stop(self) -> None:
         """Write what was taken, and close the database."""
         self.groups.stop()
         await self._writer.stop()
         self._reading.shutdown()
+        self.security.close()
         self._reader.close()
         self._store.close()
 

@@ -1,43 +1,121 @@
-"""What the writer does between rounds: delete what dropped topics held, give the space back.
+"""What the writer does between rounds: delete what has had its time, give the space back.
 
-Each step is short, so that it holds up no round for long. Pages that are free inside the database
-are used before the file grows; they are given back to the file system where they are many, or
-where it needs them.
+Each step is a transaction of its own and short, so that it holds up no round for long. Steps are
+done while nobody waits for a round; where somebody always does, a step every moment, and as many as
+it takes to delete as quickly as is written. Pages that are free inside the database are used before
+the file grows; they are given back to the file system where they are many, or where it needs them.
 """
 
 import logging
 import shutil
 import sqlite3
 import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Protocol
 
+from bus.broker.retention import Extent, Head, Policy, Schedule, Trimmed, outlived
+from bus.broker.stage import Row
+from bus.broker.storage.database import now_ms
 from bus.broker.storage.store import Store
 
 PURGE_BYTES = 2**18
+MOST_BYTES = 2**20  # deleted by one step, where as much was written since the last
 VACUUM_PAGES = 32
 MOST_FREE = 0.2  # of the file's pages, before they are given back
 STEP_EVERY = 0.05  # seconds, so that it keeps up while there is produce
+LONGEST = 0.015  # seconds of steps between two rounds
 TRY_AGAIN = 5.0  # seconds, after a step that failed or met a reader
+FOLD_AGAIN = 1.0  # seconds, where a reader was in the way
+FOLD_AFTER = 30.0  # seconds, so that what was deleted is in no file within a minute
+COUNT_AFTER = 64 * 2**20  # bytes written to a partition, then its size is kept
+_ROW = 4096  # bytes that a row counts for beside its batches, as opening looks at each
+_LOOKS = 100  # partitions looked at in one step while nothing is to be deleted
+_HEADS = 500  # rows deleted in one step
 
 log = logging.getLogger(__name__)
 
 
+class Work(Protocol):
+    """A step that somebody else has prepared."""
+
+    def run(self, store: Store) -> None:
+        """Do it, in a transaction that is open."""
+
+    def settle(self, error: Exception | None) -> None:
+        """Take note that it is committed, or why not."""
+
+
 class Housekeeping:
-    """The steps that are due.
+    """The steps that are due. Used by the writer thread alone.
 
     Args:
-        store: the database; used by the writer thread alone.
+        store: the database.
         min_free_bytes: space below which nothing is appended.
+        trimmed: told what was deleted, after its commit.
+        overwrite: whether what was deleted must be in no file any more, which its write-ahead log
+            is told by being cut off.
+        clock: milliseconds since 1970, which records' times are compared with.
+        fold_after: seconds from a deletion until the write-ahead log is cut off.
     """
 
-    def __init__(self, store: Store, min_free_bytes: int) -> None:
-        self._store, self._min_free = store, min_free_bytes
+    def __init__(
+        self,
+        store: Store,
+        min_free_bytes: int,
+        *,
+        trimmed: Callable[[Trimmed], None] = lambda _: None,
+        overwrite: bool = True,
+        clock: Callable[[], int] = now_ms,
+        fold_after: float = FOLD_AFTER,
+    ) -> None:
+        self._store, self._min_free, self._trimmed = store, min_free_bytes, trimmed
+        self._overwrite, self._clock, self._fold_after = overwrite, clock, fold_after
         self._purging = self._shrinking = True
         self._last = self._not_before = 0.0  # of the monotonic clock
         self._vacuumed = False
+        self._fold_at: float | None = None  # of the monotonic clock, if something was deleted
+        self._written = 0  # bytes since the last step
+        self._schedule = Schedule()
+        self._grown: dict[int, int] = {}
+        self._count: set[int] = set()
+        self._work: deque[Work] = deque()
 
     def wake(self) -> None:
         """Take note that there may be something to do."""
         self._purging = self._shrinking = True
+
+    def know(self, extents: Iterable[tuple[int, Extent]]) -> None:
+        """Take partitions as they are stored."""
+        self._schedule.extents.update(extents)
+
+    def govern(self, partitions: Iterable[int], policy: Policy) -> None:
+        """Have the rows of partitions kept as a policy says."""
+        for partition in partitions:
+            self._schedule.govern(partition, policy)
+
+    def forget(self, partitions: Iterable[int]) -> None:
+        """Take note that partitions were dropped."""
+        self._schedule.forget(list(partitions))
+        self._purging = self._shrinking = True
+
+    def begins(self, partition: int, start: int) -> None:
+        """Take note that a partition's first offset was moved, so that rows may lie below it."""
+        self._schedule.begins(partition, start)
+
+    def wrote(self, rows: Iterable[Row]) -> None:
+        """Take note of the rows of a round."""
+        for row in rows:
+            self._written += row.size
+            self._schedule.wrote(row.partition, Head(row.base, row.next, row.newest, row.size))
+            grown = self._grown.get(row.partition, 0) + row.size + _ROW
+            self._grown[row.partition] = grown
+            if grown >= COUNT_AFTER:
+                self._count.add(row.partition)
+
+    def add(self, work: Work) -> None:
+        """Queue a step that somebody else has prepared."""
+        self._work.append(work)
 
     def has_space(self) -> bool:
         """Say whether there is space to append: on the disk, or free in the database."""
@@ -49,35 +127,133 @@ class Housekeeping:
 
     def wait(self) -> float | None:
         """Return the seconds until the next step if there is nothing else to do; None: no step."""
-        if not self._purging and not self._shrinking:
-            return None
-        return max(self._not_before - time.monotonic(), 0.0)
+        now = time.monotonic()
+        waits = []
+        if self._purging or self._shrinking or self._count or self._work:
+            waits.append(0.0)
+        if (due := self._schedule.next_due()) is not None:
+            waits.append(max((due - self._clock()) / 1000, 0.0))
+        if self._fold_at is not None:
+            waits.append(max(self._fold_at - now, 0.0))
+        return max(min(waits), self._not_before - now, 0.0) if waits else None
 
     def step(self, *, idle: bool) -> None:
-        """Do one step, if it is time.
+        """Do one step, if it is time; several where more was written than one step deletes.
 
         Args:
             idle: whether nobody waits for a round.
         """
-        now = time.monotonic()
-        if self.wait() != 0.0 or (not idle and now < self._last + STEP_EVERY):
+        started = time.monotonic()
+        if self.wait() != 0.0:
             return
-        self._last = now
+        if not idle and self._written < MOST_BYTES and started < self._last + STEP_EVERY:
+            return
+        self._last = started
         try:
-            if self._purging:
-                self._purging = self._purge()
-            elif self._shrinking:
-                self._shrinking = self._shrink()
+            while True:
+                self._one()
+                self._written = max(0, self._written - MOST_BYTES)
+                late = time.monotonic() - started > LONGEST
+                if idle or late or self._written < MOST_BYTES or self.wait() != 0.0:
+                    break
         except sqlite3.Error as error:
-            log.error("giving back the space of deleted topics failed: %s", error)
+            log.error("deleting what has had its time failed: %s", error)
             self._store.rollback()
-            self._not_before = now + TRY_AGAIN
+            self._not_before = started + TRY_AGAIN
+        if not idle:
+            self._written = 0
+
+    def _one(self) -> None:
+        if self._fold_at is not None and time.monotonic() >= self._fold_at:
+            self._fold()
+        elif self._work:
+            self._do(self._work.popleft())
+        elif self._count:
+            self._keep_sizes()
+        elif (self._schedule.next_due() or self._clock() + 1) <= self._clock():
+            self._trim()
+        elif self._purging:
+            self._purging = self._purge()
+        elif self._shrinking:
+            self._shrinking = self._shrink()
+
+    def _trim(self) -> None:
+        """Delete the first rows of a partition that have had their time."""
+        now = self._clock()
+        for _ in range(_LOOKS):
+            partition = self._schedule.take(now)
+            if partition is None or self._trim_one(partition, now):
+                return
+
+    def _trim_one(self, partition: int, now: int) -> bool:
+        extent = self._schedule.extents[partition]
+        heads = self._store.log.heads(partition, _HEADS)
+        gone, due = outlived(
+            heads,
+            start=extent.start,
+            size=extent.size,
+            policy=extent.policy,
+            now=now,
+            limit=min(max(self._written, PURGE_BYTES), MOST_BYTES),
+        )
+        if not gone:
+            self._schedule.look(partition, due)
+            return False
+        size, upto = extent.size - sum(head.size for head in gone), gone[-1].next
+        start = max(extent.start, upto)
+        try:
+            self._store.begin()
+            self._store.log.trim(partition, upto)
+            self._store.topics.begin(partition, start)
+            self._store.log.count(partition, size, extent.end)
+            self._store.commit()
+        except sqlite3.Error:
+            self._schedule.look(partition, 0)
+            raise
+        self._erase()
+        self._trimmed(Trimmed(partition, start, extent.size - size))
+        extent.size, extent.start = size, start
+        self._schedule.look(partition, 0 if len(gone) == _HEADS else due)
+        return True
+
+    def _keep_sizes(self) -> None:
+        self._store.begin()
+        for partition in self._count:
+            extent = self._schedule.extents.get(partition)
+            if extent is not None:
+                self._store.log.count(partition, extent.size, extent.end)
+            self._grown.pop(partition, None)
+        self._store.commit()
+        self._count.clear()
+
+    def _do(self, work: Work) -> None:
+        try:
+            self._store.begin()
+            work.run(self._store)
+            self._store.commit()
+        except sqlite3.Error as error:
+            work.settle(error)
+            raise
+        self._erase()
+        work.settle(None)
 
     def _purge(self) -> bool:
         self._store.begin()
-        more = self._store.log.purge(PURGE_BYTES)
+        more = self._store.log.purge(max(PURGE_BYTES, min(self._written, MOST_BYTES)))
         self._store.commit()
+        if more:
+            self._erase()
         return more
+
+    def _erase(self) -> None:
+        """Take note that something was deleted."""
+        self._shrinking = True
+        if self._overwrite and self._fold_at is None:
+            self._fold_at = time.monotonic() + self._fold_after
+
+    def _fold(self) -> None:
+        """Cut off the write-ahead log, which holds pages as they were before they were deleted."""
+        self._fold_at = None if self._store.pages.fold() else time.monotonic() + FOLD_AGAIN
 
     def _shrink(self) -> bool:
         """Give back some pages, or with the last of them the write-ahead log's space, too."""

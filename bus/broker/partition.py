@@ -47,11 +47,12 @@ class Partition:
         number: its number in the database, never given again.
         start: the first offset that is kept.
         end: the offset after the last committed record: the high watermark.
+        size: the bytes of its batches.
         damage: why it is out of service; empty if it is not.
     """
 
-    def __init__(self, number: int, start: int, end: int) -> None:
-        self.number, self.start, self.end = number, start, end
+    def __init__(self, number: int, start: int, end: int, size: int = 0) -> None:
+        self.number, self.start, self.end, self.size = number, start, end, size
         self.damage = ""
         self.waiters: set[Waiter] = set()
         self._bases: list[int] = []
@@ -70,8 +71,19 @@ class Partition:
         self._rows.append(row.batches)
         self._ends.append(row.next)
         self.end = row.next
+        self.size += row.size
         for waiter in self.waiters:
             waiter.arrived(row.size)
+
+    def begin(self, start: int) -> None:
+        """Take note that what was before an offset is gone, and wake who may wait for it."""
+        if start > self.start:
+            self.start = start
+            self.forget()
+
+    def outdated(self, upto: int) -> bool:
+        """Say whether the oldest row in memory lies wholly before an offset."""
+        return self._head < len(self._ends) and self._ends[self._head] <= upto
 
     def evict(self) -> int:
         """Drop the oldest row from memory and return its bytes."""
@@ -118,16 +130,18 @@ def gather(
     size, reached = 0, offset
     for base, end, row in rows:
         piece: bytes | memoryview = row
-        upto = end
+        last, upto = len(row), end
         if base < offset or size + len(row) > limit:
             first, last, upto = cut(row, offset, limit - size)
             piece = memoryview(row)[first:last]
             if size + len(piece) > limit and (pieces or not at_least_one):
                 break
+        if not piece:  # what was there from the offset on was compacted away
+            continue
         pieces.append(piece)
         size, reached = size + len(piece), upto
         # A part of a row must be the last piece, or its rest would be skipped.
-        if upto < end or size >= limit:
+        if last < len(row) or size >= limit:
             break
     return Read(b"".join(pieces), reached - offset) if size else NOTHING
 
@@ -142,6 +156,8 @@ class TailCache:
     def __init__(self, limit: int) -> None:
         self._limit, self._size = limit, 0
         self._order: deque[Partition] = deque()
+        self._dropped: dict[Partition, int] = {}  # rows that went before their turn
+        self._gaps = 0  # the sum of these
 
     def add(self, partition: Partition, row: Row) -> None:
         """Publish a committed row; the oldest ones make room."""
@@ -149,4 +165,23 @@ class TailCache:
         self._order.append(partition)
         self._size += row.size + _ROW_OVERHEAD
         while self._size > self._limit:
-            self._size -= self._order.popleft().evict() + _ROW_OVERHEAD
+            oldest = self._order.popleft()
+            if not self._skip(oldest):
+                self._size -= oldest.evict() + _ROW_OVERHEAD
+
+    def drop(self, partition: Partition, upto: int) -> None:
+        """Forget a partition's rows that lie wholly before an offset."""
+        while partition.outdated(upto):
+            self._size -= partition.evict() + _ROW_OVERHEAD
+            self._dropped[partition] = self._dropped.get(partition, 0) + 1
+            self._gaps += 1
+        if self._gaps * 2 > len(self._order):
+            self._order = deque(one for one in self._order if not self._skip(one))
+
+    def _skip(self, partition: Partition) -> bool:
+        """Say whether a partition's oldest turn is of a row that is gone, and count it off."""
+        left = self._dropped.pop(partition, 0) - 1
+        if left > 0:
+            self._dropped[partition] = left
+        self._gaps -= left >= 0
+        return left >= 0

@@ -64,8 +64,8 @@ class Topic:
 
     def extend(self, stored: Iterable[StoredPartition]) -> None:
         """Take further partitions."""
-        for number, start, end in stored:
-            partition = Partition(number, start, end)
+        for number, start, end, size in stored:
+            partition = Partition(number, start, end, size)
             if end < start:
                 partition.end = start
                 partition.damage = "the last row fails its checksum"

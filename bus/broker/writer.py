@@ -11,7 +11,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from kio.schema.errors import ErrorCode
@@ -23,6 +23,7 @@ from bus.broker.sequences import Producer, expecting
 from bus.broker.stage import Append, Outcome, ProducerKey, Row, Stage
 from bus.broker.storage.database import now_ms
 from bus.broker.storage.store import Store
+from bus.broker.transactions.state import Aborted, State, Transaction
 
 ROUND_BYTES = 8 * 2**20
 ROUND_JOBS = 500  # settled in one turn of the event loop, which must stay short
@@ -46,11 +47,23 @@ class StorageFailed(Exception):
 
 @dataclass(slots=True)
 class Change(Generic[T]):
-    """Any other write: run inside the round's transaction, settled after its commit."""
+    """Any other write: run inside the round's transaction, settled after its commit.
 
-    run: Callable[[Store], T]
+    Attributes:
+        publish: makes what is committed now known to the event loop, in the order of the changes.
+    """
+
+    run: Callable[[Store, Stage], T]
     settled: asyncio.Future[T]
+    publish: Callable[[T], None] | None = None
     result: T | None = None
+
+
+@dataclass(slots=True)
+class Told:
+    """Something that housekeeping has to know, at once and without a commit."""
+
+    run: Callable[[Housekeeping], None]
 
 
 Job = Append | Change[Any]
@@ -58,11 +71,18 @@ Job = Append | Change[Any]
 
 @dataclass(slots=True)
 class Round:
-    """A finished round: what was asked, and what came of it."""
+    """A finished round: what was asked, and what came of it.
+
+    Attributes:
+        opened: where transactions began, or None where they ended, by partition and producer.
+    """
 
     jobs: Sequence[Job]
     outcomes: Sequence[Outcome]
     rows: Sequence[Row] = ()
+    transactions: Sequence[Transaction] = ()
+    opened: Mapping[int, Mapping[int, int | None]] = field(default_factory=dict)
+    aborted: Sequence[Aborted] = ()
     seconds: float = 0.0
     failure: StorageFailed | None = None
 
@@ -74,6 +94,7 @@ class Writer:
         store: the database.
         ends: the next offset by partition number, as stored.
         producers: the producers' states, as stored.
+        transactions: the transactions by transactional id, as stored.
         housekeeping: what is done between rounds, and what knows whether there is space.
         max_unpacked_bytes: what the records of a compressed batch may unpack to.
         finish: called on the event loop with each round.
@@ -85,6 +106,7 @@ class Writer:
         *,
         ends: Mapping[int, int],
         producers: Mapping[ProducerKey, Producer],
+        transactions: Mapping[str, Transaction],
         housekeeping: Housekeeping,
         max_unpacked_bytes: int,
         finish: Callable[[Round], None],
@@ -92,7 +114,12 @@ class Writer:
         self._store, self._housekeeping, self._finish = store, housekeeping, finish
         self._max_unpacked = max_unpacked_bytes
         self._ends, self._producers = dict(ends), dict(producers)
-        self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._transactions = dict(transactions)
+        self._opened: dict[int, dict[int, int]] = {}
+        for (partition, producer), state in producers.items():
+            if state.opened is not None:
+                self._opened.setdefault(partition, {})[producer] = state.opened
+        self._queue: queue.SimpleQueue[Job | Told | None] = queue.SimpleQueue()
         self._loop = asyncio.get_running_loop()
         self._thread = threading.Thread(target=self._run, name="broker-writer", daemon=True)
         self._stopping = False
@@ -111,14 +138,20 @@ class Writer:
         """Queue a job for the next round."""
         self._queue.put(job)
 
-    async def change(self, run: Callable[[Store], T]) -> T:
+    def tell(self, run: Callable[[Housekeeping], None]) -> None:
+        """Have housekeeping take note of something, after what was submitted before."""
+        self._queue.put(Told(run))
+
+    async def change(
+        self, run: Callable[[Store, Stage], T], publish: Callable[[T], None] | None = None
+    ) -> T:
         """Run a write in the next round's transaction and wait for its commit.
 
         Raises:
             StorageFailed: it is not stored.
         """
         settled: asyncio.Future[T] = self._loop.create_future()
-        self.submit(Change(run, settled))
+        self.submit(Change(run, settled, publish))
         return await settled
 
     def _run(self) -> None:
@@ -145,6 +178,10 @@ class Writer:
                 if job is None:
                     self._stopping = True
                     break
+                if isinstance(job, Told):
+                    job.run(self._housekeeping)
+                    job = self._queue.get_nowait()
+                    continue
                 jobs.append(job)
                 if isinstance(job, Append):
                     size += len(job.records)
@@ -157,7 +194,7 @@ class Writer:
 
     def _round(self, jobs: Sequence[Job]) -> Round:
         started = time.perf_counter()
-        stage = Stage(self._ends, self._producers, now_ms())
+        stage = Stage(self._ends, self._producers, now_ms(), self._transactions, self._opened)
         try:
             refused = [self._refusal(job) for job in jobs]
             space = self._housekeeping.has_space()
@@ -169,16 +206,54 @@ class Writer:
             stage.close()
             self._store.log.write(stage.rows)
             self._store.producers.write(stage.producers, stage.now)
+            self._store.transactions.write(stage.transactions.changed.values())
+            self._store.transactions.abort(stage.aborted)
             self._store.commit()
         except Exception as error:  # or whoever waits would wait for ever
             return self._failed(jobs, error)
         if space:
             self._say("")
-        self._ends |= stage.ends
-        self._producers |= stage.producers
+        self._take_over(stage)
+        self._housekeeping.wrote(stage.rows)
         if any(isinstance(job, Change) for job in jobs):
             self._housekeeping.wake()
-        return Round(jobs, outcomes, stage.rows, time.perf_counter() - started)
+        return Round(
+            jobs,
+            outcomes,
+            stage.rows,
+            tuple(stage.transactions.changed.values()),
+            stage.opened,
+            stage.aborted,
+            time.perf_counter() - started,
+        )
+
+    def _take_over(self, stage: Stage) -> None:
+        """Take what the round changed for what is committed."""
+        self._ends |= stage.ends
+        self._producers |= stage.producers
+        for one in stage.transactions.changed.values():
+            if one.state is State.DEAD:
+                self._transactions.pop(one.name, None)
+            else:
+                self._transactions[one.name] = one
+        for partition, began in stage.opened.items():
+            known = self._opened.setdefault(partition, {})
+            for producer, offset in began.items():
+                if offset is None:
+                    known.pop(producer, None)
+                else:
+                    known[producer] = offset
+            if not known:
+                del self._opened[partition]
+        if stage.dropped:
+            self._drop(stage.dropped)
+
+    def _drop(self, partitions: set[int]) -> None:
+        for key in [key for key in self._producers if key[0] in partitions]:
+            del self._producers[key]
+        for number in partitions:
+            self._ends.pop(number, None)
+            self._opened.pop(number, None)
 
     def _refusal(self, job: Job) -> Outcome | None:
         """Look into a batch: here, as it takes long for the event loop, and before the database."""
@@ -192,7 +267,7 @@ class Writer:
 
     def _do(self, job: Job, stage: Stage, *, space: bool) -> Outcome:
         if isinstance(job, Change):
-            job.result = job.run(self._store)
+            job.result = job.run(self._store, stage)
             return Outcome(ErrorCode.none)
         if job.fault is not None:
             raise job.fault

@@ -3,6 +3,7 @@
 import asyncio
 import io
 import struct
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Self
@@ -17,7 +18,8 @@ from bus.broker import ApiKey, Broker
 from bus.broker.wire import builder
 from bus.settings import Address
 
-TIME = 1_700_000_000_000  # milliseconds since 1970
+TIME = (time.time_ns() // 3_600_000_000_000 - 2) * 3_600_000
+"""Milliseconds since 1970: more than an hour ago, yet not so long that a default deletes it."""
 DEADLINE = 20.0  # seconds, after which a test fails instead of hanging
 CODECS = {"none": 0, "gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4}
 

@@ -29,7 +29,7 @@ LOCAL = Address(host="127.0.0.1", port=0)
 
 def made(data: Path, **more: int) -> Broker:
     """Return a broker on a free port that is not started."""
-    settings = BrokerSettings.model_validate({"listen": LOCAL, **more})
+    settings = BrokerSettings.model_validate({"listen": LOCAL, "retention_ms": -1, **more})
     return Broker(settings, data, Telemetry())
 
 

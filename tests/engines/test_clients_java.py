@@ -169,7 +169,6 @@ async def test_get_offsets(tool: Tool, raw: Raw, topic: str) -> None:
     assert said.split() == [f"{topic}:0:0", f"{topic}:1:3"]
 
 
-@lacking("records cannot be deleted before an offset (DeleteRecords)")
 async def test_delete_records(tool: Tool, raw: Raw, topic: str, tmp_path: Path) -> None:
     """The tool that deletes records moves the beginning of a partition."""
     await raw.made(topic)

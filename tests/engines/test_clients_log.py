@@ -25,7 +25,6 @@ from confluent_kafka.admin import (
 
 from tests.broker.raw import CODECS, DEADLINE, TIME, Raw, batch
 from tests.engine import Engine
-from tests.engines.deviations import lacking
 
 pytestmark = pytest.mark.slow
 
@@ -219,7 +218,6 @@ def _entry(name: str, value: str | None, operation: AlterConfigOpType) -> Config
     return ConfigEntry(name, value, incremental_operation=operation)
 
 
-@lacking("records cannot be deleted before an offset (DeleteRecords)")
 async def test_confluent_deletes_records(
     admin: AdminClient, bootstrap: str, raw: Raw, topic: str
 ) -> None:

@@ -7,14 +7,12 @@ from kio.schema.errors import ErrorCode
 
 from bus.broker import ApiKey
 from tests.broker.raw import CODECS, TIME, Raw, batch
-from tests.engines.deviations import lacking
 from tests.engines.log import stored
 
 NONE = ErrorCode.none
 LATEST, EARLIEST, NEWEST, EARLIEST_LOCAL = -1, -2, -3, -4
 NOWHERE = (-1, -1)
 DELETE_RECORDS = 21
-erasing = lacking("records cannot be deleted before an offset (DeleteRecords)")
 
 
 async def listed(raw: Raw, topic: str, timestamp: int, **more: Any) -> Any:
@@ -263,7 +261,6 @@ async def _filled(raw: Raw, topic: str) -> None:
         pytest.param(0, 0, id="nothing"),
     ],
 )
-@erasing
 async def test_delete_records(raw: Raw, topic: str, offset: int, start: int) -> None:
     """Records before an offset can be deleted: the log begins there, and ends where it ended."""
     await _filled(raw, topic)
@@ -281,7 +278,6 @@ async def test_delete_records(raw: Raw, topic: str, offset: int, start: int) -> 
     assert (await raw.produce(topic, batch(b"next"))).base_offset == 9
 
 
-@erasing
 async def test_reading_before_deleted_records(raw: Raw, topic: str) -> None:
     """Reading before the first record that is left is out of range."""
     await _filled(raw, topic)
@@ -290,7 +286,6 @@ async def test_reading_before_deleted_records(raw: Raw, topic: str) -> None:
     assert errors == [ErrorCode.offset_out_of_range, ErrorCode.offset_out_of_range, NONE]
 
 
-@erasing
 async def test_times_of_deleted_records(raw: Raw, topic: str) -> None:
     """Deleted records are not found by their time any more, also within a batch."""
     await _filled(raw, topic)
@@ -302,7 +297,6 @@ async def test_times_of_deleted_records(raw: Raw, topic: str) -> None:
     ]
 
 
-@erasing
 async def test_deleting_again(raw: Raw, topic: str) -> None:
     """Deleting before an offset that is gone already changes nothing."""
     await _filled(raw, topic)
@@ -319,7 +313,6 @@ async def test_deleting_again(raw: Raw, topic: str) -> None:
         pytest.param(0, 1, ErrorCode.unknown_topic_or_partition, id="unknown partition"),
     ],
 )
-@erasing
 async def test_what_cannot_be_deleted(
     raw: Raw, topic: str, offset: int, partition: int, error: ErrorCode
 ) -> None:
@@ -330,7 +323,6 @@ async def test_what_cannot_be_deleted(
     assert (await raw.fetch(topic, 0)).error_code is NONE
 
 
-@erasing
 async def test_deleting_from_compacted_topics(raw: Raw, topic: str) -> None:
     """Records of a topic that is only compacted cannot be deleted before an offset."""
     await raw.made(topic, cleanup_policy="compact")
@@ -338,7 +330,6 @@ async def test_deleting_from_compacted_topics(raw: Raw, topic: str) -> None:
     assert answer.error_code is ErrorCode.policy_violation
 
 
-@erasing
 async def test_sequences_of_deleted_records(raw: Raw, topic: str) -> None:
     """A producer goes on counting though its records were deleted."""
     await raw.made(topic)

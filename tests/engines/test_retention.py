@@ -24,7 +24,6 @@ COMPACTED = {
     "segment_ms": str(HOUR),
 }
 
-retention = lacking("records are not deleted by age or size")
 compaction = lacking("records are not compacted")
 
 
@@ -71,7 +70,6 @@ def of(key: bytes, value: bytes | None, ago: int = 10) -> Logged:
 
 
 @pytest.mark.parametrize("policy", ["delete", "compact,delete"])
-@retention
 async def test_by_time(raw: Raw, topic: str, patience: float, policy: str) -> None:
     """Records older than retention.ms are deleted: the log begins with those that are left."""
     await raw.made(topic, cleanup_policy=policy, retention_ms=str(HOUR))
@@ -83,7 +81,6 @@ async def test_by_time(raw: Raw, topic: str, patience: float, policy: str) -> No
     assert await stored(raw, topic, start=2) == kept
 
 
-@retention
 async def test_nothing_left(raw: Raw, topic: str, patience: float) -> None:
     """Where all records are too old, all are deleted, and the offsets go on."""
     await raw.made(topic, retention_ms=str(HOUR))
@@ -93,7 +90,6 @@ async def test_nothing_left(raw: Raw, topic: str, patience: float) -> None:
     assert (await raw.produce(topic, batch(b"c"))).base_offset == 2
 
 
-@retention
 async def test_the_newest_record_of_a_batch(raw: Raw, topic: str, patience: float) -> None:
     """A batch lives as long as its newest record."""
     await raw.made(topic, retention_ms=str(HOUR))
@@ -103,7 +99,6 @@ async def test_the_newest_record_of_a_batch(raw: Raw, topic: str, patience: floa
     assert await stored(raw, topic, start=1) == kept
 
 
-@retention
 async def test_by_size(raw: Raw, topic: str, patience: float) -> None:
     """The oldest batches are deleted while at least retention.bytes are left."""
     await raw.made(topic, retention_bytes="1000000", segment_bytes=str(2**20))
@@ -121,7 +116,6 @@ async def test_by_size(raw: Raw, topic: str, patience: float) -> None:
         pytest.param({"message_timestamp_type": "LogAppendTime"}, id="appended just now"),
     ],
 )
-@retention
 async def test_what_stays(
     raw: Raw, topic: str, patience: float, configs: Mapping[str, str]
 ) -> None:

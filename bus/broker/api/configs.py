@@ -197,4 +197,5 @@ async def _store(
     except StorageFailed as failure:
         return ErrorCode.kafka_storage_error, str(failure)
     topic.configure(configs)
+    engine.govern(topic)
     return ErrorCode.none, ""

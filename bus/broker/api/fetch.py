@@ -8,7 +8,7 @@ from kio.schema.errors import ErrorCode
 
 from bus.broker.engine import LEADER_EPOCH, Engine
 from bus.broker.partition import NOTHING, Partition, Read, Waiter
-from bus.broker.storage.reader import Damaged
+from bus.broker.storage.reader import Damaged, Gone
 from bus.broker.wire import Fields, Request
 
 _FINAL_EPOCH = -1
@@ -78,6 +78,8 @@ async def _read(engine: Engine, wanted: list[_Wanted], limit: int) -> int:
             )
         except Damaged:
             one.error = ErrorCode.corrupt_message
+        except Gone:
+            one.error = ErrorCode.offset_out_of_range
         size += len(one.read.batches)
     return size
 

@@ -1,15 +1,16 @@
 """ListOffsets and OffsetForLeaderEpoch: which offsets there are, and which belong to a time."""
 
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 from kio.schema.errors import ErrorCode
 
-from bus.broker.batch import spans
+from bus.broker.batch import LOG_APPEND_TIME, Span, spans
 from bus.broker.engine import LEADER_EPOCH, Engine
 from bus.broker.partition import Partition
-from bus.broker.records import first_since
-from bus.broker.storage.reader import Damaged, Reader
+from bus.broker.records import first_since, times
+from bus.broker.storage.reader import Damaged, Gone, Reader, StoredRow
 from bus.broker.wire import Fields, Request
 
 LATEST, EARLIEST, MAX_TIMESTAMP, EARLIEST_LOCAL = -1, -2, -3, -4
@@ -52,6 +53,8 @@ async def _listed(engine: Engine, topic: str, part: Any, times: int) -> Fields:
             found = await _found(engine, partition, part.timestamp)
         except Damaged:
             error = ErrorCode.corrupt_message
+        except Gone:
+            error = ErrorCode.offset_not_available  # so that it is asked again
     offset, timestamp = found
     return {
         "partition_index": part.partition_index,
@@ -74,20 +77,53 @@ async def _found(engine: Engine, partition: Partition, timestamp: int) -> tuple[
 
 def _searched(reader: Reader, number: int, start: int, end: int, timestamp: int) -> tuple[int, int]:
     """Return offset and timestamp of the first record at or after a time, or of the newest."""
-    base: int | None
+    at: int | None = start
     if timestamp == MAX_TIMESTAMP:
-        base, timestamp = reader.newest(number, start, end) or (None, 0)
-    else:
-        base = reader.first_since(number, start, end, timestamp)
-    if base is None:
-        return _NONE
-    batches = reader.rows(number, base, end, 1)[0].batches
+        at, timestamp = _newest(reader, number, start, end)
+    while at is not None and (base := reader.first_since(number, at, end, timestamp)) is not None:
+        (row,) = reader.rows(number, base, end, 1)[:1] or (None,)
+        if row is None:
+            break
+        found = _inside(row.batches, timestamp, start)
+        if found is not None:
+            return found
+        at = row.next  # its records of that time are deleted
+    return _NONE
+
+
+def _inside(batches: bytes, timestamp: int, start: int) -> tuple[int, int] | None:
     for span in spans(batches):
-        if span.header.max_timestamp >= timestamp:
+        if span.header.max_timestamp >= timestamp and span.next_offset > start:
             found = first_since(batches[span.start : span.end], timestamp, start)
             if found is not None:
                 return found
-    return _NONE
+    return None
+
+
+def _newest(reader: Reader, number: int, start: int, end: int) -> tuple[int | None, int]:
+    """Return from where on to look for the newest record, and its time."""
+    found = reader.newest(number, start, end)
+    if found is None:
+        return None, 0
+    base, newest = found
+    if base < start and (rows := reader.rows(number, start, end, 1)) and rows[0].base == base:
+        # The newest of this row may be one that is deleted: the row's own time does not say.
+        left = [time for span in spans(rows[0].batches) for time in _times(rows[0], span, start)]
+        later = reader.newest(number, rows[0].next, end)
+        newest = max([*left, *(later or ())[1:]], default=-1)
+    return start, newest
+
+
+def _times(row: StoredRow, span: Span, start: int) -> Iterator[int]:
+    """Yield the times of a batch's records from an offset on."""
+    if span.next_offset <= start:
+        return
+    if span.header.attributes & LOG_APPEND_TIME:
+        yield span.header.max_timestamp
+        return
+    for delta, time in times(row.batches[span.start : span.end], span.header):
+        if span.header.base_offset + delta >= start:
+            yield span.header.base_timestamp + time
 
 
 async def offset_for_leader_epoch(engine: Engine, request: Request) -> Fields:

@@ -92,6 +92,7 @@ async def _create(
         return (ErrorCode.kafka_storage_error, str(error)), None
     topic = Topic(stored, engine.settings.max_batch_bytes)
     engine.topics.add(topic)
+    engine.govern(topic)
     return _FINE, topic
 
 
@@ -149,6 +150,7 @@ async def _delete(engine: Engine, name: str | None, id_: Any, times: int) -> Fie
     error = ErrorCode.none
     try:
         await engine.change(lambda store: store.topics.drop(found.number, found.name))
+        engine.forget(found)
         for positions in engine.positions.values():
             for key in [key for key in positions if key[0] == found.name]:
                 del positions[key]
@@ -197,3 +199,4 @@ async def _grow(engine: Engine, topic: Topic, count: int) -> None:
     made = await engine.change(lambda store: store.topics.add_partitions(topic.number, ordinals))
     topic.extend(made)
     engine.topics.add(topic)
+    engine.govern(topic)

@@ -1,7 +1,9 @@
 """The log: rows of adjacent batches, guarded by two checksums.
 
 A row's key is the partition's number and the first offset, so that a partition is one range of the
-table. One checksum is over the batches, one over everything else in the row.
+table. One checksum is over the batches, one over everything else in the row. The rows of a partition
+follow each other without a gap: where records were taken out of the middle, or whole batches, the
+row keeps its place, from its first offset to its next, so that a row which is lost is still noticed.
 """
 
 import sqlite3
@@ -10,9 +12,17 @@ from collections.abc import Iterable
 
 from crc32c import crc32c
 
+from bus.broker.retention import Head
 from bus.broker.stage import OFFSET_BITS, Row
 
 _SEAL = struct.Struct(">qqqI")
+
+# The bytes of a partition's rows before an offset, as they were counted last; and the offset up to
+# which it was compacted. What was written since is added when the database is opened.
+_EXTENTS = """create table extents (
+    partition integer primary key, size integer not null, counted integer not null,
+    cleaned integer not null default 0
+)"""
 
 TABLES = (
     """create table log (
@@ -20,8 +30,9 @@ TABLES = (
         checksum integer not null, seal integer not null, batches blob not null
     )""",
     "create table dropped (partition integer primary key)",
+    _EXTENTS,
 )
-SINCE_1: tuple[str, ...] = ()
+SINCE_1: tuple[str, ...] = (_EXTENTS,)
 
 
 class Log:
@@ -61,6 +72,57 @@ class Log:
             return -1
         return int(last[1])
 
+    def heads(self, partition: int, count: int, offset: int = 0) -> list[Head]:
+        """Return a partition's first rows from an offset on, without their batches.
+
+        Args:
+            partition: its number.
+            count: how many rows at most.
+            offset: rows that begin before it are left out.
+        """
+        low, high = bounds(partition)
+        return [
+            Head(position - low, next_, newest, size)
+            for position, next_, newest, size in self._db.execute(
+                "select position, next, newest, length(batches) from log "
+                "where position between ? and ? order by position limit ?",
+                (low + offset, high, count),
+            )
+        ]
+
+    def trim(self, partition: int, upto: int) -> None:
+        """Delete a partition's rows that begin before an offset."""
+        low, _ = bounds(partition)
+        self._db.execute("delete from log where position >= ? and position < ?", (low, low + upto))
+
+    def count(self, partition: int, size: int, upto: int) -> None:
+        """Keep the bytes of a partition's rows before an offset.
+
+        Args:
+            partition: its number.
+            size: bytes.
+            upto: the first offset whose bytes do not count.
+        """
+        self._db.execute(
+            "insert into extents (partition, size, counted) values (?, ?, ?) "
+            "on conflict do update set size = excluded.size, counted = excluded.counted",
+            (partition, size, upto),
+        )
+
+    def size(self, partition: int) -> int:
+        """Return the bytes of a partition's rows."""
+        size, counted = self._db.execute(
+            "select coalesce(max(size), 0), coalesce(max(counted), 0) from extents "
+            "where partition = ?",
+            (partition,),
+        ).fetchone()
+        low, high = bounds(partition)
+        since = self._db.execute(
+            "select coalesce(sum(length(batches)), 0) from log where position between ? and ?",
+            (low + counted, high),
+        ).fetchone()[0]
+        return int(size) + int(since)
+
     def purge(self, limit: int) -> bool:
         """Delete about so many bytes of dropped partitions; true if there is more to do."""
         dropped = self._db.execute("select partition from dropped limit 1").fetchone()
@@ -77,6 +139,7 @@ class Log:
                 break
         if last is None:
             self._db.execute("delete from dropped where partition = ?", dropped)
+            self._db.execute("delete from extents where partition = ?", dropped)
         else:
             first, _ = bounds(dropped[0])
             self._db.execute("delete from log where position between ? and ?", (first, last))

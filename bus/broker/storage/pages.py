@@ -4,7 +4,7 @@ import sqlite3
 
 from bus.broker.storage.database import BUSY_WAITS_MS
 
-_FOLD_WAITS_MS = 50  # as every publisher waits, too
+_FOLD_WAITS_MS = 15  # as every publisher waits, too
 
 
 class Pages:

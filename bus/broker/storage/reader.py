@@ -6,13 +6,29 @@ from typing import NamedTuple
 
 from crc32c import crc32c
 
+from bus.broker.sequences import Producer
+from bus.broker.batch import spans
 from bus.broker.stage import OFFSET_BITS
 from bus.broker.storage.database import connect
 from bus.broker.storage.log import bounds, seal
+from bus.broker.transactions.state import Aborted
+
+
+# The rows from the one that has an offset on; one statement, so that all it sees is of one moment.
+_FROM = """from log where position between coalesce(
+    (select max(position) from log where position between :low and :wanted), :wanted
+) and :last"""
+_ROWS = f"select position, next, newest, checksum, seal, batches {_FROM} order by position"
+_SINCE = f"select position {_FROM} and newest >= :time order by position limit 1"
+_NEWEST = f"select position, newest {_FROM} order by newest desc, position limit 1"
 
 
 class Damaged(Exception):
     """Stored bytes that are not what was written."""
+
+
+class Gone(Exception):
+    """What was asked for lies before the partition's first offset by now."""
 
 
 class StoredRow(NamedTuple):
@@ -22,6 +38,14 @@ class StoredRow(NamedTuple):
     next: int
     newest: int
     batches: bytes
+
+
+class StoredProducer(NamedTuple):
+    """A producer as stored: its id, when it wrote last (milliseconds since 1970), its state."""
+
+    id: int
+    used: int
+    state: Producer
 
 
 class Reader:
@@ -36,37 +60,48 @@ class Reader:
         self._db.close()
 
     def rows(self, partition: int, offset: int, end: int, limit: int) -> list[StoredRow]:
-        """Return the rows from the one with the offset on, until their bytes reach the limit.
+        """Return the rows with something from an offset on, until their bytes reach the limit.
 
         Raises:
+            Gone: what was there is deleted by now.
             Damaged: a row is missing or is not what was written.
         """
-        low, high = bounds(partition)
-        wanted = low + offset
-        found: list[StoredRow] = []
-        size = 0
         try:
-            first = self._db.execute(
-                "select max(position) from log where position between ? and ?", (low, wanted)
-            ).fetchone()[0]
+            return self._rows(partition, offset, end, limit)
+        except Damaged:
+            # Asked after the rows: whoever deletes them moves the start in the same commit.
+            start = self._db.execute(
+                "select start from partitions where number = ?", (partition,)
+            ).fetchone()
+            if start is None or offset < start[0]:
+                raise Gone from None
+            raise
+
+    def _rows(self, partition: int, offset: int, end: int, limit: int) -> list[StoredRow]:
+        low, _ = bounds(partition)
+        found: list[StoredRow] = []
+        size, reached = 0, None
+        try:
             cursor = self._db.execute(
-                "select position, next, newest, checksum, seal, batches from log "
-                "where position between ? and ? order by position",
-                (first if first is not None else wanted, min(high, low + end - 1)),
+                _ROWS,
+                _span(low, offset, end),
             )
             for stored in cursor:
                 row = _checked(*stored)
-                expected = found[-1].next if found else max(row.base, offset)
-                if row.base > expected or row.next <= offset:
-                    raise Damaged(f"offsets {offset} to {row.base} are not there")
-                found.append(row)
-                size += len(row.batches)
-                if size >= limit:
+                if row.base != reached and (reached is not None or not row.base <= offset):
+                    raise Damaged(f"offsets {reached or offset} to {row.base} are not there")
+                if row.next <= offset:
+                    raise Damaged(f"offset {offset} is not there")
+                reached = row.next
+                if _has(row, offset):
+                    found.append(row)
+                    size += len(row.batches)
+                if found and size >= limit:
                     break
             cursor.close()
         except sqlite3.DatabaseError as error:
             raise Damaged(str(error)) from error
-        if not found or found[0].base > offset:
+        if reached is None:
             raise Damaged(f"offset {offset} is not there")
         return found
 
@@ -74,9 +109,8 @@ class Reader:
         """Return the base offset of the first row that has a record of this time or later."""
         low, _ = bounds(partition)
         found = self._db.execute(
-            "select position, next from log where position between ? and ? and newest >= ? "
-            "order by position limit 1",
-            (self._containing(low, start), low + end - 1, timestamp),
+            _SINCE,
+            _span(low, start, end) | {"time": timestamp},
         ).fetchone()
         return None if found is None else int(found[0]) - low
 
@@ -84,25 +118,21 @@ class Reader:
         """Return base offset and largest timestamp of the first row that has the newest record."""
         low, _ = bounds(partition)
         found = self._db.execute(
-            "select position, newest from log where position between ? and ? "
-            "order by newest desc, position limit 1",
-            (self._containing(low, start), low + end - 1),
+            _NEWEST,
+            _span(low, start, end),
         ).fetchone()
         return None if found is None else (int(found[0]) - low, int(found[1]))
 
-    def size(self, partition: int) -> int:
-        """Return the bytes of a partition's batches."""
-        total = self._db.execute(
-            "select coalesce(sum(length(batches)), 0) from log where position between ? and ?",
-            bounds(partition),
-        ).fetchone()[0]
-        return int(total)
 
-    def _containing(self, low: int, offset: int) -> int:
-        found = self._db.execute(
-            "select max(position) from log where position between ? and ?", (low, low + offset)
-        ).fetchone()[0]
-        return low + offset if found is None else int(found)
+def _span(low: int, offset: int, end: int) -> dict[str, int]:
+    return {"low": low, "wanted": low + offset, "last": low + end - 1}
+
+
+def _has(row: StoredRow, offset: int) -> bool:
+    """Say whether any batch of a row reaches an offset; compaction may have taken them out."""
+    if row.base >= offset:
+        return bool(row.batches)
+    return any(span.next_offset > offset for span in spans(row.batches))
 
 
 def _checked(

@@ -15,13 +15,20 @@ from bus.broker.storage.users import Users
 
 
 class Store:
-    """The database as its one writer sees it, table by table."""
+    """The database as its one writer sees it, table by table.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: the database.
+        overwrite: whether what is deleted is overwritten in the file.
+    """
+
+    def __init__(self, path: Path, *, overwrite: bool = True) -> None:
         self.path = path
         self._db = connect(path)
+        # Not FAST, which leaves nearly all of it where it was.
+        self._db.execute(f"pragma secure_delete = {'on' if overwrite else 'off'}")
         self.log = Log(self._db)
-        self.topics = Topics(self._db, self.log.end)
+        self.topics = Topics(self._db, self.log.end, self.log.size)
         self.producers = Producers(self._db)
         self.positions = Positions(self._db)
         self.transactions = Transactions(self._db)

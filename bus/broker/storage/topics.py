@@ -31,11 +31,12 @@ class StoredTopic:
 
 
 class StoredPartition(NamedTuple):
-    """A partition as stored: its number, first offset and next offset."""
+    """A partition as stored: its number, first offset, next offset and the bytes of its rows."""
 
     number: int
     start: int
     end: int
+    size: int = 0
 
 
 class Topics:
@@ -44,10 +45,16 @@ class Topics:
     Args:
         db: the database.
         end: returns a partition's next offset of its number and first offset.
+        size: returns the bytes of a partition's rows of its number.
     """
 
-    def __init__(self, db: sqlite3.Connection, end: Callable[[int, int], int]) -> None:
-        self._db, self._end = db, end
+    def __init__(
+        self,
+        db: sqlite3.Connection,
+        end: Callable[[int, int], int],
+        size: Callable[[int], int],
+    ) -> None:
+        self._db, self._end, self._size = db, end, size
 
     def all(self) -> list[StoredTopic]:
         """Return all topics; a partition whose last row is damaged ends at -1."""
@@ -62,7 +69,8 @@ class Topics:
             "select number, start from partitions where topic = ? order by ordinal", (topic,)
         ).fetchall()
         return [
-            StoredPartition(number, start, self._end(number, start)) for number, start in stored
+            StoredPartition(number, start, self._end(number, start), self._size(number))
+            for number, start in stored
         ]
 
     def create(self, name: str, partitions: int, configs: Mapping[str, str]) -> StoredTopic:
@@ -86,6 +94,12 @@ class Topics:
             made.append(StoredPartition(number or 0, 0, 0))
         return made
 
+    def begin(self, partition: int, start: int) -> None:
+        """Have a partition begin at an offset; it never goes back."""
+        self._db.execute(
+            "update partitions set start = max(start, ?) where number = ?", (start, partition)
+        )
+
     def drop(self, topic: int, name: str) -> None:
         """Forget a topic and the groups' positions in it; its rows are left to `Log.purge`."""
         self._db.execute(
@@ -93,6 +107,11 @@ class Topics:
         )
         self._db.execute(
             "delete from producers where partition in "
+            "(select number from partitions where topic = ?)",
+            (topic,),
+        )
+        self._db.execute(
+            "delete from aborted where partition in "
             "(select number from partitions where topic = ?)",
             (topic,),
         )
