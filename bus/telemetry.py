@@ -44,6 +44,13 @@ class Telemetry:
             buckets=LATENCIES,
             registry=self.registry,
         )
+        self.certificate_expiry = Gauge(
+            "stadtbus_certificate_expiry_timestamp_seconds",
+            "When a certificate of this node expires, in seconds since 1970: of its listeners, and "
+            "of the authority that it made (ca).",
+            ["certificate"],
+            registry=self.registry,
+        )
         self.connections = Gauge(
             "stadtbus_connections", "Open connections to the broker.", registry=self.registry
         )
@@ -85,6 +92,24 @@ class Telemetry:
             "stadtbus_commit_duration_seconds",
             "Time of one synced commit of the broker's database.",
             buckets=LATENCIES,
+            registry=self.registry,
+        )
+        self.logins = Counter(
+            "stadtbus_logins_total",
+            "Logins at the embedded broker, by mechanism and outcome (ok, refused).",
+            ["mechanism", "outcome"],
+            registry=self.registry,
+        )
+        self.denials = Counter(
+            "stadtbus_denials_total",
+            "Times that a rule of the embedded broker kept somebody from something, by API.",
+            ["api"],
+            registry=self.registry,
+        )
+        self.handshake_failures = Counter(
+            "stadtbus_handshake_failures_total",
+            "Connections to the embedded broker that ended before TLS was agreed on, by reason.",
+            ["reason"],
             registry=self.registry,
         )
         self.registry_requests = Counter(
@@ -171,3 +196,4 @@ def configure_logging(level: int = logging.INFO) -> None:
         handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("bus").setLevel(level)
+    logging.getLogger("stadtbus").setLevel(level)  # what is noted of security

@@ -13,6 +13,12 @@ log = logging.getLogger(__name__)
 LOOK = 1.0
 """Seconds between two looks at the files, at the least."""
 
+_ASKED = {
+    "none": ssl.CERT_NONE,
+    "optional": ssl.CERT_OPTIONAL,
+    "required": ssl.CERT_REQUIRED,
+}
+
 _State = tuple[tuple[int, int, int], ...]
 
 
@@ -27,6 +33,8 @@ class Certificate:
         certificate_file: PEM, with the certificates between it and the CA.
         key_file: its key; in the same file if None.
         setting: the setting that names the certificate, for error messages.
+        client_ca_file: PEM; what certificates of clients must lead to.
+        client_certificate: whether clients are asked for one, as the settings say it.
         clock: seconds that only go forward.
 
     Raises:
@@ -39,9 +47,13 @@ class Certificate:
         key_file: Path | None,
         *,
         setting: str,
+        client_ca_file: Path | None = None,
+        client_certificate: str = "none",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._certificate, self._key, self._setting = certificate_file, key_file, setting
+        self._authority = client_ca_file if client_certificate != "none" else None
+        self._asked = _ASKED[client_certificate]
         self._clock, self._looked = clock, clock()
         self._state = self._seen()
         self._newest = self._load()
@@ -60,8 +72,24 @@ class Certificate:
                 where=f"{self._setting}, {self._certificate}",
                 remedy="name a certificate and its own key, in PEM's form, that this user may read",
             ) from error
+        if self._authority is not None:
+            self._ask(context, self._authority)
         context.sni_callback = self._shake_hands
         return context
+
+    def _ask(self, context: ssl.SSLContext, authority: Path) -> None:
+        try:
+            context.load_verify_locations(authority)
+        except (OSError, ValueError) as error:
+            raise InvalidSettings(
+                f"the clients' CA cannot be used: {reason(error)}",
+                where=f"{self._setting.replace('certificate_file', 'client_ca_file')}, {authority}",
+                remedy="name certificates in PEM's form that this user may read",
+            ) from error
+        context.verify_mode = self._asked
+        # Who was let in before is looked at again: its certificate may have expired since.
+        context.options |= ssl.OP_NO_TICKET
+        context.num_tickets = 0
 
     def _shake_hands(
         self, connection: ssl.SSLObject, name: str | None, context: ssl.SSLContext
@@ -87,8 +115,8 @@ class Certificate:
             log.info("%s: a new certificate is in use", self._setting)
 
     def _seen(self) -> _State:
-        files = (self._certificate,) if self._key is None else (self._certificate, self._key)
-        return tuple(_identity(file) for file in files)
+        files = (self._certificate, self._key, self._authority)
+        return tuple(_identity(file) for file in files if file is not None)
 
 
 def _identity(file: Path) -> tuple[int, int, int]:

@@ -19,7 +19,10 @@ from bus.broker.api import (
     positions,
     producers,
     records,
+    rules,
+    sasl,
     topics,
+    users,
 )
 from bus.broker.engine import Engine
 from bus.broker.keys import ApiKey
@@ -79,19 +82,26 @@ APIS: dict[ApiKey, Api] = {
     ApiKey.SYNC_GROUP: Api(0, 5, groups.sync_group),
     ApiKey.DESCRIBE_GROUPS: Api(0, 5, groups.describe_groups),
     ApiKey.LIST_GROUPS: Api(0, 5, groups.list_groups),
+    ApiKey.SASL_HANDSHAKE: Api(0, 1, sasl.sasl_handshake),
     ApiKey.API_VERSIONS: Api(0, 4, api_versions),
     ApiKey.CREATE_TOPICS: Api(2, 7, _alone(topics.create_topics)),
     ApiKey.DELETE_TOPICS: Api(1, 6, _alone(topics.delete_topics)),
     ApiKey.DELETE_RECORDS: Api(0, 2, records.delete_records),
     ApiKey.INIT_PRODUCER_ID: Api(0, 5, producers.init_producer_id),
     ApiKey.OFFSET_FOR_LEADER_EPOCH: Api(2, 4, offsets.offset_for_leader_epoch),
+    ApiKey.DESCRIBE_ACLS: Api(1, 3, rules.describe_acls),
+    ApiKey.CREATE_ACLS: Api(1, 3, rules.create_acls),
+    ApiKey.DELETE_ACLS: Api(1, 3, rules.delete_acls),
     ApiKey.DESCRIBE_CONFIGS: Api(1, 4, configs.describe_configs),
     ApiKey.ALTER_CONFIGS: Api(0, 2, _alone(configs.alter_configs)),
     ApiKey.DESCRIBE_LOG_DIRS: Api(1, 4, cluster.describe_log_dirs),
+    ApiKey.SASL_AUTHENTICATE: Api(0, 2, sasl.sasl_authenticate),
     ApiKey.CREATE_PARTITIONS: Api(0, 3, _alone(topics.create_partitions)),
     ApiKey.DELETE_GROUPS: Api(0, 2, groups.delete_groups),
     ApiKey.INCREMENTAL_ALTER_CONFIGS: Api(0, 1, _alone(configs.incremental_alter_configs)),
     ApiKey.OFFSET_DELETE: Api(0, 0, positions.offset_delete),
+    ApiKey.DESCRIBE_USER_SCRAM_CREDENTIALS: Api(0, 0, users.describe_user_scram_credentials),
+    ApiKey.ALTER_USER_SCRAM_CREDENTIALS: Api(0, 0, _alone(users.alter_user_scram_credentials)),
     ApiKey.DESCRIBE_CLUSTER: Api(0, 1, cluster.describe_cluster),
 }
 

@@ -5,9 +5,10 @@ import logging
 import socket
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Self
 
 from bus.broker.connection import ClientProtocol, Connection
@@ -15,10 +16,16 @@ from bus.broker.directory import Directory
 from bus.broker.engine import Engine
 from bus.broker.faults import Faults
 from bus.broker.groups.shell import Groups
-from bus.errors import StorageUnusable
-from bus.listen import bind, require_loopback
+from bus.broker.security.credentials import Credential, Mechanism, of_password
+from bus.broker.security.principals import PrincipalMapping
+from bus.broker.security.tls import TlsListener
+from bus.broker.security.users import Key
+from bus.broker.storage.store import Store
+from bus.errors import InvalidSettings, StorageUnusable
+from bus.listen import bind, refuse_open
 from bus.settings import Address, BrokerSettings
 from bus.telemetry import Telemetry
+from bus.tls import Certificate
 
 _MEASURE_EVERY = 1.0  # seconds
 _GRACE = 2.0  # seconds for answering what was taken, when stopping
@@ -35,6 +42,7 @@ class Broker:
         data: the folder for the database; it is made if there is none.
         telemetry: where requests are counted.
         clock: seconds that only go forward, for consumer groups.
+        users: passwords of users that are made, or given this password, before it listens.
 
     Attributes:
         faults: what a test has arranged to go wrong; empty in production.
@@ -49,14 +57,16 @@ class Broker:
         telemetry: Telemetry,
         *,
         clock: Callable[[], float] = time.monotonic,
+        users: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.faults = Faults()
         self.address = settings.listen
         self.failed = asyncio.Event()
         self._settings, self._telemetry, self._clock = settings, telemetry, clock
+        self._users = dict(users)
         self._directory = Directory(data)
         self._engine: Engine | None = None
-        self._server: asyncio.Server | None = None
+        self._server: asyncio.Server | TlsListener | None = None
         self._connections: dict[asyncio.Task[None], Connection] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._stopping: asyncio.Task[None] | None = None
@@ -65,12 +75,20 @@ class Broker:
         """Open the storage and listen.
 
         Raises:
-            InvalidSettings: the address to listen on is not this machine's own.
+            InvalidSettings: others could reach the address without TLS or login; a certificate, its
+                key or the mapping of principals cannot be used.
             AddressInUse: the address is taken.
             StorageInUse: another process uses the folder.
             StorageUnusable: the folder cannot be written to, or holds something else.
         """
-        require_loopback(self._settings.listen, "broker.listen")
+        settings = self._settings
+        refuse_open(
+            settings.listen,
+            "broker.listen",
+            lacking=lacking(settings),
+            insecure=settings.insecure,
+        )
+        certificate = secured(settings)
         self._directory.take()
         listener: socket.socket | None = None
         try:
@@ -78,9 +96,15 @@ class Broker:
             host, port = listener.getsockname()[:2]
             self.address = Address(host=host, port=port)
             self._engine = self._open()
-            self._server = await asyncio.get_running_loop().create_server(
-                self._protocol, sock=listener
-            )
+            await self._enrol(self._engine)
+            if certificate is None:
+                self._server = await asyncio.get_running_loop().create_server(
+                    self._protocol, sock=listener
+                )
+            else:
+                self._server = TlsListener(
+                    listener, certificate.context, self._protocol, self._no_tls
+                )
         except BaseException:
             if listener is not None:
                 listener.close()
@@ -149,6 +173,26 @@ class Broker:
             ) from error
         return engine
 
+    async def _enrol(self, engine: Engine) -> None:
+        """Make the users that there have to be, and give them their passwords."""
+        users = engine.security.users
+        offered = {one.text: one for one in Mechanism}
+        kinds = [offered[one] for one in self._settings.sasl_mechanisms if one in offered]
+        for name, password in self._users.items():
+            made: dict[Key, Credential] = {}
+            for kind in kinds or [Mechanism.SCRAM_SHA_512]:
+                known = users.claimed(name, kind)
+                if not await asyncio.to_thread(known.proves, password):
+                    made[name, kind] = await asyncio.to_thread(of_password, kind, password)
+            if made:
+                await engine.change(partial(_write_users, made))
+                users.change(made, ())
+
+    def _no_tls(self, host: str, reason: str) -> None:
+        """Note that TLS could not be agreed on with somebody."""
+        log.warning("no TLS with %s: %s", host, reason)
+        self._telemetry.handshake_failures.labels(reason).inc()
+
     def _protocol(self) -> asyncio.BaseProtocol:
         return ClientProtocol(asyncio.StreamReader(_READ_AHEAD), self._accept)
 
@@ -173,6 +217,7 @@ class Broker:
     def _measure(self) -> None:
         if self._engine is not None:
             self._engine.measure()
+            self._engine.security.audit.flush()
         self._timer = asyncio.get_running_loop().call_later(_MEASURE_EVERY, self._measure)
 
     def _fail(self, error: Exception) -> None:
@@ -181,3 +226,44 @@ class Broker:
         self.failed.set()
         if self._stopping is None:
             self._stopping = asyncio.get_running_loop().create_task(self._stop())
+
+
+def _write_users(made: Mapping[Key, Credential], store: Store) -> None:
+    store.users.write(made, ())
+
+
+def lacking(settings: BrokerSettings) -> list[str]:
+    """Return what is lacking that would keep strangers out."""
+    missing = []
+    if settings.certificate_file is None:
+        missing.append("no TLS")
+    if not settings.sasl_mechanisms and settings.client_certificate != "required":
+        missing.append("no login")
+    return missing
+
+
+def secured(settings: BrokerSettings) -> Certificate | None:
+    """Return the certificate to listen with; None if there is no TLS.
+
+    Raises:
+        InvalidSettings: something of it cannot be used.
+    """
+    try:
+        PrincipalMapping(settings.principal_mapping)
+    except ValueError as error:
+        raise InvalidSettings(str(error), where="broker.principal_mapping") from error
+    if settings.certificate_file is None:
+        return None
+    if settings.client_certificate != "none" and settings.client_ca_file is None:
+        raise InvalidSettings(
+            "clients are asked for a certificate, but of whom is not said",
+            where="broker.client_ca_file",
+            remedy="name the certificates (PEM) that a client's certificate must lead to",
+        )
+    return Certificate(
+        settings.certificate_file,
+        settings.key_file,
+        setting="broker.certificate_file",
+        client_ca_file=settings.client_ca_file,
+        client_certificate=settings.client_certificate,
+    )

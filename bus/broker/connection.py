@@ -9,6 +9,7 @@ import logging
 import struct
 import time
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -16,11 +17,16 @@ from kio.schema.errors import ErrorCode
 from prometheus_client import Counter, Histogram
 
 from bus.broker.api.produce import produce
+from bus.broker.api.sasl import converse
 from bus.broker.apis import APIS, versions_answer
 from bus.broker.engine import Engine
 from bus.broker.faults import AnyFault, Delay, Fault
 from bus.broker.keys import ApiKey
 from bus.broker.produced import TopicAnswer, failed, write
+from bus.broker.rights import guarded, withheld
+from bus.broker.security.access import Access
+from bus.broker.security.principals import Unmapped
+from bus.broker.security.session import MOST_LOGIN_BYTES, NotNow, Session
 from bus.broker.wire import (
     PREFIX,
     MalformedRequest,
@@ -93,6 +99,8 @@ class Connection:
         self._stopping = False
         self._counted: dict[tuple[ApiKey, bool], tuple[Counter, Histogram]] = {}
         self._serving: ApiKey | None = None
+        self._session: Session | None = None
+        self._access: Access | None = None
         self._task: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()
 
@@ -113,6 +121,8 @@ class Connection:
     async def _serve(self) -> None:
         turn = 0
         try:
+            if self._engine.security.enforced:
+                self._meet()
             while not self._stopping:
                 await self._serve_one()
                 turn += 1
@@ -121,7 +131,7 @@ class Connection:
             await self._until(0)
         except (asyncio.IncompleteReadError, ConnectionError):
             return
-        except _Hangup as reason:
+        except (_Hangup, NotNow, Unmapped) as reason:
             log.info("closing a connection from %s: %s", self._host, reason)
         except MalformedRequest as error:
             log.warning("closing a connection from %s: %s", self._host, error)
@@ -136,12 +146,29 @@ class Connection:
         self._stopping = True
         await self._until(0)
 
+    def _meet(self) -> None:
+        """Begin with nobody, or with who a certificate says is there.
+
+        Raises:
+            Unmapped: the certificate's owner is nobody to the rules.
+        """
+        tls = self._writer.get_extra_info("ssl_object")
+        certificate = tls.getpeercert(binary_form=True) if tls is not None else None
+        self._session = self._engine.security.session(certificate)
+
     async def _serve_one(self) -> None:
+        session = self._session
         (size,) = struct.unpack(">i", await self._reader.readexactly(4))
-        if not PREFIX.size <= size <= self._engine.settings.max_frame_bytes:
+        fewest, most = PREFIX.size, self._engine.settings.max_frame_bytes
+        if session is not None and not session.open:
+            fewest, most = 0 if session.bare else fewest, MOST_LOGIN_BYTES
+        if not fewest <= size <= most:
             raise _Hangup(f"a frame of {size} bytes")
         frame = await self._reader.readexactly(size)
         if self._stopping:
+            return
+        if session is not None and session.bare:
+            await self._converse(session, frame)
             return
         number, version, correlation = PREFIX.unpack_from(frame)
         started = time.perf_counter()
@@ -153,8 +180,12 @@ class Connection:
         if not api.lowest <= version <= api.highest:
             await self._refuse_version(key, version, correlation)
             return
+        if session is not None:
+            session.admit(key)
         request = read_request(frame, key, version, correlation)
         request.client_host = self._host
+        if session is not None:
+            request.session, request.principal = session, session.principal
         await self._answer(request, size, started)
 
     async def _refuse_version(self, key: ApiKey, version: int, correlation: int) -> None:
@@ -176,12 +207,32 @@ class Connection:
             return
         await self._until(0)
         self._serving = request.key
-        fields = await APIS[request.key].handle(self._engine, request)
+        access, handle = self._rights(), APIS[request.key].handle
+        if access is None:
+            fields = await handle(self._engine, request)
+        else:
+            fields = await guarded(self._engine, request, handle, access)
         self._serving = None
         self._count(request, started, has_error(fields))
         if fault is Fault.DROP_CONNECTION_AFTER_COMMIT:
             raise _Hangup("arranged")
         await self._send(write_answer(request.key, request.version, request.correlation, fields))
+        if self._session is not None and self._session.ended:
+            raise _Hangup("the login was refused")
+
+    async def _converse(self, session: Session, token: bytes) -> None:
+        """Take a message of a mechanism that comes without a header, as SaslHandshake 0 has it."""
+        outcome = await converse(self._engine, session, token, self._host)
+        if session.ended:
+            raise _Hangup("the login was refused")
+        await self._send(struct.pack(">i", len(outcome.token)) + outcome.token)
+
+    def _rights(self) -> Access | None:
+        """Return what may be done on this connection now; None if everything may."""
+        session, access = self._session, self._access
+        if session is not None and (access is None or access.principal != session.principal):
+            access = self._access = self._engine.security.access(session.principal, self._host)
+        return access
 
     async def _produce(
         self, request: Request, fault: AnyFault | None, size: int, started: float
@@ -189,13 +240,22 @@ class Connection:
         slot = _Slot(size, started)
         self._open.append(slot)
         self._open_bytes += size
-        produce(self._engine, request, fault, partial(self._produced, request, fault, slot))
+        access = self._rights()
+        kept_back = () if access is None else withheld(request, access)
+        done = partial(self._produced, request, fault, slot, kept_back)
+        produce(self._engine, request, fault, done)
         await self._until(MOST_OPEN - 1, MOST_OPEN_BYTES)
         await self._writer.drain()
 
     def _produced(
-        self, request: Request, fault: AnyFault | None, slot: _Slot, topics: list[TopicAnswer]
+        self,
+        request: Request,
+        fault: AnyFault | None,
+        slot: _Slot,
+        kept_back: Sequence[TopicAnswer],
+        topics: list[TopicAnswer],
     ) -> None:
+        topics += kept_back
         refused = failed(topics)
         self._count(request, slot.started, refused)
         slot.done = True

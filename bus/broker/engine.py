@@ -4,7 +4,7 @@ import asyncio
 import logging
 import shutil
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,12 +19,15 @@ from bus.broker.security.audit import Audit
 from bus.broker.security.rules import Rules
 from bus.broker.security.security import Security
 from bus.broker.security.users import Users
-from bus.broker.stage import Append
+from bus.broker.sequences import Producer
+from bus.broker.stage import Append, ProducerKey, Stage
 from bus.broker.storage.database import now_ms
 from bus.broker.storage.positions import Position
 from bus.broker.storage.reader import Damaged, Reader
 from bus.broker.storage.store import Store
 from bus.broker.topics import Topic, Topics
+from bus.broker.transactions.shell import Transactions
+from bus.broker.transactions.state import Transaction
 from bus.broker.writer import Change, Round, Writer
 from bus.settings import Address, BrokerSettings
 from bus.telemetry import Telemetry
@@ -59,6 +62,7 @@ class Engine:
     topics: Topics = field(default_factory=Topics)
     groups: Groups = field(default_factory=Groups)
     positions: dict[str, dict[tuple[str, int], Position]] = field(default_factory=dict)
+    transactions: Transactions = field(default_factory=lambda: Transactions(now_ms))
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)
     security: Security = field(init=False)
     _producer_ids: deque[int] = field(default_factory=deque)
@@ -86,6 +90,9 @@ class Engine:
         )
         self._load()
         self.groups.start()
+        self.transactions.start(
+            lambda turn: self.transact(lambda store, stage: turn(stage.transactions))
+        )
 
     def _load(self) -> None:
         cluster = self._store.cluster()
@@ -99,10 +106,14 @@ class Engine:
         for group, topic_name, index, position in self._store.positions.all():
             self.positions.setdefault(group, {})[topic_name, index] = position
         self.groups.know(self.positions)
+        producers = self._store.producers.all(now_ms())
+        transactions = self._store.transactions.all()
+        self._know(producers, transactions.values())
         self._writer = Writer(
             self._store,
             ends=ends,
-            producers=self._store.producers.all(now_ms()),
+            producers=producers,
+            transactions=transactions,
             housekeeping=self._housekeeping(),
             max_unpacked_bytes=self.settings.max_unpacked_bytes,
             finish=self._finish,
@@ -110,6 +121,20 @@ class Engine:
         self._writer.start()
         for topic in self.topics:
             self.govern(topic)
+
+    def _know(
+        self, producers: Mapping[ProducerKey, Producer], transactions: Iterable[Transaction]
+    ) -> None:
+        """Take note of the transactions that are stored, and where they began."""
+        self.transactions.know(transactions)
+        for (number, producer), state in producers.items():
+            partition = self.topics.numbered(number)
+            if partition is not None and state.opened is not None:
+                partition.opened[producer] = state.opened
+        for number, last in self._store.transactions.newest_aborted().items():
+            partition = self.topics.numbered(number)
+            if partition is not None:
+                partition.aborted = last
 
     def _housekeeping(self) -> Housekeeping:
         loop = asyncio.get_running_loop()
@@ -164,6 +189,7 @@ class Engine:
     async def stop(self) -> None:
         """Write what was taken, and close the database."""
         self.groups.stop()
+        self.transactions.stop()
         await self._writer.stop()
         self._reading.shutdown()
         self.security.close()
@@ -174,13 +200,29 @@ class Engine:
         """Queue a batch for the next commit."""
         self._writer.submit(append)
 
-    async def change(self, run: Callable[[Store], T]) -> T:
+    async def change(
+        self, run: Callable[[Store], T], publish: Callable[[T], None] | None = None
+    ) -> T:
         """Run a write and wait until it is durable.
+
+        Args:
+            run: called in the writer's thread.
+            publish: called in the event loop right after the commit, in the order of the changes.
 
         Raises:
             StorageFailed: it is not stored.
         """
-        return await self._writer.change(run)
+        return await self._writer.change(lambda store, stage: run(store), publish)
+
+    async def transact(
+        self, run: Callable[[Store, Stage], T], publish: Callable[[T], None] | None = None
+    ) -> T:
+        """Run what changes transactions, as `change` does; what changed is known after it.
+
+        Raises:
+            StorageFailed: it is not stored.
+        """
+        return await self._writer.change(run, publish)
 
     async def new_producer_id(self) -> int:
         """Return a producer id that was never given before.
@@ -194,14 +236,26 @@ class Engine:
         return self._producer_ids.popleft()
 
     def _finish(self, done: Round) -> None:
+        self.transactions.know(done.transactions)
+        turned = [
+            partition
+            for number, began in done.opened.items()
+            if (partition := self.topics.numbered(number)) is not None and partition.turn(began)
+        ]
+        for aborted in done.aborted:
+            partition = self.topics.numbered(aborted.partition)
+            if partition is not None:
+                partition.aborted = aborted.last
         for row in done.rows:
             partition = self.topics.numbered(row.partition)
             if partition is not None:
                 self._cache.add(partition, row)
+        for partition in turned:
+            partition.settle()
         for job, outcome in zip(done.jobs, done.outcomes, strict=True):
             if isinstance(job, Append):
                 job.done(outcome)
-            elif not job.settled.done():
+            else:
                 _settle(job, done)
         if done.failure is None:
             self.telemetry.commit_duration.observe(done.seconds)
@@ -209,25 +263,38 @@ class Engine:
             self.failed(done.failure)
 
     async def read(
-        self, partition: Partition, offset: int, limit: int, *, at_least_one: bool
+        self,
+        partition: Partition,
+        offset: int,
+        limit: int,
+        *,
+        at_least_one: bool,
+        stable: bool = False,
     ) -> Read:
-        """Return committed batches, from memory or from the database.
+        """Return durable batches, from memory or from the database.
+
+        Args:
+            partition: where they are.
+            offset: of the first record.
+            limit: bytes.
+            at_least_one: whether the first batch comes even if it is above the limit.
+            stable: whether the last stable offset is the end.
 
         Raises:
             Damaged: what is stored is not what was written; the partition is out of service.
         """
         if partition.damage:
             raise Damaged(partition.damage)
-        end = partition.end
+        end = partition.stable if stable else partition.end
         if offset >= end:
             return NOTHING
         if offset >= partition.cached_from:
-            return partition.read(offset, limit, at_least_one=at_least_one)
+            return partition.read(offset, limit, at_least_one=at_least_one, end=end)
         rows = await self.query(
             partition, lambda reader: reader.rows(partition.number, offset, end, limit)
         )
         stored = ((row.base, row.next, row.batches) for row in rows)
-        return gather(stored, offset, limit, at_least_one=at_least_one)
+        return gather(stored, offset, limit, at_least_one=at_least_one, end=end)
 
     async def query(self, partition: Partition, run: Callable[[Reader], T]) -> T:
         """Ask the database about a partition, in the reader thread.
@@ -254,7 +321,12 @@ class Engine:
 
 
 def _settle(change: Change[T], done: Round) -> None:
+    result: T = change.result  # type: ignore[assignment]  # set by the round
+    if done.failure is None and change.publish is not None:
+        change.publish(result)
+    if change.settled.done():  # who asked has gone
+        return
     if done.failure is not None:
         change.settled.set_exception(done.failure)
     else:
-        change.settled.set_result(change.result)  # type: ignore[arg-type]  # set by the round
+        change.settled.set_result(result)

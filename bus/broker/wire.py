@@ -21,6 +21,8 @@ from kio.serial.errors import SerialError
 
 from bus.broker.guard import clean
 from bus.broker.keys import ApiKey
+from bus.broker.security.principals import ANONYMOUS
+from bus.broker.security.session import Session
 
 PREFIX = struct.Struct(">hhi")  # API key, API version, correlation id
 _SIZE = struct.Struct(">i")
@@ -36,7 +38,10 @@ class MalformedRequest(Exception):
 
 @dataclass(slots=True)
 class Request:
-    """One request: who asks, what, and how long it has only waited (seconds)."""
+    """One request: who asks, what, and how long it has only waited (seconds).
+
+    The session is the login of its connection; None where nobody has to log in.
+    """
 
     key: ApiKey
     version: int
@@ -45,6 +50,8 @@ class Request:
     body: Any
     client_host: str = ""
     waited: float = 0.0
+    principal: str = ANONYMOUS
+    session: Session | None = None
 
 
 def read_request(frame: bytes, key: ApiKey, version: int, correlation: int) -> Request:

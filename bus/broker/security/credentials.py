@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import os
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -67,12 +68,15 @@ def of_salted(mechanism: Mechanism, iterations: int, salt: bytes, salted: bytes)
 
 
 def of_password(
-    mechanism: Mechanism, password: str, salt: bytes, iterations: int = ITERATIONS
+    mechanism: Mechanism, password: str, *, salt: bytes = b"", iterations: int = ITERATIONS
 ) -> Credential:
-    """Return the credential of a password; takes milliseconds.
+    """Return the credential of a password, with a salt of its own if none is given.
+
+    Takes milliseconds.
 
     The password is taken as its UTF-8 bytes, without the normalisation of SASLprep (RFC 4013):
     neither Kafka nor its clients do it, and who did it would shut those out who do not.
     """
+    salt = salt or os.urandom(SALT_BYTES)
     salted = hashlib.pbkdf2_hmac(mechanism.hash, password.encode(), salt, iterations)
     return of_salted(mechanism, iterations, salt, salted)

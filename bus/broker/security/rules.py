@@ -119,6 +119,9 @@ class Rules:
         self.version = 0
         self._index()
 
+    def __len__(self) -> int:
+        return len(self._rules)
+
     def __iter__(self) -> Iterator[Rule]:
         return iter(sorted(self._rules))
 

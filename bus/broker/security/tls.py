@@ -1,0 +1,125 @@
+"""The listener with TLS: each handshake on its own, with a time limit, and a reason if it fails."""
+
+import asyncio
+import errno
+import logging
+import socket
+import ssl
+from collections.abc import Callable
+from contextlib import suppress
+
+HANDSHAKE_SECONDS = 10.0
+CLOSE_SECONDS = 5.0
+MOST_HANDSHAKES = 500  # under way
+_PAUSE = 1.0  # seconds, when the process may open no more files
+
+# What OpenSSL calls it, and what it means here.
+_REASONS = {
+    "WRONG_VERSION_NUMBER": "no TLS",
+    "HTTP_REQUEST": "no TLS",
+    "HTTPS_PROXY_REQUEST": "no TLS",
+    "UNKNOWN_PROTOCOL": "no TLS",
+    "PACKET_LENGTH_TOO_LONG": "no TLS",
+    "RECORD_LAYER_FAILURE": "no TLS",
+    "UNEXPECTED_MESSAGE": "no TLS",
+    "BAD_RECORD_TYPE": "no TLS",
+    "UNSUPPORTED_PROTOCOL": "TLS older than 1.2",
+    "VERSION_TOO_LOW": "TLS older than 1.2",
+    "NO_SHARED_CIPHER": "no cipher in common",
+    "PEER_DID_NOT_RETURN_A_CERTIFICATE": "no client certificate",
+    "TLSV1_ALERT_UNKNOWN_CA": "the client does not trust our certificate",
+    "SSLV3_ALERT_BAD_CERTIFICATE": "the client does not accept our certificate",
+    "SSLV3_ALERT_CERTIFICATE_EXPIRED": "our certificate has expired, says the client",
+    "SSLV3_ALERT_CERTIFICATE_UNKNOWN": "the client does not accept our certificate",
+    "TLSV1_ALERT_PROTOCOL_VERSION": "the client wants another version of TLS",
+}
+
+# What OpenSSL calls a client's certificate that it does not verify (X509_V_ERR_…).
+_UNVERIFIED = {
+    9: "the client's certificate is not valid yet",
+    10: "the client's certificate has expired",
+}
+
+log = logging.getLogger(__name__)
+
+Refused = Callable[[str, str], None]  # host and reason
+
+
+class TlsListener:
+    """Takes connections and hands on those whose handshake succeeds.
+
+    Args:
+        listener: a socket that listens.
+        context: what the handshakes are done with.
+        protocol: makes the protocol of a connection.
+        refused: told of each handshake that failed.
+    """
+
+    def __init__(
+        self,
+        listener: socket.socket,
+        context: ssl.SSLContext,
+        protocol: Callable[[], asyncio.BaseProtocol],
+        refused: Refused,
+    ) -> None:
+        self._listener, self._context = listener, context
+        self._protocol, self._refused = protocol, refused
+        self._handshakes: set[asyncio.Task[None]] = set()
+        self._loop = asyncio.get_running_loop()
+        self._accepting = self._loop.create_task(self._accept())
+
+    def close(self) -> None:
+        """Take no more connections."""
+        self._accepting.cancel()
+        for task in self._handshakes:
+            task.cancel()
+        self._listener.close()
+
+    async def _accept(self) -> None:
+        while True:
+            try:
+                connection, address = await self._loop.sock_accept(self._listener)
+            except OSError as error:
+                if error.errno not in {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}:
+                    log.warning("a connection could not be taken: %s", error)
+                else:
+                    log.error("no further connection can be taken: %s", error)
+                    await asyncio.sleep(_PAUSE)
+                continue
+            host = str(address[0])
+            if len(self._handshakes) >= MOST_HANDSHAKES:
+                self._refused(host, "too many handshakes at once")
+                connection.close()
+                continue
+            task = self._loop.create_task(self._shake_hands(connection, host))
+            self._handshakes.add(task)
+            task.add_done_callback(self._handshakes.discard)
+
+    async def _shake_hands(self, connection: socket.socket, host: str) -> None:
+        try:
+            with suppress(OSError):  # it has gone already
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            await self._loop.connect_accepted_socket(
+                self._protocol,
+                connection,
+                ssl=self._context,
+                ssl_handshake_timeout=HANDSHAKE_SECONDS,
+                ssl_shutdown_timeout=CLOSE_SECONDS,
+            )
+        except OSError as error:
+            connection.close()
+            self._refused(host, reason(error))
+        except asyncio.CancelledError:
+            connection.close()
+            raise
+
+
+def reason(error: OSError) -> str:
+    """Return why a handshake failed, in few words of a small number."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return _UNVERIFIED.get(error.verify_code, "the client's certificate is of another CA")
+    if isinstance(error, ssl.SSLError):
+        return _REASONS.get(error.reason or "", "other")
+    if isinstance(error, ConnectionAbortedError):
+        return "it took too long"
+    return "the client went away"
