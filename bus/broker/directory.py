@@ -4,11 +4,13 @@ import fcntl
 import os
 import sqlite3
 import struct
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from bus.broker.storage.database import APPLICATION, NAME, create, migrate
 from bus.broker.storage.schema import STEPS, VERSION
-from bus.errors import StorageInUse, StorageUnusable
+from bus.errors import NotFound, StorageInUse, StorageUnusable
 
 LOCK = "broker.lock"
 _MAGIC = b"SQLite format 3\0"
@@ -35,11 +37,23 @@ class Directory:
             StorageInUse: another process holds it.
             StorageUnusable: it is not writable, or what is in it is not a database of ours.
         """
+        self._take(self._inspect)
+
+    def hold(self) -> None:
+        """Lock the folder and leave what is in it as it is.
+
+        Raises:
+            StorageInUse: another process holds it.
+            StorageUnusable: it is not writable.
+        """
+        self._take(lambda: None)
+
+    def _take(self, look: Callable[[], None]) -> None:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self._inspect()
+            look()
         except BlockingIOError as error:
             self.release()
             raise StorageInUse(
@@ -67,19 +81,11 @@ class Directory:
     def _inspect(self) -> None:
         if not self.database.exists():
             create(self.database)
-            _sync(self.path)
+            sync(self.path)
             return
         if not os.access(self.database, os.R_OK | os.W_OK):
             raise PermissionError(13, "the database is not writable")
-        with self.database.open("rb") as file:
-            header = file.read(_HEADER_BYTES)
-        (application,) = struct.unpack_from(">I", header.ljust(_HEADER_BYTES), _APPLICATION_AT)
-        if not header.startswith(_MAGIC) or application != APPLICATION:
-            raise StorageUnusable(
-                "the file is not a database of this broker",
-                where=str(self.database),
-                remedy="choose another folder",
-            )
+        _identify(self.database)
         self._migrate()
 
     def _migrate(self) -> None:
@@ -91,15 +97,90 @@ class Directory:
                 where=str(self.database),
                 remedy="restore it from a copy",
             ) from error
-        if version not in {*STEPS, VERSION}:
-            raise StorageUnusable(
-                f"the database has version {version}, this program knows {VERSION}",
-                where=str(self.database),
-                remedy="use the program's version that wrote it, or a newer one",
-            )
+        known_version(version, self.database)
 
 
-def _sync(directory: Path) -> None:
+def look(database: Path) -> None:
+    """Look at a file's header alone.
+
+    Raises:
+        NotFound: there is no such file.
+        StorageUnusable: it cannot be read, or is no database of the broker.
+    """
+    try:
+        _identify(database)
+    except FileNotFoundError as error:
+        raise NotFound(
+            "there is no such file",
+            where=str(database),
+            remedy="name the folder or the file that holds the broker's database",
+        ) from error
+    except OSError as error:
+        raise StorageUnusable(
+            f"the file cannot be read: {error.strerror}",
+            where=str(database),
+            remedy="run this as the user that the broker runs as",
+        ) from error
+
+
+def known_version(version: int, database: Path) -> None:
+    """Refuse a database of a version that is not known.
+
+    Raises:
+        StorageUnusable: it is newer than this program.
+    """
+    if version not in {*STEPS, VERSION}:
+        raise StorageUnusable(
+            f"the database has version {version}, this program knows {VERSION}",
+            where=str(database),
+            remedy="use the program's version that wrote it, or a newer one",
+        )
+
+
+@contextmanager
+def undisturbed(database: Path) -> Iterator[tuple[bool, bool]]:
+    """Keep a broker from being started on a database while it is read; one that runs is let be.
+
+    Yields:
+        whether no broker runs on it, and whether in addition nothing lies in its write-ahead log.
+    """
+    log, index = (database.with_name(database.name + end) for end in ("-wal", "-shm"))
+    lock = database.parent / LOCK
+    descriptor = os.open(lock, os.O_RDONLY | os.O_CLOEXEC) if _locked_by(database, lock) else None
+    indexed = index.exists()
+    alone = True
+    try:
+        if descriptor is not None:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                alone = False
+        yield alone, alone and not (log.exists() and log.stat().st_size)
+    finally:
+        if alone and not indexed:
+            index.unlink(missing_ok=True)  # made by reading a write-ahead log that a crash left
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _locked_by(database: Path, lock: Path) -> bool:
+    """Whether a database is the one that this lock is for, and not a copy beside it."""
+    return database.name == NAME and lock.exists()
+
+
+def _identify(database: Path) -> None:
+    with database.open("rb") as file:
+        header = file.read(_HEADER_BYTES)
+    (application,) = struct.unpack_from(">I", header.ljust(_HEADER_BYTES), _APPLICATION_AT)
+    if not header.startswith(_MAGIC) or application != APPLICATION:
+        raise StorageUnusable(
+            "the file is not a database of this broker",
+            where=str(database),
+            remedy="choose another folder",
+        )
+
+
+def sync(directory: Path) -> None:
     """Make a file's name in a directory durable."""
     descriptor = os.open(directory, os.O_RDONLY)
     try:
