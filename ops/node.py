@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -21,10 +22,11 @@ class NodeProcess:
     Args:
         data: the node's folder.
         arguments: further arguments of `stadtbus serve`.
+        prefix: a command that runs it, such as one that makes its disk slow.
     """
 
-    def __init__(self, data: Path, *arguments: str) -> None:
-        self._data, self._arguments = data, arguments
+    def __init__(self, data: Path, *arguments: str, prefix: Sequence[str] = ()) -> None:
+        self._data, self._arguments, self._prefix = data, arguments, prefix
         self._ports = {"broker": 0, "registry": 0, "ops": 0}
         self._process: subprocess.Popen[str] | None = None
         self.ready: dict[str, Any] = {}
@@ -42,6 +44,7 @@ class NodeProcess:
         """Start the node, which dies with the thread that starts it: call it in the main one."""
         listeners = [f"--{role}-listen=127.0.0.1:{port}" for role, port in self._ports.items()]
         command = [
+            *self._prefix,
             sys.executable,
             "-m",
             "bus.cli",

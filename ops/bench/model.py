@@ -111,6 +111,7 @@ class Task:
         registry: the registry's URL; empty where there is none.
         case: the case's values.
         prepared: what the scenario's preparation answered.
+        folder: the scenario's own, which is gone after it.
     """
 
     name: str
@@ -119,6 +120,7 @@ class Task:
     registry: str = ""
     case: Mapping[str, Any] = field(default_factory=dict)
     prepared: Mapping[str, Any] = field(default_factory=dict)
+    folder: str = ""
 
     @property
     def settings(self) -> Settings:

@@ -52,7 +52,10 @@ class Plan:
 
     def engine_of(self, scenario: Scenario) -> str:
         """Return what a scenario's figures are about: an engine, or both."""
-        return self.engine if scenario.stage == "bus" else "both"
+        if scenario.stage == "bus":
+            return self.engine
+        (first, *others) = {one.engine or self.engine for one in scenario.contenders}
+        return "both" if others else first
 
 
 def measured(scenario: Scenario, plan: Plan, say: Say) -> Outcome:
@@ -72,7 +75,7 @@ def measured(scenario: Scenario, plan: Plan, say: Say) -> Outcome:
             staged(scenario, plan.engine, Path(folder)) as places,
         ):
             for number, case in enumerate(scenario.cases):
-                rows.extend(_case(scenario, case, number, plan, places, say))
+                rows.extend(_case(scenario, case, number, plan, places, folder, say))
     except Missing as error:
         say(f"{scenario.name}: not run: {error}")
         return outcome(state="not run", reason=str(error))
@@ -88,6 +91,7 @@ def _case(
     number: int,
     plan: Plan,
     places: Mapping[Engine, Place],
+    folder: str,
     say: Say,
 ) -> list[Row]:
     count = plan.count_of(scenario)
@@ -101,6 +105,7 @@ def _case(
             registry=place.registry,
             case=case.values,
             prepared=prepared,
+            folder=folder,
         )
 
     prepared: Mapping[str, Any] = {}

@@ -7,6 +7,7 @@ import asyncio
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -109,7 +110,19 @@ def _confluent(task: Task) -> Mapping[str, float]:
     }
 
 
-def _produce_confluent(task: Task, partitions: int) -> float:
+def produce_one_by_one(task: Task) -> None:
+    """Produce each record by a request of its own, without waiting for answers."""
+    asyncio.run(make_topic(task, 1))
+    _produce_confluent(task, 1, {"batch.num.messages": 1, "linger.ms": 0} | PIPELINING)
+
+
+PIPELINING = {"enable.idempotence": False, "max.in.flight.requests.per.connection": 1_000_000}
+"""Idempotent producers have five requests in flight at most."""
+
+
+def _produce_confluent(
+    task: Task, partitions: int, changes: Mapping[str, Any] = MappingProxyType({})
+) -> float:
     from confluent_kafka import Producer
 
     acknowledged, topic = 0, task.topic
@@ -126,6 +139,7 @@ def _produce_confluent(task: Task, partitions: int) -> float:
             "linger.ms": 5,
             "queue.buffering.max.messages": 2_000_000,
             "on_delivery": on_delivery,
+            **changes,
         }
     )
     producer.list_topics(topic)

@@ -38,7 +38,7 @@ async def _measured(task: Task, starting: Starting) -> Mapping[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         async with starting(Path(folder)) as (bootstrap, pid, seconds):
             await asyncio.sleep(IDLE_SECONDS)
-            idle = _megabytes(pid)
+            idle = megabytes(pid)
             load = replace(task, bootstrap=bootstrap)
             await make_topic(load, 1)
             produced = await produce_aiokafka(load, 1)
@@ -46,7 +46,7 @@ async def _measured(task: Task, starting: Starting) -> Mapping[str, float]:
             return {
                 "ready": seconds,
                 "idle memory": idle,
-                "loaded memory": _megabytes(pid),
+                "loaded memory": megabytes(pid),
                 "first produce": task.count / produced,
                 "first consume": task.count / consumed,
             }
@@ -77,7 +77,7 @@ async def _kafka(folder: Path) -> AsyncIterator[Started]:
         yield running.bootstrap, broker.pid, time.perf_counter() - begun
 
 
-def _megabytes(pid: int) -> float:
+def megabytes(pid: int) -> float:
     """Return a process's resident memory (proc(5): VmRSS, in kB)."""
     for line in Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines():
         if line.startswith("VmRSS:"):

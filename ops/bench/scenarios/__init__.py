@@ -9,11 +9,15 @@ from ops.bench.scenarios import (
     consume,
     engines,
     latency,
+    memory,
+    opening,
+    partitions,
     publish_bulk,
     publish_single,
     registry_reads,
     registry_writes,
     start,
+    turns,
 )
 
 SCENARIOS: Mapping[str, Scenario] = {
@@ -27,6 +31,10 @@ SCENARIOS: Mapping[str, Scenario] = {
         engines.SCENARIO,
         connections.SCENARIO,
         start.SCENARIO,
+        partitions.SCENARIO,
+        turns.SCENARIO,
+        memory.SCENARIO,
+        opening.SCENARIO,
         registry_reads.SCENARIO,
         registry_writes.SCENARIO,
     )

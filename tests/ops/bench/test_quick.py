@@ -8,7 +8,9 @@ from ops.bench.__main__ import main
 from ops.bench.scenarios import SCENARIOS
 
 ON_A_BUS = [name for name, one in SCENARIOS.items() if one.stage == "bus"]
-OF_ENGINES = [name for name, one in SCENARIOS.items() if one.stage != "bus"]
+ENGINES = {name: {one.engine for one in of.contenders} for name, of in SCENARIOS.items()}
+OF_BOTH = [name for name, engines in ENGINES.items() if engines == {"embedded", "kafka"}]
+ALONE = [name for name, engines in ENGINES.items() if engines == {"embedded"}]
 
 
 def check(said: str, name: str) -> None:
@@ -25,7 +27,7 @@ def check(said: str, name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ON_A_BUS)
+@pytest.mark.parametrize("name", ON_A_BUS + ALONE)
 def test_a_quick_run_on_the_embedded_engine(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([name, "--quick", "-o", "json"]) == 0
     check(capsys.readouterr().out, name)
@@ -40,7 +42,7 @@ def test_a_quick_run_on_kafka(kafka: object, capsys: pytest.CaptureFixture[str])
 
 @pytest.mark.slow
 @pytest.mark.kafka
-@pytest.mark.parametrize("name", OF_ENGINES)
+@pytest.mark.parametrize("name", OF_BOTH)
 def test_a_quick_run_of_both_engines(
     name: str, kafka: object, capsys: pytest.CaptureFixture[str]
 ) -> None:
