@@ -5,9 +5,9 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
 from bus.cli.demo.programs import end_with_parent
@@ -23,10 +23,18 @@ class NodeProcess:
         data: the node's folder.
         arguments: further arguments of `stadtbus serve`.
         prefix: a command that runs it, such as one that makes its disk slow.
+        environment: what its environment has beside ours.
     """
 
-    def __init__(self, data: Path, *arguments: str, prefix: Sequence[str] = ()) -> None:
-        self._data, self._arguments, self._prefix = data, arguments, prefix
+    def __init__(
+        self,
+        data: Path,
+        *arguments: str,
+        prefix: Sequence[str] = (),
+        environment: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        self._data, self._arguments = data, arguments
+        self._prefix, self._environment = prefix, environment
         self._ports = {"broker": 0, "registry": 0, "ops": 0}
         self._process: subprocess.Popen[str] | None = None
         self.ready: dict[str, Any] = {}
@@ -58,6 +66,7 @@ class NodeProcess:
             [*command, *listeners, *self._arguments],
             stdout=subprocess.PIPE,
             text=True,
+            env={**os.environ, **self._environment},
             preexec_fn=end_with_parent(os.getpid()),  # noqa: PLW1509  # async-signal-safe calls only
         )
 

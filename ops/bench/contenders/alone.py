@@ -20,7 +20,7 @@ from ops.bench.contenders.records import (
     produce_aiokafka,
     produce_one_by_one,
 )
-from ops.bench.contenders.start import megabytes
+from ops.bench.contenders.start import as_installed, megabytes
 from ops.bench.model import Task, Unverified
 from ops.node import NodeProcess
 
@@ -210,8 +210,8 @@ def opened_large(task: Task) -> Mapping[str, float]:
 
 
 def _opened(folder: Path) -> Mapping[str, float]:
+    node = NodeProcess(folder, "--roles", "broker", environment=as_installed(folder))
     begun = time.perf_counter()
-    node = NodeProcess(folder, "--roles", "broker")
     with node:
         return {"ready": time.perf_counter() - begun}
 
