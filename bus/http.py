@@ -2,14 +2,16 @@
 
 import asyncio
 import socket
-from collections.abc import Generator
+import ssl
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 
 import uvicorn
 from starlette.types import ASGIApp
 
-from bus.listen import bind, require_loopback
+from bus.listen import bind, refuse_open
 from bus.settings import Address
+from bus.tls import Certificate
 
 
 class HttpListener:
@@ -17,13 +19,25 @@ class HttpListener:
 
     Args:
         app: the application.
-        listen: where to listen; port 0 takes a free one. Loopback only, as nothing here asks
-            who is calling.
+        listen: where to listen; port 0 takes a free one.
         setting: the name of the setting that holds the address, for error messages.
+        certificate: with it the listener speaks TLS.
+        lacking: what the listener lacks for other machines to reach it, such as ``no login``.
+        insecure: other machines may reach it whatever it lacks.
     """
 
-    def __init__(self, app: ASGIApp, listen: Address, *, setting: str) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        listen: Address,
+        *,
+        setting: str,
+        certificate: Certificate | None = None,
+        lacking: Sequence[str] = ("no TLS", "no login"),
+        insecure: bool = False,
+    ) -> None:
         self._app, self._listen, self._setting = app, listen, setting
+        self._certificate, self._lacking, self._insecure = certificate, lacking, insecure
         self._server: _Server | None = None
         self._serving: asyncio.Task[None] | None = None
 
@@ -32,9 +46,10 @@ class HttpListener:
 
         Raises:
             AddressInUse: the port is taken, or the host is none of this machine's.
-            InvalidSettings: the address is not loopback.
+            InvalidSettings: other machines could reach it, and something is lacking.
         """
-        require_loopback(self._listen, self._setting)
+        lacking, insecure = self._lacking, self._insecure
+        refuse_open(self._listen, self._setting, lacking=lacking, insecure=insecure)
         listener = bind(self._listen, self._setting)
         self._address = Address(host=self._listen.host, port=listener.getsockname()[1])
         config = uvicorn.Config(
@@ -44,6 +59,7 @@ class HttpListener:
             lifespan="off",
             ws="none",
             timeout_graceful_shutdown=1,
+            ssl_context_factory=_giving(self._certificate) if self._certificate else None,
         )
         self._server = _Server(config)
         self._serving = asyncio.create_task(self._server.serve(sockets=[listener]))
@@ -57,7 +73,7 @@ class HttpListener:
     @property
     def url(self) -> str:
         """The address as a client writes it."""
-        return f"http://{self._address}"
+        return f"{'https' if self._certificate else 'http'}://{self._address}"
 
     async def stop(self) -> None:
         """Let requests under way finish, at most a second, then close."""
@@ -67,6 +83,11 @@ class HttpListener:
         with suppress(asyncio.CancelledError):
             await self._serving
         self._server = self._serving = None
+
+
+def _giving(certificate: Certificate) -> Callable[..., ssl.SSLContext]:
+    """Return what uvicorn asks for how to speak TLS."""
+    return lambda _config, _default: certificate.context
 
 
 class _Server(uvicorn.Server):

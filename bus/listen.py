@@ -8,20 +8,6 @@ from bus.errors import AddressInUse, InvalidSettings
 from bus.settings import Address
 
 
-def require_loopback(listen: Address, setting: str) -> None:
-    """Refuse an address that others could reach: there is no TLS and no login yet.
-
-    Raises:
-        InvalidSettings: the address is not loopback.
-    """
-    if not listen.is_loopback:
-        raise InvalidSettings(
-            f"{listen} can be reached from other machines, but there is no TLS and no login yet",
-            where=setting,
-            remedy="listen on 127.0.0.1 or ::1",
-        )
-
-
 def refuse_open(
     listen: Address, setting: str, *, lacking: Sequence[str], insecure: bool = False
 ) -> None:

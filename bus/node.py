@@ -1,6 +1,7 @@
 """Roles composed into one process: started in order, watched, stopped in the reverse order."""
 
 import asyncio
+import hmac
 import os
 import time
 from collections.abc import Sequence
@@ -18,9 +19,19 @@ from starlette.routing import Route
 from bus.broker import Broker
 from bus.errors import StorageUnusable
 from bus.http import HttpListener
-from bus.listen import require_loopback
-from bus.settings import KafkaSettings, Role, Settings
+from bus.security import (
+    ADMIN,
+    CertificateWatch,
+    Folder,
+    in_force,
+    lacking,
+    own_login,
+    refuse_open_listeners,
+    watched,
+)
+from bus.settings import Role, Settings, secret
 from bus.telemetry import Telemetry
+from bus.tls import Certificate
 
 
 class _Part(Protocol):
@@ -31,21 +42,28 @@ class _Part(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ready:
-    """What a node says once every role answers: the time it took and where things are."""
+    """What a node says once every role answers: the time it took and where things are.
+
+    ``secured`` tells whether the broker asks who is there; ``opened`` has a sentence for each
+    listener that is open to everybody because somebody said so.
+    """
 
     seconds: float
     roles: tuple[Role, ...]
     broker: str
     registry: str | None
     ops: str
+    secured: bool
+    opened: tuple[str, ...]
 
 
 class Node:
     """One process that runs one or more roles.
 
     Args:
-        settings: where to listen and where data lies; ``kafka.bootstrap`` is replaced by the
-            embedded broker's own address where the broker is among the roles.
+        settings: where to listen and where data lies; where the folder ``security`` is there, every
+            listener uses it. ``kafka`` is replaced by the way to the embedded broker, as the
+            node's own user, where the broker is among the roles.
         roles: what to run.
     """
 
@@ -79,11 +97,14 @@ class Node:
         Raises:
             BusError: a role cannot start; the message says which setting or file is at fault.
         """
-        self._refuse_outside()
-        ops = HttpListener(self._ops(), self._settings.ops.listen, setting="ops.listen")
+        self._settings = settings = in_force(self._settings)
+        opened = refuse_open_listeners(settings, (*self._roles, "ops"))
+        ops = self._ops_listener()
         await self._start(ops)
         self.settings = await self._start_broker()
         registry = await self._start_registry()
+        certificates = watched(settings, (*self._roles, "ops"), Folder(settings.data).ca)
+        await self._start(CertificateWatch(certificates, self._telemetry))
         self._ready = True
         self.ready = Ready(
             seconds=round(process_age(), 3),
@@ -91,6 +112,8 @@ class Node:
             broker=self.settings.kafka.bootstrap,
             registry=registry,
             ops=ops.url,
+            secured=self.settings.kafka.security_protocol != "PLAINTEXT",
+            opened=tuple(opened),
         )
 
     async def stop(self) -> None:
@@ -113,11 +136,6 @@ class Node:
             )
         await asyncio.Event().wait()
 
-    def _refuse_outside(self) -> None:
-        """Refuse every address that others could reach before anything is made."""
-        for role in (*self._roles, "ops"):
-            require_loopback(getattr(self._settings, role).listen, f"{role}.listen")
-
     async def _start(self, part: _Part) -> None:
         self._running.push_async_callback(part.stop)
         await part.start()
@@ -125,11 +143,21 @@ class Node:
     async def _start_broker(self) -> Settings:
         if "broker" not in self._roles:
             return self._settings
-        data = self._settings.data / "broker"
-        self._broker = Broker(self._settings.broker, data, self._telemetry)
+        settings, login = self._settings, own_login(self._settings)
+        self._broker = Broker(
+            settings.broker, settings.data / "broker", self._telemetry, users=login.users
+        )
         await self._start(self._broker)
-        kafka = KafkaSettings(bootstrap=str(self._broker.address))
-        return self._settings.model_copy(update={"kafka": kafka})
+        if ADMIN in login.users:
+            # From now on the administrator's password is what the broker keeps.
+            Folder(settings.data).admin_new.unlink(missing_ok=True)
+        address = self._broker.address
+        if settings.broker.advertise and (
+            settings.broker.certificate_file or address.is_everywhere
+        ):
+            address = settings.broker.advertise  # the name that the certificate bears
+        kafka = login.kafka.model_copy(update={"bootstrap": str(address)})
+        return settings.model_copy(update={"kafka": kafka})
 
     async def _start_registry(self) -> str | None:
         if "registry" not in self._roles:
@@ -141,10 +169,42 @@ class Node:
         registry = Registry(self.settings, self._telemetry)
         await self._start(registry)
         await self._start(LagWatch(self.settings.kafka, self._telemetry))
-        return f"http://{registry.address}"
+        return registry.url
+
+    def _ops_listener(self) -> HttpListener:
+        ops, certificate = self._settings.ops, None
+        if ops.certificate_file is not None:
+            certificate = Certificate(
+                ops.certificate_file, ops.key_file, setting="ops.certificate_file"
+            )
+        self._token()  # refused before anything is made
+        return HttpListener(
+            self._ops(),
+            ops.listen,
+            setting="ops.listen",
+            certificate=certificate,
+            lacking=lacking(self._settings, "ops", embedded=False),
+            insecure=ops.insecure,
+        )
+
+    def _token(self) -> str | None:
+        """Return the token that metrics are read with, as it stands in its file now."""
+        file = self._settings.ops.token_file
+        return None if file is None else secret(file, "ops.token_file", "token")
+
+    def _may_read(self, request: Request) -> bool:
+        token = self._token()
+        given = request.headers.get("authorization", "")
+        return token is None or hmac.compare_digest(given.encode(), f"Bearer {token}".encode())
 
     def _ops(self) -> Starlette:
-        async def metrics(_: Request) -> Response:
+        async def metrics(request: Request) -> Response:
+            if not self._may_read(request):
+                return PlainTextResponse(
+                    "metrics are read with the token of ops.token_file: Authorization: Bearer …\n",
+                    status_code=401,
+                    headers={"www-authenticate": "Bearer"},
+                )
             return Response(
                 self._telemetry.exposition(),
                 media_type="text/plain; version=0.0.4; charset=utf-8",

@@ -8,6 +8,8 @@ and taken from the folder only where the registry cannot be reached.
 import hashlib
 import json
 import logging
+import ssl
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -23,8 +25,12 @@ from bus.errors import (
     IncompatibleSchema,
     InvalidContract,
     InvalidSchema,
+    InvalidSettings,
+    NotAuthenticated,
+    NotAuthorised,
     NotFound,
 )
+from bus.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -40,19 +46,52 @@ class SchemaClient:
     Args:
         url: where the registry is.
         cache: a folder to keep answers in; what is kept there is told apart by the URL.
+        login: user and password, which are sent over https alone.
+        ca_file: certificates (PEM) that the registry's must lead to; the system's if None.
+
+    Raises:
+        InvalidSettings: the certificates cannot be used.
     """
 
-    def __init__(self, url: str, cache: Path | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        cache: Path | None = None,
+        *,
+        login: tuple[str, str] | None = None,
+        ca_file: Path | None = None,
+    ) -> None:
         self._url = url.rstrip("/")
         # Certificates are loaded only where there is TLS: it takes a twentieth of a second.
-        tls: bool = self._url.startswith("https:")
+        encrypted = self._url.startswith("https:")
+        self._user = login[0] if login and encrypted else None
         self._http = httpx.AsyncClient(
-            base_url=self._url, timeout=TIMEOUT, trust_env=False, verify=tls
+            base_url=self._url,
+            timeout=TIMEOUT,
+            trust_env=False,
+            verify=_trusting(ca_file) if encrypted else False,
+            auth=httpx.BasicAuth(*login) if login and encrypted else None,
         )
         name = hashlib.sha256(self._url.encode()).hexdigest()[:16]
         self._cache = cache / name if cache is not None else None
         self._schemas: dict[int, Any] = {}
         self._ids: dict[tuple[str, str], int] = {}
+
+    @classmethod
+    def of(cls, settings: Settings, cache: Path | None = None) -> Self:
+        """Return the client of the registry that the settings name.
+
+        Over https it logs in as the user that the engine knows.
+
+        Raises:
+            InvalidSettings: the certificates or the password cannot be used.
+        """
+        kafka, registry = settings.kafka, settings.registry
+        login = None
+        if registry.url.startswith("https:") and kafka.username:
+            login = kafka.login()
+        ca_file = registry.ca_file or kafka.ca_file
+        return cls(registry.url, cache, login=login, ca_file=ca_file)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -201,17 +240,58 @@ class SchemaClient:
             answer = await self._http.request(method, path, json=body)
             value = answer.json() if answer.content else None
         except (httpx.HTTPError, ValueError) as error:
-            raise BusUnavailable(
-                f"the registry does not answer: {str(error) or type(error).__name__}",
-                where=self._url,
-                remedy="check registry.url, and that the registry runs",
-            ) from error
+            raise self._unanswered(error) from error
         if answer.is_success:
             return value
         message = str(value.get("message", "")) if isinstance(value, dict) else ""
         raise self._refusal(answer.status_code, message or answer.reason_phrase, path, subject)
 
+    def _unanswered(self, error: Exception) -> BusError:
+        """Return why there was no answer; what TLS has to say is deep inside the error."""
+        causes = list(_causes(error))
+        for cause in causes:
+            if isinstance(cause, ssl.SSLCertVerificationError):
+                return NotAuthenticated(
+                    f"the registry's certificate cannot be verified: {cause.verify_message}",
+                    where=self._url,
+                    remedy="name the certificates that it leads to in registry.ca_file or "
+                    "kafka.ca_file, and reach it by a name that its certificate bears",
+                )
+        for cause in causes:
+            if isinstance(cause, ssl.SSLError):
+                return self._no_tls(cause)
+        remedy = "check registry.url, and that the registry runs"
+        if isinstance(error, httpx.RemoteProtocolError) and self._url.startswith("http:"):
+            remedy = "check registry.url; if the registry speaks TLS, the URL begins with https:"
+        return BusUnavailable(
+            f"the registry does not answer: {str(error) or type(error).__name__}",
+            where=self._url,
+            remedy=remedy,
+        )
+
+    def _no_tls(self, error: ssl.SSLError) -> BusError:
+        if error.reason == "WRONG_VERSION_NUMBER":
+            return InvalidSettings(
+                "what answers there speaks no TLS, but the URL begins with https:",
+                where=self._url,
+                remedy="check registry.url; a registry without TLS has a URL with http:",
+            )
+        words = (error.reason or str(error)).replace("_", " ").lower()
+        return BusUnavailable(
+            f"TLS with the registry fails: {words}",
+            where=self._url,
+            remedy="see which TLS it speaks; 1.2 is needed at the least",
+        )
+
     def _refusal(self, status: int, message: str, path: str, subject: str) -> BusError:
+        if status == 401:
+            return self._unknown(message)
+        if status == 403:
+            return NotAuthorised(
+                f"the registry says no: {message}",
+                where=self._url,
+                remedy="have the node's administrator name this user in registry.writers",
+            )
         contract = path.startswith("/contracts/")
         where = subject or f"{self._url}{path}"
         if status == 409 and not contract:
@@ -227,6 +307,19 @@ class SchemaClient:
         if status >= 500:
             return BusUnavailable(f"the registry answers {status}: {message}", where=self._url)
         return BusError(f"the registry answers {status}: {message}", where=where)
+
+    def _unknown(self, message: str) -> NotAuthenticated:
+        if self._user is None:
+            return NotAuthenticated(
+                "the registry asks for a login",
+                where=self._url,
+                remedy="set kafka.username and kafka.password_file",
+            )
+        return NotAuthenticated(
+            f"the registry refused the login: {message}",
+            where=self._url,
+            remedy="check kafka.username and kafka.password_file",
+        )
 
     def _kept(self, name: str) -> Any:
         if self._cache is None:
@@ -251,6 +344,23 @@ class SchemaClient:
         except OSError as error:
             # Keeping is a precaution; whoever asks has the answer anyway.
             log.warning("cannot keep %s: %s", file, error)
+
+
+def _trusting(ca_file: Path | None) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except (OSError, ValueError) as error:
+        raise InvalidSettings(
+            f"cannot be used: {getattr(error, 'strerror', None) or error}",
+            where=f"registry.ca_file or kafka.ca_file, {ca_file}",
+            remedy="name a file with certificates, in PEM's form, that this user may read",
+        ) from error
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def _text(schema: Any) -> str:

@@ -85,7 +85,7 @@ class NodeProcess:
         self.ready = json.loads(line)
         for role in self._ports:
             if address := self.ready[role]:
-                self._ports[role] = Address.parse(address.removeprefix("http://")).port
+                self._ports[role] = Address.parse(address.rpartition("//")[2]).port
 
     @property
     def environment(self) -> dict[str, str]:

@@ -94,7 +94,7 @@ async def _contracts(registry: str | None, topic: str | None) -> "list[Contract]
     from bus.schemas import SchemaClient
 
     settings = client_settings(None, registry)
-    async with SchemaClient(settings.registry.url) as schemas:
+    async with SchemaClient.of(settings) as schemas:
         topics = [topic] if topic is not None else await schemas.contracts()
         return [await schemas.contract(name) for name in topics]
 
@@ -103,7 +103,7 @@ async def _apply(registry: str | None, contract: "Contract") -> "Contract":
     from bus.schemas import SchemaClient
 
     settings = client_settings(None, registry)
-    async with SchemaClient(settings.registry.url) as schemas:
+    async with SchemaClient.of(settings) as schemas:
         return await schemas.put_contract(contract)
 
 

@@ -60,7 +60,7 @@ async def _examine(settings: "Settings") -> list[Finding]:
     from bus.admin import Admin
     from bus.schemas import SchemaClient
 
-    async with Admin(settings.kafka) as admin, SchemaClient(settings.registry.url) as schemas:
+    async with Admin(settings.kafka) as admin, SchemaClient.of(settings) as schemas:
         return [finding async for finding in _findings(settings, admin, schemas)]
 
 

@@ -62,7 +62,7 @@ async def _publish(
     from bus.publisher import Publisher
     from bus.schemas import SchemaClient
 
-    async with SchemaClient(settings.registry.url) as schemas:
+    async with SchemaClient.of(settings) as schemas:
         reading = Reading(await schemas.contract(topic), system)
     sent = wrong = 0
     async with AsyncExitStack() as running:

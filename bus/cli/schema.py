@@ -96,7 +96,7 @@ def _ask(registry: str | None, question: "Callable[[SchemaClient], Awaitable[Any
     settings = client_settings(None, registry)
 
     async def ask() -> Any:
-        async with SchemaClient(settings.registry.url) as schemas:
+        async with SchemaClient.of(settings) as schemas:
             return await question(schemas)
 
     return asyncio.run(ask())

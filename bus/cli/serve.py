@@ -50,14 +50,37 @@ def serve(
             help="/metrics, /healthz and /readyz [default: 127.0.0.1:9464]",
         ),
     ] = None,
+    init_security: Annotated[
+        bool,
+        typer.Option(
+            "--init-security",
+            help="make an authority, certificates and the first administrator in DIR/security, or "
+            "renew the certificate; then serve",
+        ),
+    ] = False,
+    hostname: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME", help="with --init-security: a further name that clients reach it by"
+        ),
+    ] = None,
+    insecure: Annotated[
+        bool,
+        typer.Option(
+            "--insecure", help="let other machines in without TLS and login: anybody may do all"
+        ),
+    ] = False,
     output: Output = Format.table,
 ) -> None:
     """Run a node: by default the embedded broker and the schema registry.
 
     Once every role answers, one line on standard output says so. SIGTERM and Ctrl-C stop it in
-    order; what was acknowledged is on disk.
+    order; what was acknowledged is on disk. Other machines are let in only with TLS and a login:
+    --init-security makes what that needs, and from then on the node uses it.
     """
     from bus.settings import load
+
+    opened = True if insecure else None
 
     settings = load(
         {
@@ -67,9 +90,13 @@ def serve(
             "broker.advertise": broker_advertise,
             "registry.listen": registry_listen,
             "ops.listen": ops_listen,
+            "broker.insecure": opened,
+            "registry.insecure": opened,
+            "ops.insecure": opened,
         }
     )
     chosen = chosen_roles(roles, external=kafka is not None)
+    _secure(settings, chosen, hostname or [], asked=init_security)
     run_program(lambda stop: _serve(settings, chosen, output, stop))
 
 
@@ -100,6 +127,30 @@ def chosen_roles(given: str | None, *, external: bool) -> "tuple[Role, ...]":
             remedy="leave out one of them",
         )
     return tuple(role for role in ROLES if role in asked)
+
+
+def _secure(
+    settings: "Settings", roles: "tuple[Role, ...]", hostnames: list[str], *, asked: bool
+) -> None:
+    """Make what a secured node needs, if that was asked for."""
+    if not asked and hostnames:
+        raise InvalidSettings(
+            "names are for the certificate that --init-security makes",
+            where="--hostname",
+            remedy="add --init-security",
+        )
+    if not asked:
+        return
+    if "broker" not in roles:
+        raise InvalidSettings(
+            "users and certificates of a cluster are made with its own tools",
+            where="--init-security",
+            remedy="leave it out, or run the embedded broker",
+        )
+    from bus.security.making import initialise
+
+    for sentence in initialise(settings, hostnames):
+        say(sentence)
 
 
 async def _serve(
@@ -133,14 +184,22 @@ def announce(ready: "Ready", output: Format) -> None:
                 "broker": ready.broker,
                 "registry": ready.registry,
                 "ops": ready.ops,
+                "secured": ready.secured,
             }
         )
+        _warn(ready)
         return
     places = [f"broker {ready.broker}"]
     if ready.registry:
         places.append(f"registry {ready.registry}")
     places.append(f"ops {ready.ops}")
     typer.echo(f"Ready in {ready.seconds:.1f} s: {', '.join(places)}")
-    if "broker" in ready.roles:
-        say("There is no login yet: every program on this machine can read and write.")
+    _warn(ready)
+    if "broker" in ready.roles and not ready.secured and not ready.opened:
+        say("Nobody is asked to log in: every program on this machine can read and write.")
     say("Ctrl-C stops.")
+
+
+def _warn(ready: "Ready") -> None:
+    for sentence in ready.opened:
+        say(f"! INSECURE: {sentence}")

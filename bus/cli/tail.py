@@ -89,7 +89,7 @@ async def _tail(
     from bus.schemas import SchemaClient
 
     shown, skipped = 0, 0
-    async with LogReader(settings.kafka) as reader, SchemaClient(settings.registry.url) as schemas:
+    async with LogReader(settings.kafka) as reader, SchemaClient.of(settings) as schemas:
         decoder = Decoder(schemas)
         async for record in records(reader, topic, span):
             try:

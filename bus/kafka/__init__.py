@@ -6,6 +6,7 @@ once, and its errors become ours. Nothing here knows what a record means.
 """
 
 from bus.kafka.group import GroupConsumer, Watcher
+from bus.kafka.login import accepts
 from bus.kafka.pack import header, packed, sized
 from bus.kafka.producer import Producer
 from bus.kafka.reader import LogReader
@@ -20,6 +21,7 @@ __all__ = [
     "Producer",
     "Record",
     "Watcher",
+    "accepts",
     "header",
     "packed",
     "sized",

@@ -50,7 +50,7 @@ class Publisher:
         self._deadline = deadline
         self._incarnation = UUID(new_id()).hex
         self._producer = Producer(self._settings.kafka, client_id=system)
-        self._registry = SchemaClient(self._settings.registry.url, self._settings.cache)
+        self._registry = SchemaClient.of(self._settings, self._settings.cache)
         self._streams: dict[str, Stream] = {}
         self._lanes: dict[tuple[str, int], Lane] = {}
         self._opening = asyncio.Lock()

@@ -5,7 +5,11 @@ import time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from bus.registry.http import MEDIA_TYPE
+from bus.errors import BusError
+from bus.registry import refusals
+from bus.registry.doorman import Doorman
+from bus.registry.http import MEDIA_TYPE, refused
+from bus.registry.refusals import Refusal
 from bus.registry.state import State
 from bus.telemetry import Telemetry
 
@@ -20,10 +24,19 @@ class Edge:
 
     ``GET /schemas/ids/{id}`` is what every client asks for each schema that it meets: a known one
     is answered here, from bytes that were encoded once.
+
+    Args:
+        app: the API.
+        state: what is registered.
+        telemetry: counts and times requests.
+        doorman: lets in who may; everybody if None.
     """
 
-    def __init__(self, app: ASGIApp, state: State, telemetry: Telemetry) -> None:
+    def __init__(
+        self, app: ASGIApp, state: State, telemetry: Telemetry, doorman: Doorman | None = None
+    ) -> None:
         self._app, self._state, self._telemetry = app, state, telemetry
+        self._doorman = doorman
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -31,7 +44,12 @@ class Edge:
             return
         begun = time.perf_counter()
         method, status = scope["method"], 500
-        if method == "GET" and (body := self._known(scope)) is not None:
+        # Paths are matched as they were sent: a subject may have a slash in it, as %2F.
+        scope["path"] = scope["raw_path"].decode("latin-1").rstrip("/") or "/"
+        if (refusal := await self._turned_away(scope)) is not None:
+            status = refusal.status
+            await refused(refusal)(scope, receive, send)
+        elif method == "GET" and (body := self._known(scope)) is not None:
             status = 200
             await _send(send, body)
         else:
@@ -42,13 +60,20 @@ class Edge:
                     status = message["status"]
                 await send(message)
 
-            # Paths are matched as they were sent: a subject may have a slash in it, as %2F.
-            scope["path"] = scope["raw_path"].decode("latin-1").rstrip("/") or "/"
             try:
                 await self._app(scope, receive, noting)
             except Exception:
                 log.exception("a request to the registry failed: %s", method)
         self._count(method, status, time.perf_counter() - begun)
+
+    async def _turned_away(self, scope: Scope) -> Refusal | None:
+        if self._doorman is None:
+            return None
+        try:
+            await self._doorman.admit(scope)
+        except (Refusal, BusError) as error:
+            return refusals.of(error)
+        return None
 
     def _known(self, scope: Scope) -> bytes | None:
         path = scope["path"]

@@ -33,6 +33,8 @@ def refused(refusal: Refusal) -> Response:
     response = answer({"error_code": refusal.code, "message": refusal.message}, refusal.status)
     if refusal.status == 503:
         response.headers["retry-after"] = "1"
+    if refusal.status == 401:
+        response.headers["www-authenticate"] = 'Basic realm="stadtbus", charset="UTF-8"'
     return response
 
 

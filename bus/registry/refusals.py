@@ -98,6 +98,15 @@ def invalid_contract(reason: str) -> Refusal:
     return Refusal(422, 42291, f"Invalid contract: {reason}")
 
 
+def not_logged_in(reason: str) -> Refusal:
+    return Refusal(401, 40101, reason)
+
+
+def not_entitled(user: str, what: str) -> Refusal:
+    message = f"The user {user} may read here, but not {what}."
+    return Refusal(403, 40301, message)
+
+
 def malformed(reason: str) -> Refusal:
     return Refusal(400, 400, reason)
 

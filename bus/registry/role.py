@@ -2,22 +2,28 @@
 
 import logging
 from contextlib import AsyncExitStack
+from functools import partial
 from types import TracebackType
 from typing import Self
+
+from starlette.types import ASGIApp
 
 from bus.admin import Admin
 from bus.contracts import Contract, load_all
 from bus.errors import InvalidContract
 from bus.http import HttpListener
 from bus.journal import Journal
-from bus.kafka import LogReader, Producer
+from bus.kafka import LogReader, Producer, accepts
 from bus.registry.api import Api
+from bus.registry.doorman import Doorman
 from bus.registry.edge import Edge
 from bus.registry.refusals import Refusal
 from bus.registry.state import State
 from bus.registry.store import Store
+from bus.security import asks_for_password, lacking
 from bus.settings import Address, Settings
 from bus.telemetry import Telemetry
+from bus.tls import Certificate
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +50,11 @@ class Registry:
         return self._listener.address
 
     @property
+    def url(self) -> str:
+        """The address as a client writes it."""
+        return self._listener.url
+
+    @property
     def state(self) -> State:
         """What it knows; for tests and for those in the same process."""
         return self._store.state
@@ -64,6 +75,7 @@ class Registry:
 
     async def _start(self) -> None:
         kafka, enter = self._settings.kafka, self._running.enter_async_context
+        doorman = _doorman(self._settings)
         contracts = load_all(self._settings.contracts)
         admin = await enter(Admin(kafka))
         producer = await enter(Producer(kafka, client_id=CLIENT_ID))
@@ -75,13 +87,24 @@ class Registry:
         api = Api(self._store, admin, self._telemetry)
         for contract in contracts:
             await self._put_in_force(api, contract)
-        self._listener = HttpListener(
-            Edge(api.application(), state, self._telemetry),
-            self._settings.registry.listen,
-            setting="registry.listen",
-        )
+        self._listener = self._listening(Edge(api.application(), state, self._telemetry, doorman))
         await self._listener.start()
         self._running.push_async_callback(self._listener.stop)
+
+    def _listening(self, app: ASGIApp) -> HttpListener:
+        registry = self._settings.registry
+        certificate = None
+        if registry.certificate_file is not None:
+            setting = "registry.certificate_file"
+            certificate = Certificate(registry.certificate_file, registry.key_file, setting=setting)
+        return HttpListener(
+            app,
+            registry.listen,
+            setting="registry.listen",
+            certificate=certificate,
+            lacking=lacking(self._settings, "registry", embedded=False),
+            insecure=registry.insecure,
+        )
 
     async def _put_in_force(self, api: Api, contract: Contract) -> None:
         before = self.state.contract(contract.topic)
@@ -109,3 +132,12 @@ class Registry:
         trace: TracebackType | None,
     ) -> None:
         await self.stop()
+
+
+def _doorman(settings: Settings) -> Doorman | None:
+    """Return who lets users in: with TLS, and by the passwords that the engine knows."""
+    kafka, registry = settings.kafka, settings.registry
+    if registry.certificate_file is None or not asks_for_password(kafka):
+        return None
+    writers = {*registry.writers, *settings.broker.super_users, f"User:{kafka.username}"}
+    return Doorman(partial(accepts, kafka), writers)

@@ -84,7 +84,7 @@ class Subscriber:
         self._settings = settings or load()
         self._inbox, self._retry = inbox, retry or RetryPolicy()
         self._versions = dict(versions or {})
-        self._registry = SchemaClient(self._settings.registry.url, self._settings.cache)
+        self._registry = SchemaClient.of(self._settings, self._settings.cache)
         self._dead = DeadLetters(self._settings.kafka, member, group)
         self._decoders: dict[str, Decoder] = {}
         self._workers: dict[Place, Worker] = {}

@@ -47,7 +47,7 @@ async def rebuild(
     with inbox.engine.begin() as connection:
         fresh.drop(connection)
         fresh.create(connection)
-    async with SchemaClient(settings.registry.url, settings.cache) as registry:
+    async with SchemaClient.of(settings, settings.cache) as registry:
         decoder = Decoder(await registry.contract(topic), registry)
         async with LogReader(settings.kafka) as reader:
             replay = _Replay(fresh, inbox, decoder, reader, topic, stop)

@@ -182,13 +182,13 @@ def place(options: Options) -> tuple[Settings, dict[str, int]]:
 
 async def in_force(settings: Settings) -> list[Contract]:
     """Return the contracts in force."""
-    async with SchemaClient(settings.registry.url) as schemas:
+    async with SchemaClient.of(settings) as schemas:
         return [await schemas.contract(topic) for topic in await schemas.contracts()]
 
 
 async def misbehave(settings: Settings, stage: Stage, scenes: Scenes) -> set[str]:
     """Try a breaking schema and write malformed events; return the ids of the events."""
-    async with SchemaClient(settings.registry.url) as schemas:
+    async with SchemaClient.of(settings) as schemas:
         refusal = await try_breaking_schema(schemas, READINGS)
         scenes.breaking_schema(refusal)
         found = await mistakes(schemas, ADDRESSES, READINGS)
@@ -207,7 +207,7 @@ async def watch(
     async with (
         Admin(settings.kafka) as admin,
         LogReader(settings.kafka) as reader,
-        SchemaClient(settings.registry.url) as schemas,
+        SchemaClient.of(settings) as schemas,
     ):
         while not stop.is_set() and not stage.failures():
             left = 1.0 if end is None else min(1.0, end - clock())

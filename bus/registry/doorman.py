@@ -1,0 +1,124 @@
+"""Who may read and write at the registry: users of the engine, by HTTP Basic (RFC 7617)."""
+
+import asyncio
+import base64
+import binascii
+import hmac
+import logging
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Collection, Mapping
+
+from starlette.types import Scope
+
+from bus.registry import refusals
+
+KNOWN_SECONDS = 60.0
+"""Seconds that an accepted password counts without asking the engine again."""
+
+REFUSED_SECONDS = 5.0
+"""Seconds that a refused password is refused without asking the engine again."""
+
+MOST_KEPT = 1000
+AT_ONCE = 4
+"""Logins at the engine under way: hashing passwords takes its processor."""
+
+READING = frozenset({"GET", "HEAD", "OPTIONS"})
+
+Accepts = Callable[[str, str], Awaitable[bool]]
+
+log = logging.getLogger("stadtbus.audit")
+
+
+class Doorman:
+    """Lets users in by the password that the engine knows them by.
+
+    Args:
+        accepts: asks the engine whether a user has a password.
+        writers: principals (``User:name``) that may write.
+        clock: seconds that only go forward.
+    """
+
+    def __init__(
+        self,
+        accepts: Accepts,
+        writers: Collection[str],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._accepts, self._writers, self._clock = accepts, frozenset(writers), clock
+        self._salt = secrets.token_bytes(32)
+        self._kept: OrderedDict[bytes, tuple[bool, float]] = OrderedDict()
+        self._asking: dict[bytes, asyncio.Task[bool]] = {}
+        self._turns = asyncio.Semaphore(AT_ONCE)
+
+    async def admit(self, scope: Scope) -> None:
+        """Return if the sender of a request may have it answered.
+
+        Raises:
+            Refusal: 401, nobody is known by that name and password; 403, the user may not write.
+            BusUnavailable: the engine cannot be asked.
+        """
+        host = (scope.get("client") or ("?",))[0]
+        user, password = _credentials(scope)
+        if not await self._knows(user, password, host):
+            raise refusals.not_logged_in(
+                f"The engine does not know the user {user[:200]} by this password."
+            )
+        if _writes(scope["method"], scope["path"]) and f"User:{user}" not in self._writers:
+            what = f"{scope['method']} {scope['path']}"
+            log.warning("denied principal=%r host=%s at=registry %r", f"User:{user}", host, what)
+            raise refusals.not_entitled(user, "write")
+
+    async def _knows(self, user: str, password: str, host: str) -> bool:
+        key = hmac.digest(self._salt, f"{user}\0{password}".encode(), "sha256")
+        known, until = self._kept.get(key, (False, 0.0))
+        if self._clock() < until:
+            return known
+        # Whoever asks the same meanwhile waits for the same answer.
+        task = self._asking.get(key)
+        if task is None:
+            task = asyncio.create_task(self._ask(key, user, password, host))
+            self._asking[key] = task
+            task.add_done_callback(lambda _: self._asking.pop(key))
+        return await asyncio.shield(task)
+
+    async def _ask(self, key: bytes, user: str, password: str, host: str) -> bool:
+        async with self._turns:
+            known = await self._accepts(user, password)
+        if not known:
+            # Once for each time that the engine was asked: who tries again at once fills no disk.
+            log.warning("login refused user=%r host=%s at=registry", user[:200], host)
+        seconds = KNOWN_SECONDS if known else REFUSED_SECONDS
+        self._kept[key] = (known, self._clock() + seconds)
+        self._kept.move_to_end(key)
+        if len(self._kept) > MOST_KEPT:
+            self._kept.popitem(last=False)
+        return known
+
+
+def _credentials(scope: Scope) -> tuple[str, str]:
+    headers: Mapping[bytes, bytes] = dict(scope["headers"])
+    scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
+    if scheme.lower() != b"basic":
+        raise refusals.not_logged_in(
+            "Log in here by HTTP Basic with a user of the engine and its password."
+        )
+    try:
+        text = base64.b64decode(token.strip(), validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError) as error:
+        raise refusals.not_logged_in("The header Authorization is no HTTP Basic.") from error
+    user, colon, password = text.partition(":")
+    if not (user and colon and password and user.isprintable() and len(user + password) < 1000):
+        raise refusals.not_logged_in("The header Authorization has no user and password.")
+    return user, password
+
+
+def _writes(method: str, path: str) -> bool:
+    """Whether a request could change something; looking up and checking use POST, too."""
+    if method in READING:
+        return False
+    parts = path.strip("/").split("/")
+    looks_up = parts[0] == "compatibility" or (parts[0] == "subjects" and len(parts) == 2)
+    return not (method == "POST" and looks_up)
