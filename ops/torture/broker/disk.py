@@ -61,6 +61,14 @@ class Operation(StrEnum):
 
     WRITE = "write"
     SYNC = "sync"
+    CHECKPOINT_WRITE = "checkpoint's write"  # of what was committed before
+    CHECKPOINT_SYNC = "checkpoint's sync"
+
+
+_CHECKPOINT = {
+    Operation.WRITE: Operation.CHECKPOINT_WRITE,
+    Operation.SYNC: Operation.CHECKPOINT_SYNC,
+}
 
 
 class Failure(StrEnum):
@@ -144,6 +152,11 @@ class Disk:
     Args:
         folder: the broker's.
         note: called with each change of a file, after it was made.
+
+    Attributes:
+        failing: set once the failure that was arranged has happened.
+        failed_commit: whether it befell a commit, and not the copying of what was committed
+            before: that is done again from the log, which is synced.
     """
 
     def __init__(self, folder: Path, note: Callable[[Change], None] = lambda _: None) -> None:
@@ -154,7 +167,9 @@ class Disk:
         self._counts = dict.fromkeys(Operation, 0)
         self._arranged: tuple[Operation, int, Failure] | None = None
         self._full = False
-        self.failed = 0
+        self._unsynced: set[str] = set()
+        self.failing = threading.Event()
+        self.failed_commit = False
 
     def __enter__(self) -> Self:
         self._library = _library()
@@ -186,6 +201,7 @@ class Disk:
         """
         with self._lock:
             self._counts = dict.fromkeys(Operation, 0)
+            self.failing.clear()
             self._arranged = (operation, nth, failure)
 
     def heal(self) -> None:
@@ -193,16 +209,21 @@ class Disk:
         with self._lock:
             self._arranged, self._full = None, False
 
-    def _fails(self, operation: Operation) -> Failure | None:
+    def _fails(self, operation: Operation, file: str) -> Failure | None:
+        log = file.endswith("-wal")
         with self._lock:
             self._counts[operation] += 1
+            if not log:
+                self._counts[_CHECKPOINT[operation]] += 1
             if self._arranged is None:
                 return None
             awaited, nth, failure = self._arranged
-            if operation is not awaited or self._counts[operation] != nth:
+            mine = operation is awaited or (not log and _CHECKPOINT[operation] is awaited)
+            if not mine or self._counts[awaited] != nth:
                 return None
-            self._full = failure is Failure.ENOSPC
-            self.failed += 1
+            self._full = operation is Operation.WRITE and failure is Failure.ENOSPC
+            self.failed_commit = log and (operation is Operation.WRITE or file in self._unsynced)
+            self.failing.set()
             return failure
 
     def _opened(self, _: int, name: int, file: Any, flags: int, out: Any) -> int:
@@ -241,7 +262,7 @@ class Disk:
     def _put(self, file: Any, data: int, size: int, offset: int) -> int:
         name, usual = self._at(file)
         put = cast(usual.write, _Put)
-        failure = self._fails(Operation.WRITE)
+        failure = self._fails(Operation.WRITE, name)
         grows = self._full and offset + size > Path(name).stat().st_size
         if failure is Failure.EIO:
             # Some of it may have got there.
@@ -252,6 +273,7 @@ class Disk:
             return _FULL
         code = int(put(file, data, size, offset))
         if code == _OK:
+            self._unsynced.add(name)
             self._note(Write(name, offset, ctypes.string_at(data, size)))
         return code
 
@@ -263,11 +285,12 @@ class Disk:
         return code
 
     def _flush(self, file: Any, flags: int) -> int:
-        if self._fails(Operation.SYNC) is not None:
-            return _IOERR_FSYNC
         name, usual = self._at(file)
+        if self._fails(Operation.SYNC, name) is not None:
+            return _IOERR_FSYNC
         code = int(cast(usual.sync, _Flush)(file, flags))
         if code == _OK:
+            self._unsynced.discard(name)
             self._note(Sync(name))
         return code
 

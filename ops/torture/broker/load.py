@@ -10,7 +10,6 @@ from typing import Any
 
 from kio.schema.errors import ErrorCode
 
-from bus.broker.apis import APIS
 from bus.broker.keys import ApiKey
 from bus.settings import Address
 from ops.torture.broker.account import Committed, Committing, Ended, Ending, Event, Sent, Stored
@@ -58,7 +57,7 @@ class Load:
     note: Callable[[Event], None]
     seed: int
     writers: int = 2
-    transactors: int = 2 if _END in APIS else 0
+    transactors: int = 0
     committers: int = 1
     pause: float = 0.0
     large: int = 0
@@ -86,7 +85,8 @@ class Load:
         self.stopping = True
 
     async def reached(self, what: str, count: int) -> None:
-        """Wait until so many "batches", "positions" or "transactions" were acknowledged.
+        """Wait until so many "batches", "positions" or "transactions" were acknowledged,
+        or so many things were "refused" with an error after which one tries again.
 
         Raises:
             TimeoutError: none was for a minute.
@@ -179,6 +179,7 @@ class _Worker:
             return False
         if error not in _PASSING:
             raise Refused(f"{self.name}: {what}: {error.name}")
+        await self.load.took("refused")
         await asyncio.sleep(_PAUSE)
         return True
 
@@ -238,6 +239,7 @@ class _Writer(_Worker):
                 raise Refused(f"{self.name}: PRODUCE: {part.error_code.name}")
         self._under_way = left
         if left:
+            await self.load.took("refused")
             await asyncio.sleep(_PAUSE)
 
     def _made(self, partition: int) -> _Batch:
