@@ -18,6 +18,7 @@ from bus.broker import Broker
 from bus.settings import BrokerSettings, KafkaSettings
 from bus.telemetry import Telemetry
 from ops.kafka import Cluster, cluster
+from tests.secured import SecuredBroker
 
 on_embedded = pytest.mark.parametrize("bare", ["embedded"], indirect=True)
 """For tests that make the embedded broker itself go wrong, or look into it."""
@@ -37,11 +38,20 @@ class Engine:
         name: ``embedded`` or ``kafka``.
         settings: how to reach it, as an administrator.
         cluster: Apache Kafka's brokers; None for the embedded broker.
+        secured: the embedded broker, where it is secured.
     """
 
     name: str
     settings: KafkaSettings
     cluster: Cluster | None = None
+    secured: SecuredBroker | None = None
+
+    @property
+    def secure(self) -> Cluster | SecuredBroker:
+        """What runs with TLS and login."""
+        secure = self.secured or self.cluster
+        assert secure is not None
+        return secure
 
 
 @contextmanager

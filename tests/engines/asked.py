@@ -40,6 +40,44 @@ TOKENS = {
 }
 """APIs of tokens, which are switched off: what each does, and the version to ask it in."""
 
+UNSERVED = {
+    27: "brokers tell each other of the ends of transactions by it; there is one",
+    34: "there is one folder for all that is stored",
+    38: "there are no delegation tokens",
+    39: "there are no delegation tokens",
+    40: "there are no delegation tokens",
+    41: "there are no delegation tokens",
+    43: "one broker leads everything",
+    45: "there is no other broker to move replicas to",
+    46: "there is no other broker to move replicas to",
+    48: "quotas are settings of the node",
+    49: "quotas are settings of the node",
+    55: "there is no quorum",
+    57: "there are no features to switch",
+    64: "there is no other broker",
+    68: "groups are those of the classic protocol",
+    69: "groups are those of the classic protocol",
+    74: "only topics and the broker have configs",
+    75: "Metadata tells all that there is to tell of partitions",
+    76: "there are no share groups",
+    77: "there are no share groups",
+    78: "there are no share groups",
+    79: "there are no share groups",
+    80: "there is no quorum",
+    81: "there is no quorum",
+    83: "there are no share groups",
+    84: "there are no share groups",
+    85: "there are no share groups",
+    86: "there are no share groups",
+    87: "there are no share groups",
+    88: "there are no streams groups",
+    89: "there are no streams groups",
+    90: "there are no share groups",
+    91: "there are no share groups",
+    92: "there are no share groups",
+}
+"""APIs that the embedded broker does not serve, and why."""
+
 ASKED: tuple[Asked, ...] = (
     topic("produce", 0, 9, Op.WRITE, acks=-1, timeout=1000, topic_data=[_RECORDS]),
     topic(

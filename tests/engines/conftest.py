@@ -1,7 +1,7 @@
 """Both engines, and a topic of its own for each test."""
 
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 
 import pytest
@@ -11,6 +11,7 @@ from tests.broker.raw import Raw
 from tests.engine import Engine
 from tests.engines import deviations
 from tests.engines.party import Party
+from tests.secured import SecuredBroker
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -30,6 +31,13 @@ def engine(request: pytest.FixtureRequest) -> Engine:
     """One engine after the other, each for the whole session."""
     chosen: Engine = request.getfixturevalue(request.param)
     return chosen
+
+
+@pytest.fixture(scope="session")
+def embedded_secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """The embedded broker with TLS, SCRAM and default deny, for the whole session."""
+    with SecuredBroker(tmp_path_factory.mktemp("embedded-secure")) as broker:
+        yield Engine(name="embedded", settings=broker.settings, secured=broker)
 
 
 @pytest.fixture
