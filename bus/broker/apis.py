@@ -22,6 +22,7 @@ from bus.broker.api import (
     rules,
     sasl,
     topics,
+    transactions,
     users,
 )
 from bus.broker.engine import Engine
@@ -89,6 +90,10 @@ APIS: dict[ApiKey, Api] = {
     ApiKey.DELETE_RECORDS: Api(0, 2, records.delete_records),
     ApiKey.INIT_PRODUCER_ID: Api(0, 5, producers.init_producer_id),
     ApiKey.OFFSET_FOR_LEADER_EPOCH: Api(2, 4, offsets.offset_for_leader_epoch),
+    ApiKey.ADD_PARTITIONS_TO_TXN: Api(0, 3, transactions.add_partitions_to_txn),
+    ApiKey.ADD_OFFSETS_TO_TXN: Api(0, 4, transactions.add_offsets_to_txn),
+    ApiKey.END_TXN: Api(0, 4, transactions.end_txn),
+    ApiKey.TXN_OFFSET_COMMIT: Api(0, 4, transactions.txn_offset_commit),
     ApiKey.DESCRIBE_ACLS: Api(1, 3, rules.describe_acls),
     ApiKey.CREATE_ACLS: Api(1, 3, rules.create_acls),
     ApiKey.DELETE_ACLS: Api(1, 3, rules.delete_acls),
@@ -103,6 +108,9 @@ APIS: dict[ApiKey, Api] = {
     ApiKey.DESCRIBE_USER_SCRAM_CREDENTIALS: Api(0, 0, users.describe_user_scram_credentials),
     ApiKey.ALTER_USER_SCRAM_CREDENTIALS: Api(0, 0, _alone(users.alter_user_scram_credentials)),
     ApiKey.DESCRIBE_CLUSTER: Api(0, 1, cluster.describe_cluster),
+    ApiKey.DESCRIBE_PRODUCERS: Api(0, 0, producers.describe_producers),
+    ApiKey.DESCRIBE_TRANSACTIONS: Api(0, 0, transactions.describe_transactions),
+    ApiKey.LIST_TRANSACTIONS: Api(0, 1, transactions.list_transactions),
 }
 
 # librdkafka before 2.1 takes a minimum above 0 for a broker without record batches and silently

@@ -14,8 +14,8 @@ from kio.schema.errors import ErrorCode
 HEADER = struct.Struct(">qiibIhiqqqhii")
 OVERHEAD = 12  # base offset and length, which the length does not count
 _POSITION = struct.Struct(">qii")  # base offset, length, leader epoch: what the CRC does not cover
-_CRC_STARTS = 21
-_MAGIC, _MAGIC_AT = 2, 16
+CRC_STARTS = 21
+MAGIC, _MAGIC_AT = 2, 16
 _CRC_AT = 17
 
 CODEC = 0x07
@@ -25,6 +25,13 @@ CONTROL = 0x20
 ZSTD = 4
 _ZSTD_SINCE = 7  # Produce version
 _LEAST = 7  # bytes of a record without key, value and headers
+
+# The one record of a control batch: length, attributes, deltas and the key's length; the key, which
+# is version and kind; the value's length; the value, which is version and coordinator's epoch; the
+# number of headers. Lengths are zigzag varints of one byte.
+_MARK = struct.Struct(">5B hh B hi B")
+_MARK_FRONT = (_MARK.size - 1 << 1, 0, 0, 0, 4 << 1, 0)
+_MARK_BACK = (6 << 1, 0, 0, 0)
 
 
 class Header(NamedTuple):
@@ -68,8 +75,8 @@ def check(records: bytes | None, *, version: int, limit: int) -> Header:
         raise BadBatch(ErrorCode.invalid_record, "there must be one record batch per partition")
     if len(records) <= _MAGIC_AT:
         raise BadBatch(ErrorCode.invalid_record, "the batch ends within its header")
-    if records[_MAGIC_AT] != _MAGIC:
-        older = records[_MAGIC_AT] < _MAGIC
+    if records[_MAGIC_AT] != MAGIC:
+        older = records[_MAGIC_AT] < MAGIC
         error = ErrorCode.invalid_record if older else ErrorCode.corrupt_message
         raise BadBatch(error, "only batches of magic 2 are accepted")
     if len(records) < HEADER.size:
@@ -84,7 +91,7 @@ def check(records: bytes | None, *, version: int, limit: int) -> Header:
         raise BadBatch(ErrorCode.invalid_record, "there must be one record batch per partition")
     if size > limit:
         raise BadBatch(ErrorCode.message_too_large, f"{size} bytes are above {limit}")
-    if crc32c(memoryview(records)[_CRC_STARTS:]) != header.crc:
+    if crc32c(memoryview(records)[CRC_STARTS:]) != header.crc:
         raise BadBatch(ErrorCode.corrupt_message, "the CRC-32C does not match")
     _check_fields(header, version)
     return header
@@ -101,13 +108,34 @@ def _check_fields(header: Header, version: int) -> None:
         raise BadBatch(ErrorCode.invalid_record, "clients may not write control batches")
     if header.producer_id >= 0 and (header.base_sequence < 0 or header.producer_epoch < 0):
         raise BadBatch(ErrorCode.invalid_record, "an idempotent batch needs epoch and sequence")
-    if header.attributes & TRANSACTIONAL:
-        raise BadBatch(ErrorCode.transactional_id_authorization_failed, "there are no transactions")
+    if header.attributes & TRANSACTIONAL and header.producer_id < 0:
+        raise BadBatch(ErrorCode.invalid_record, "a transactional batch needs a producer's id")
     if header.attributes & LOG_APPEND_TIME:
         raise BadBatch(ErrorCode.invalid_timestamp, "the append time is the broker's to set")
     codec = header.attributes & CODEC
     if codec > ZSTD or (codec == ZSTD and version < _ZSTD_SINCE):
         raise BadBatch(ErrorCode.unsupported_compression_type, "the codec is not supported")
+
+
+def mark(producer_id: int, epoch: int, offset: int, now: int, *, commit: bool) -> bytes:
+    """Return a control batch that ends a producer's transaction: one record.
+
+    Args:
+        producer_id, epoch: whose transaction.
+        offset: where it is stored.
+        now: milliseconds since 1970.
+        commit: whether the transaction is committed, or else aborted.
+    """
+    record = _MARK.pack(*_MARK_FRONT, commit, *_MARK_BACK)
+    front = bytearray(
+        HEADER.pack(
+            *(offset, HEADER.size - OVERHEAD + len(record), 0, MAGIC, 0),
+            *(TRANSACTIONAL | CONTROL, 0, now, now, producer_id, epoch, -1, 1),
+        )
+    )
+    crc = crc32c(record, crc32c(memoryview(front)[CRC_STARTS:]))
+    front[_CRC_AT:CRC_STARTS] = crc.to_bytes(4, "big")
+    return bytes(front) + record
 
 
 def placed(
@@ -131,8 +159,8 @@ def placed(
     )
     front = bytearray(HEADER.pack(*stamped))
     rest = memoryview(records)[HEADER.size :]
-    crc = crc32c(rest, crc32c(memoryview(front)[_CRC_STARTS:]))
-    front[_CRC_AT:_CRC_STARTS] = crc.to_bytes(4, "big")
+    crc = crc32c(rest, crc32c(memoryview(front)[CRC_STARTS:]))
+    front[_CRC_AT:CRC_STARTS] = crc.to_bytes(4, "big")
     return [bytes(front), rest]
 
 
@@ -159,10 +187,16 @@ def spans(batches: bytes) -> Iterator[Span]:
         start = end
 
 
-def cut(batches: bytes, offset: int, limit: int) -> tuple[int, int, int]:
+def cut(batches: bytes, offset: int, limit: int, before: int | None = None) -> tuple[int, int, int]:
     """Find the whole batches from the one with the offset on, within a limit.
 
     The first batch is there even if it alone is above the limit, so that a reader gets on.
+
+    Args:
+        batches: of one row.
+        offset: where to begin.
+        limit: bytes.
+        before: the offset where a batch begins that is not wanted any more.
 
     Returns:
         where they start, where they end, and the offset after the last of them.
@@ -172,6 +206,8 @@ def cut(batches: bytes, offset: int, limit: int) -> tuple[int, int, int]:
     for span in spans(batches):
         if start < 0 and span.next_offset <= offset:
             continue
+        if before is not None and span.header.base_offset >= before:
+            break
         if start < 0:
             start = span.start
         elif span.end - start > limit:

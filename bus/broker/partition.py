@@ -3,7 +3,7 @@
 import asyncio
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from bus.broker.batch import cut
@@ -27,10 +27,15 @@ NOTHING = Read(b"", 0)
 
 
 class Waiter:
-    """A fetch that waits for so many more bytes in any of its partitions."""
+    """A fetch that waits for so many more bytes in any of its partitions.
 
-    def __init__(self, wanted: int) -> None:
-        self.wanted = wanted
+    Args:
+        wanted: bytes.
+        committed: whether it reads up to the last stable offset alone.
+    """
+
+    def __init__(self, wanted: int, *, committed: bool = False) -> None:
+        self.wanted, self.committed = wanted, committed
         self.ready = asyncio.Event()
 
     def arrived(self, size: int) -> None:
@@ -49,16 +54,43 @@ class Partition:
         end: the offset after the last committed record: the high watermark.
         size: the bytes of its batches.
         damage: why it is out of service; empty if it is not.
+        opened: where open transactions began, by producer.
+        aborted: the offset of the last mark that aborted something; -1 if there is none.
     """
 
     def __init__(self, number: int, start: int, end: int, size: int = 0) -> None:
         self.number, self.start, self.end, self.size = number, start, end, size
         self.damage = ""
+        self.opened: dict[int, int] = {}
+        self.aborted = -1
         self.waiters: set[Waiter] = set()
         self._bases: list[int] = []
         self._rows: list[bytes] = []
         self._ends: list[int] = []
         self._head = 0  # rows before it were evicted
+
+    @property
+    def stable(self) -> int:
+        """The last stable offset: where the oldest open transaction began; the end without one."""
+        if not self.opened:
+            return self.end
+        return max(self.start, min(self.opened.values()))
+
+    def turn(self, began: Mapping[int, int | None]) -> bool:
+        """Take note of producers whose transaction began, or ended (None); true if one ended."""
+        ended = False
+        for producer, offset in began.items():
+            if offset is not None:
+                self.opened[producer] = offset
+            else:
+                ended = self.opened.pop(producer, None) is not None or ended
+        return ended
+
+    def settle(self) -> None:
+        """Wake who waits for committed records, because transactions have ended."""
+        for waiter in self.waiters:
+            if waiter.committed:
+                waiter.ready.set()
 
     @property
     def cached_from(self) -> int:
@@ -73,7 +105,8 @@ class Partition:
         self.end = row.next
         self.size += row.size
         for waiter in self.waiters:
-            waiter.arrived(row.size)
+            if not waiter.committed or row.base < self.stable:
+                waiter.arrived(row.size)
 
     def begin(self, start: int) -> None:
         """Take note that what was before an offset is gone, and wake who may wait for it."""
@@ -100,23 +133,29 @@ class Partition:
         for waiter in self.waiters:
             waiter.ready.set()
 
-    def read(self, offset: int, limit: int, *, at_least_one: bool) -> Read:
+    def read(self, offset: int, limit: int, *, at_least_one: bool, end: int | None = None) -> Read:
         """Return batches from memory, from the one with the offset on.
 
         Args:
             offset: from `cached_from` to before `end`.
             limit: bytes.
+            end: the offset where a batch begins that is not to be read any more.
             at_least_one: whether the first batch comes even if it is above the limit.
         """
         index = bisect_right(self._bases, offset, self._head) - 1
         rows = (
             (self._bases[i], self._ends[i], self._rows[i]) for i in range(index, len(self._rows))
         )
-        return gather(rows, offset, limit, at_least_one=at_least_one)
+        return gather(rows, offset, limit, at_least_one=at_least_one, end=end)
 
 
 def gather(
-    rows: Iterable[tuple[int, int, bytes]], offset: int, limit: int, *, at_least_one: bool
+    rows: Iterable[tuple[int, int, bytes]],
+    offset: int,
+    limit: int,
+    *,
+    at_least_one: bool,
+    end: int | None = None,
 ) -> Read:
     """Return whole batches, from the one with the offset on, within a limit of bytes.
 
@@ -125,14 +164,17 @@ def gather(
         offset: where to begin.
         limit: bytes.
         at_least_one: whether the first batch comes even if it is above the limit.
+        end: the offset where a batch begins that is not wanted any more.
     """
     pieces: list[bytes | memoryview] = []
     size, reached = 0, offset
-    for base, end, row in rows:
+    for base, next_, row in rows:
+        if end is not None and base >= end:
+            break
         piece: bytes | memoryview = row
-        last, upto = len(row), end
-        if base < offset or size + len(row) > limit:
-            first, last, upto = cut(row, offset, limit - size)
+        last, upto = len(row), next_
+        if base < offset or size + len(row) > limit or (end is not None and next_ > end):
+            first, last, upto = cut(row, offset, limit - size, end)
             piece = memoryview(row)[first:last]
             if size + len(piece) > limit and (pieces or not at_least_one):
                 break

@@ -31,21 +31,36 @@ class Producer:
         epoch: the producer's incarnation.
         last: the last sequence number; -1 before the first.
         window: the newest batches, oldest first.
+        opened: where its open transaction began in this partition; None if there is none.
     """
 
     epoch: int
     last: int
     window: tuple[Written, ...] = ()
+    opened: int | None = None
 
     def to_bytes(self) -> bytes:
         """Return the window as stored."""
         return b"".join(_WINDOW.pack(*written) for written in self.window)
 
     @classmethod
-    def from_bytes(cls, epoch: int, stored: bytes) -> "Producer":
+    def from_bytes(cls, epoch: int, stored: bytes, opened: int | None = None) -> "Producer":
         """Undo `to_bytes`."""
         window = tuple(Written(*fields) for fields in _WINDOW.iter_unpack(stored))
-        return cls(epoch, window[-1].last if window else -1, window)
+        return cls(epoch, window[-1].last if window else -1, window, opened)
+
+    def opening(self, offset: int) -> "Producer":
+        """Return it with a transaction that begins at an offset."""
+        return Producer(self.epoch, self.last, self.window, offset)
+
+    def marked(self, epoch: int) -> "Producer":
+        """Return it after its transaction was ended by a producer of this epoch.
+
+        A higher one shuts out who wrote until now: the next batch must be its first.
+        """
+        if epoch > self.epoch:
+            return Producer(epoch, -1)
+        return Producer(self.epoch, self.last, self.window)
 
 
 def advance(sequence: int, by: int) -> int:
@@ -72,13 +87,14 @@ def judge(
     if epoch > producer.epoch:
         if first != 0:
             return ErrorCode.out_of_order_sequence_number
-        return Producer(epoch, last, (written,))
+        return Producer(epoch, last, (written,), producer.opened)
     for earlier in producer.window:
         if (earlier.first, earlier.last) == (first, last):
             return earlier
     if first != advance(producer.last, 1):
         return ErrorCode.out_of_order_sequence_number
-    return Producer(epoch, last, (*producer.window[1 - REMEMBERED :], written))
+    window = (*producer.window[1 - REMEMBERED :], written)
+    return Producer(epoch, last, window, producer.opened)
 
 
 def expecting(epoch: int, first: int) -> Producer:

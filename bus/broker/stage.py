@@ -1,17 +1,21 @@
 """What one commit round appends: offsets, repeats, joined rows. Pure."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from kio.schema.errors import ErrorCode
 
-from bus.broker.batch import Header, placed
+from bus.broker.batch import TRANSACTIONAL, Header, mark, placed
 from bus.broker.sequences import Producer, Written, judge
+from bus.broker.transactions.coordinator import Coordinator
+from bus.broker.transactions.state import Aborted, Identity, State, Transaction
 
 ROW_BYTES = 2**20
 OFFSET_BITS = 40  # a partition holds 2^40 offsets, the database 2^23 partitions
+_FOR_MARKS = 2**20  # offsets that are left for the ends of transactions
 
+_WITHIN = "the producer has a transaction open in this partition: all it writes belongs to it"
 _USED_UP = f"the partition's {1 << OFFSET_BITS} offsets are used up: publish to another topic"
 
 ProducerKey = tuple[int, int]  # partition number, producer id
@@ -43,6 +47,7 @@ class Append:
         stamped: whether its records get the time when they are appended.
         done: told once it is durable or refused.
         keyed: whether its records must have keys.
+        transactional_id: of the request; None if it has none.
         fault: what a test has arranged to go wrong at its commit.
     """
 
@@ -52,6 +57,7 @@ class Append:
     stamped: bool
     done: Callable[[Outcome], None]
     keyed: bool = False
+    transactional_id: str | None = None
     fault: Exception | None = None
 
 
@@ -82,30 +88,54 @@ class Stage:
         ends: next offset by partition number, of what is committed.
         producers: producers' states, of what is committed.
         now: milliseconds since 1970.
+        transactions: by transactional id, of what is committed.
+        opened: where open transactions began, by partition and producer, of what is committed.
+
+    Attributes:
+        ends, producers: what is other than before.
+        transactions: all transactions, and which are other than before.
+        opened: where transactions began that are open now and were not, or None where they ended.
+        aborted: what was written in vain.
+        dropped: the partitions that are gone.
+        rows: what is to be stored.
     """
 
     committed_ends: Mapping[int, int]
     committed_producers: Mapping[ProducerKey, Producer]
     now: int
+    committed_transactions: Mapping[str, Transaction] = field(default_factory=dict)
+    committed_opened: Mapping[int, Mapping[int, int]] = field(default_factory=dict)
+    transactions: Coordinator = field(init=False)
+    opened: dict[int, dict[int, int | None]] = field(default_factory=dict)
+    aborted: list[Aborted] = field(default_factory=list)
+    dropped: set[int] = field(default_factory=set)
     ends: dict[int, int] = field(default_factory=dict)
     producers: dict[ProducerKey, Producer] = field(default_factory=dict)
     rows: list[Row] = field(default_factory=list)
     _open: dict[int, Row] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self.transactions = Coordinator(self.committed_transactions, self.now, self._mark)
+
     def append(self, append: Append) -> Outcome:
         """Take one batch and say what will have become of it."""
         number, header = append.partition, append.header
-        offset = self.ends.get(number)
-        if offset is None:
-            offset = self.committed_ends.get(number, 0)
-        if offset + header.record_count >= 1 << OFFSET_BITS:
+        offset = self._end(number)
+        if offset + header.record_count >= (1 << OFFSET_BITS) - _FOR_MARKS:
             # The next one would be the first of another partition. Sending again does not help, and
             # Kafka, whose offsets have 63 bits, has no error of its own for it.
             return Outcome(ErrorCode.policy_violation, reason=_USED_UP)
         if header.producer_id >= 0:
             key = (number, header.producer_id)
+            known = self.producers.get(key) or self.committed_producers.get(key)
+            transactional = header.attributes & TRANSACTIONAL
+            begins = transactional and (known is None or known.opened is None)
+            if begins:
+                error = self._verify(append)
+                if error is not ErrorCode.none:
+                    return Outcome(error)
             verdict = judge(
-                self.producers.get(key) or self.committed_producers.get(key),
+                known,
                 epoch=header.producer_epoch,
                 first=header.base_sequence,
                 count=header.record_count,
@@ -115,17 +145,34 @@ class Stage:
                 return Outcome(ErrorCode.none, verdict.offset, repeat=True)
             if isinstance(verdict, ErrorCode):
                 return Outcome(verdict)
+            if begins:
+                verdict = verdict.opening(offset)
+                self.opened.setdefault(number, {})[header.producer_id] = offset
+            elif verdict.opened is not None and not transactional:
+                return Outcome(ErrorCode.invalid_txn_state, reason=_WITHIN)
             self.producers[key] = verdict
         self._place(append, offset)
         return Outcome(ErrorCode.none, offset, self.now if append.stamped else -1)
 
     def _place(self, append: Append, offset: int) -> None:
-        number, header = append.partition, append.header
-        size = len(append.records)
+        header = append.header
         time = self.now if append.stamped else None
         pieces = placed(append.records, header, offset, time)
         newest = header.max_timestamp if time is None else time
-        self.ends[number] = offset + header.record_count
+        count, size = header.record_count, len(append.records)
+        self._put(append.partition, pieces, offset, count=count, size=size, newest=newest)
+
+    def _put(
+        self,
+        number: int,
+        pieces: Sequence[bytes | memoryview],
+        offset: int,
+        *,
+        count: int,
+        size: int,
+        newest: int,
+    ) -> None:
+        self.ends[number] = offset + count
         row = self._open.get(number)
         if row is None or row.size + size > ROW_BYTES:
             row = Row(number, offset, offset, newest, [], 0, 0)
@@ -133,9 +180,57 @@ class Stage:
             self.rows.append(row)
         row.pieces += pieces
         row.size += size
-        row.next = offset + header.record_count
+        row.next = offset + count
         row.newest = max(row.newest, newest)
-        row.records += header.record_count
+        row.records += count
+
+    def drop(self, topic: str, partitions: Collection[int]) -> None:
+        """Forget a topic's partitions and what open transactions have to do with them."""
+        self.transactions.drop_topic(topic, partitions)
+        self.dropped |= set(partitions)
+        for key in [key for key in self.producers if key[0] in self.dropped]:
+            del self.producers[key]
+        self.aborted = [one for one in self.aborted if one.partition not in self.dropped]
+        for number in partitions:
+            self.opened.pop(number, None)
+
+    def _end(self, number: int) -> int:
+        offset = self.ends.get(number)
+        return self.committed_ends.get(number, 0) if offset is None else offset
+
+    def _verify(self, append: Append) -> ErrorCode:
+        """Say whether a producer's transaction may reach into one more partition."""
+        header = append.header
+        error = self.transactions.verify(
+            append.transactional_id,
+            Identity(header.producer_id, header.producer_epoch),
+            partition=append.partition,
+        )
+        # As the partition knows nothing of fencing: AddPartitionsToTxnManager of Kafka.
+        fenced = error is ErrorCode.producer_fenced
+        return ErrorCode.invalid_producer_epoch if fenced else error
+
+    def _mark(self, ended: Transaction) -> None:
+        """Mark the end of a transaction in each of its partitions."""
+        commit = ended.state is State.PREPARE_COMMIT
+        for number in sorted(ended.partitions):
+            offset = self._end(number)
+            batch = mark(*ended.identity, offset, self.now, commit=commit)
+            self._put(number, [batch], offset, count=1, size=len(batch), newest=self.now)
+            key = (number, ended.producer)
+            known = self.producers.get(key) or self.committed_producers.get(key)
+            self.producers[key] = (known or Producer(-1, -1)).marked(ended.epoch)
+            if known is None or known.opened is None:
+                continue
+            self.opened.setdefault(number, {})[ended.producer] = None
+            if not commit:
+                stable = self._stable(number)
+                self.aborted.append(Aborted(number, ended.producer, known.opened, offset, stable))
+
+    def _stable(self, number: int) -> int:
+        began = {**self.committed_opened.get(number, {}), **self.opened.get(number, {})}
+        still = [offset for offset in began.values() if offset is not None]
+        return min(still, default=self._end(number))
 
     def close(self) -> None:
         """Join each row's batches."""

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 from aiokafka import AIOKafkaProducer
-from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import KafkaError, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 from kio.schema.errors import ErrorCode
 
@@ -27,20 +27,6 @@ async def create(admin: AdminClient, name: str) -> None:
     """Make a topic."""
     wanted = NewTopic(name, 1, 1)
     await asyncio.to_thread(admin.create_topics([wanted])[name].result, DEADLINE)
-
-
-async def test_confluent_is_told_at_once_that_there_are_no_transactions(
-    fresh: KafkaSettings,
-) -> None:
-    def run() -> KafkaError:
-        producer = Producer({"bootstrap.servers": fresh.bootstrap, "transactional.id": "me"})
-        with pytest.raises(KafkaException) as refused:
-            producer.init_transactions(DEADLINE)
-        error: KafkaError = refused.value.args[0]
-        return error
-
-    error = await asyncio.to_thread(run)
-    assert error.code() == KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED
 
 
 async def by_aiokafka(bootstrap: str) -> int:

@@ -38,16 +38,6 @@ async def test_a_batch_that_is_not_there_is_refused(broker: Broker) -> None:
     assert (refused.error_code, refused.base_offset) == (ErrorCode.invalid_record, -1)
 
 
-async def test_transactions_are_refused_at_once(broker: Broker) -> None:
-    refused = ErrorCode.transactional_id_authorization_failed
-    async with await Raw.to(broker) as raw:
-        found = await raw.ask(ApiKey.FIND_COORDINATOR, 2, key="me", key_type=1)
-        given = await raw.ask(
-            ApiKey.INIT_PRODUCER_ID, 4, transactional_id="me", transaction_timeout=0
-        )
-    assert (found.error_code, given.error_code) == (refused, refused)
-
-
 async def test_a_lost_answer_is_not_a_lost_batch(broker: Broker) -> None:
     async with await Raw.to(broker) as raw:
         await raw.create("t")

@@ -12,7 +12,6 @@ from bus.settings import Address
 from ops.kafka.installation import installed
 from tests.broker.raw import Raw, batch
 from tests.engine import Engine
-from tests.engines.deviations import lacking
 from tests.engines.party import Party
 from tests.engines.transactor import Transactor
 
@@ -180,7 +179,6 @@ async def test_delete_records(tool: Tool, raw: Raw, topic: str, tmp_path: Path) 
     assert f"partition: {topic}-0 low_watermark: 2" in " ".join(said.split())
 
 
-@lacking("there are no transactions")
 async def test_transactions(tool: Tool, raw: Raw, topic: str, engine: Engine) -> None:
     """The tool for transactions lists them, and describes one."""
     await raw.made(topic)

@@ -10,7 +10,6 @@ from kio.schema.errors import ErrorCode
 from bus.broker import ApiKey
 from bus.settings import Address
 from tests.broker.raw import Raw, batch, fetch_fields
-from tests.engines.deviations import lacking
 from tests.engines.party import Party
 from tests.engines.transactor import (
     COMMITTED,
@@ -25,8 +24,6 @@ from tests.engines.transactor import (
     transactional,
 )
 from tests.waiting import until
-
-pytestmark = lacking("there are no transactions")
 
 INVALID = ErrorCode.invalid_txn_state
 FENCED = ErrorCode.producer_fenced

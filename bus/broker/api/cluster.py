@@ -98,13 +98,11 @@ async def describe_cluster(engine: Engine, request: Request) -> Fields:
 
 
 async def find_coordinator(engine: Engine, request: Request) -> Fields:
-    """Name this node as every group's coordinator; there are no transactions to coordinate."""
+    """Name this node as the coordinator of every group and of every transaction."""
     body = request.body
     kind = getattr(body, "key_type", _GROUP)
     error, message = ErrorCode.none, None
-    if kind == _TRANSACTION:
-        error, message = ErrorCode.transactional_id_authorization_failed, "no transactions here"
-    elif kind != _GROUP:
+    if kind not in {_GROUP, _TRANSACTION}:
         error, message = ErrorCode.invalid_request, "unknown kind of coordinator"
     node = _node(engine) if error is ErrorCode.none else {"node_id": -1, "host": "", "port": -1}
     answer = {"error_code": error, "error_message": message, **node}

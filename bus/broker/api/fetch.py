@@ -1,6 +1,7 @@
 """Fetch: committed batches as they lie there, with long polling."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,9 +10,12 @@ from kio.schema.errors import ErrorCode
 from bus.broker.engine import LEADER_EPOCH, Engine
 from bus.broker.partition import NOTHING, Partition, Read, Waiter
 from bus.broker.storage.reader import Damaged, Gone
+from bus.broker.transactions.state import Aborted
 from bus.broker.wire import Fields, Request
 
 _FINAL_EPOCH = -1
+COMMITTED = 1
+"""The isolation level of who reads committed records alone."""
 
 
 @dataclass(slots=True)
@@ -25,6 +29,7 @@ class _Wanted:
     partition: Partition | None
     error: ErrorCode
     read: Read = NOTHING
+    aborted: Sequence[Aborted] = ()
 
 
 async def fetch(engine: Engine, request: Request) -> Fields:
@@ -36,20 +41,21 @@ async def fetch(engine: Engine, request: Request) -> Fields:
     deadline = loop.time() + body.max_wait.total_seconds()
     limit = min(body.max_bytes, engine.settings.fetch_max_bytes)
     enough = min(body.min_bytes, limit)
+    committed = body.isolation_level == COMMITTED
     while True:
         wanted = [
             _wanted(engine, topic.topic, part) for topic in body.topics for part in topic.partitions
         ]
-        size = await _read(engine, wanted, limit)
+        size = await _read(engine, wanted, limit, committed=committed)
         missing, wait = enough - size, deadline - loop.time()
         failed = any(one.error is not ErrorCode.none for one in wanted)
         if missing <= 0 or wait <= 0 or failed or not wanted:
             break
         started = loop.time()
-        await _wait(wanted, missing, wait)
+        await _wait(wanted, Waiter(missing, committed=committed), wait)
         request.waited += loop.time() - started
     _count(engine, wanted)
-    return _answer(wanted, committed=body.isolation_level == 1)
+    return _answer(wanted, committed=committed)
 
 
 def _wanted(engine: Engine, topic: str, part: Any) -> _Wanted:
@@ -67,15 +73,21 @@ def _wanted(engine: Engine, topic: str, part: Any) -> _Wanted:
     )
 
 
-async def _read(engine: Engine, wanted: list[_Wanted], limit: int) -> int:
+async def _read(engine: Engine, wanted: list[_Wanted], limit: int, *, committed: bool) -> int:
     size = 0
     for one in wanted:
         if one.partition is None or one.error is not ErrorCode.none:
             continue
         try:
             one.read = await engine.read(
-                one.partition, one.offset, min(one.limit, limit - size), at_least_one=size == 0
+                one.partition,
+                one.offset,
+                min(one.limit, limit - size),
+                at_least_one=size == 0,
+                stable=committed,
             )
+            if committed and one.read.batches and one.partition.aborted >= one.offset:
+                one.aborted = await _skipped(engine, one.partition, one)
         except Damaged:
             one.error = ErrorCode.corrupt_message
         except Gone:
@@ -84,8 +96,13 @@ async def _read(engine: Engine, wanted: list[_Wanted], limit: int) -> int:
     return size
 
 
-async def _wait(wanted: list[_Wanted], missing: int, seconds: float) -> None:
-    waiter = Waiter(missing)
+async def _skipped(engine: Engine, partition: Partition, one: _Wanted) -> Sequence[Aborted]:
+    """Return the aborted transactions in what was read."""
+    number, since, upto = partition.number, one.offset, one.offset + one.read.records
+    return await engine.query(partition, lambda reader: reader.aborted(number, since, upto))
+
+
+async def _wait(wanted: list[_Wanted], waiter: Waiter, seconds: float) -> None:
     partitions = [one.partition for one in wanted if one.partition is not None]
     for partition in partitions:
         partition.waiters.add(waiter)
@@ -116,14 +133,18 @@ def _answer(wanted: list[_Wanted], *, committed: bool) -> Fields:
     }
 
 
+def _aborted(aborted: Sequence[Aborted]) -> list[Fields]:
+    return [{"producer_id": one.producer, "first_offset": one.first} for one in aborted]
+
+
 def _part(one: _Wanted, *, committed: bool) -> Fields:
     known = one.partition if one.error is ErrorCode.none else None
     return {
         "partition_index": one.index,
         "error_code": one.error,
         "high_watermark": known.end if known else -1,
-        "last_stable_offset": known.end if known else -1,
+        "last_stable_offset": known.stable if known else -1,
         "log_start_offset": known.start if known else -1,
-        "aborted_transactions": () if committed else None,
+        "aborted_transactions": _aborted(one.aborted) if committed else None,
         "records": one.read.batches,
     }

@@ -4,6 +4,7 @@ from typing import Any
 
 from kio.schema.errors import ErrorCode
 
+from bus.broker.api.positions import drop
 from bus.broker.engine import Engine
 from bus.broker.groups.group import Group
 from bus.broker.groups.member import State
@@ -168,7 +169,7 @@ async def _delete(engine: Engine, name: str) -> ErrorCode:
     if error is not ErrorCode.none:
         return error
     try:
-        await engine.change(lambda store: store.positions.drop(name, None))
+        await engine.transact(lambda store, stage: drop(store, stage, name, None))
     except StorageFailed:
         return ErrorCode.coordinator_not_available
     engine.positions.pop(name, None)

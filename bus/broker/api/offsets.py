@@ -6,6 +6,7 @@ from typing import Any
 
 from kio.schema.errors import ErrorCode
 
+from bus.broker.api.fetch import COMMITTED
 from bus.broker.batch import LOG_APPEND_TIME, Span, spans
 from bus.broker.engine import LEADER_EPOCH, Engine
 from bus.broker.partition import Partition
@@ -15,6 +16,7 @@ from bus.broker.wire import Fields, Request
 
 LATEST, EARLIEST, MAX_TIMESTAMP, EARLIEST_LOCAL = -1, -2, -3, -4
 _SPECIAL = {LATEST, EARLIEST, MAX_TIMESTAMP, EARLIEST_LOCAL}
+_ENDS = {LATEST, EARLIEST, EARLIEST_LOCAL}
 _NONE = (-1, -1)  # offset and timestamp where there is no such record
 
 
@@ -27,15 +29,24 @@ async def list_offsets(engine: Engine, request: Request) -> Fields:
     topics = []
     for topic in asked:
         parts = [
-            await _listed(engine, topic.name, part, named[topic.name, part.partition_index])
+            await _listed(
+                engine,
+                topic.name,
+                part,
+                times=named[topic.name, part.partition_index],
+                committed=getattr(request.body, "isolation_level", 0) == COMMITTED,
+            )
             for part in topic.partitions
         ]
         topics.append({"name": topic.name, "partitions": parts})
     return {"topics": topics}
 
 
-async def _listed(engine: Engine, topic: str, part: Any, times: int) -> Fields:
-    """Answer for one partition, which the request names so many times."""
+async def _listed(engine: Engine, topic: str, part: Any, *, times: int, committed: bool) -> Fields:
+    """Answer for one partition, which the request names so many times.
+
+    To who reads committed records alone, the last stable offset is the end.
+    """
     partition = engine.topics.partition(topic, part.partition_index)
     error, found = ErrorCode.none, _NONE
     if times > 1:
@@ -50,7 +61,10 @@ async def _listed(engine: Engine, topic: str, part: Any, times: int) -> Fields:
         error = ErrorCode.unsupported_version
     else:
         try:
-            found = await _found(engine, partition, part.timestamp)
+            limit = partition.stable if committed else partition.end
+            found = await _found(engine, partition, part.timestamp, limit)
+            if found[0] >= limit and part.timestamp not in _ENDS:
+                found = _NONE
         except Damaged:
             error = ErrorCode.corrupt_message
         except Gone:
@@ -65,9 +79,11 @@ async def _listed(engine: Engine, topic: str, part: Any, times: int) -> Fields:
     }
 
 
-async def _found(engine: Engine, partition: Partition, timestamp: int) -> tuple[int, int]:
+async def _found(
+    engine: Engine, partition: Partition, timestamp: int, limit: int
+) -> tuple[int, int]:
     if timestamp == LATEST:
-        return partition.end, -1
+        return limit, -1
     if timestamp in {EARLIEST, EARLIEST_LOCAL}:
         return partition.start, -1
     number, start, end = partition.number, partition.start, partition.end

@@ -1,13 +1,15 @@
 """OffsetCommit, OffsetFetch, OffsetDelete: groups' positions, durable before they are answered."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from kio.schema.errors import ErrorCode
 
 from bus.broker.engine import Engine
+from bus.broker.stage import Stage
 from bus.broker.storage.database import now_ms
 from bus.broker.storage.positions import Position
+from bus.broker.storage.store import Store
 from bus.broker.wire import Fields, Request
 from bus.broker.writer import StorageFailed
 
@@ -34,39 +36,48 @@ async def offset_commit(engine: Engine, request: Request) -> Fields:
     for topic in body.topics:
         for part in topic.partitions:
             key = (str(topic.name), int(part.partition_index))
-            errors[key] = _commit_error(engine, key, part, refused)
+            error, position = commit_error(engine, key, part)
+            errors[key] = error if error is not ErrorCode.none else refused
             if errors[key] is ErrorCode.none:
-                accepted[key] = Position(
-                    part.committed_offset,
-                    getattr(part, "committed_leader_epoch", -1),
-                    part.committed_metadata or "",
-                )
+                accepted[key] = position
     if accepted:
         errors |= await _commit(engine, body.group_id, accepted)
-    return _per_partition(body.topics, errors)
+    return per_partition(body.topics, errors)
 
 
-def _commit_error(engine: Engine, key: tuple[str, int], part: Any, refused: ErrorCode) -> ErrorCode:
+def commit_error(engine: Engine, key: tuple[str, int], part: Any) -> tuple[ErrorCode, Position]:
+    """Return why a position cannot be committed, and the position."""
+    note = part.committed_metadata or ""
+    error = ErrorCode.none
     if engine.topics.partition(*key) is None:
-        return ErrorCode.unknown_topic_or_partition
-    if len((part.committed_metadata or "").encode("utf-16-le")) > 2 * LONGEST_NOTE:
-        return ErrorCode.offset_metadata_too_large
-    return refused
+        error = ErrorCode.unknown_topic_or_partition
+    elif len(note.encode("utf-16-le")) > 2 * LONGEST_NOTE:
+        error = ErrorCode.offset_metadata_too_large
+    epoch = getattr(part, "committed_leader_epoch", -1)
+    return error, Position(part.committed_offset, epoch, note)
 
 
 async def _commit(
     engine: Engine, group: str, accepted: Mapping[tuple[str, int], Position]
 ) -> Mapping[tuple[str, int], ErrorCode]:
     try:
-        await engine.change(lambda store: store.positions.write(group, accepted, now_ms()))
+        await engine.change(
+            lambda store: store.positions.write(group, accepted, now_ms()),
+            lambda _: take(engine, group, accepted),
+        )
     except StorageFailed:
         return dict.fromkeys(accepted, ErrorCode.coordinator_not_available)
-    engine.positions.setdefault(group, {}).update(accepted)
-    engine.groups.know([group])
     return {}
 
 
-def _per_partition(topics: Iterable[Any], errors: Mapping[tuple[str, int], ErrorCode]) -> Fields:
+def take(engine: Engine, group: str, positions: Mapping[tuple[str, int], Position]) -> None:
+    """Put positions in force that are stored."""
+    engine.positions.setdefault(group, {}).update(positions)
+    engine.groups.know([group])
+
+
+def per_partition(topics: Iterable[Any], errors: Mapping[tuple[str, int], ErrorCode]) -> Fields:
+    """Return the errors of partitions in the order of the topics that were asked for."""
     return {
         "error_code": ErrorCode.none,
         "topics": [
@@ -87,13 +98,14 @@ def _per_partition(topics: Iterable[Any], errors: Mapping[tuple[str, int], Error
 
 async def offset_fetch(engine: Engine, request: Request) -> Fields:
     """Tell groups' positions."""
+    body, stable = request.body, bool(getattr(request.body, "require_stable", False))
     if request.version >= _MANY_GROUPS_SINCE:
-        groups = [_fetched(engine, one.group_id, one.topics) for one in request.body.groups]
+        groups = [_fetched(engine, one.group_id, one.topics, stable=stable) for one in body.groups]
         return {"groups": groups}
-    return _fetched(engine, request.body.group_id, request.body.topics)
+    return _fetched(engine, body.group_id, body.topics, stable=stable)
 
 
-def _fetched(engine: Engine, group: str, topics: Any) -> Fields:
+def _fetched(engine: Engine, group: str, topics: Any, *, stable: bool) -> Fields:
     known = engine.positions.get(group, {})
     if topics is None:
         wanted: dict[str, list[int]] = {}
@@ -102,13 +114,26 @@ def _fetched(engine: Engine, group: str, topics: Any) -> Fields:
     else:
         wanted = {topic.name: list(topic.partition_indexes) for topic in topics}
     found = [
-        {"name": topic, "partitions": [_position(known.get((topic, i)), i) for i in indexes]}
+        {
+            "name": topic,
+            "partitions": [
+                _unstable(i)
+                if stable and engine.transactions.unstable(group, topic, i)
+                else _position(known.get((topic, i)), i)
+                for i in indexes
+            ],
+        }
         for topic, indexes in wanted.items()
     ]
     return {"group_id": group, "error_code": ErrorCode.none, "topics": found}
 
 
-def _position(position: Position | None, index: int) -> Fields:
+def _unstable(index: int) -> dict[str, Any]:
+    """Tell who asks for stable positions to ask again: a transaction has not ended yet."""
+    return _position(None, index) | {"error_code": ErrorCode.unstable_offset_commit}
+
+
+def _position(position: Position | None, index: int) -> dict[str, Any]:
     offset, epoch, note = position or Position(-1, -1, "")
     return {
         "partition_index": index,
@@ -134,12 +159,18 @@ async def offset_delete(engine: Engine, request: Request) -> Fields:
     }
     gone = [key for key, error in errors.items() if error is ErrorCode.none]
     try:
-        await engine.change(lambda store: store.positions.drop(body.group_id, gone))
+        await engine.transact(lambda store, stage: drop(store, stage, body.group_id, gone))
     except StorageFailed:
         return {"error_code": ErrorCode.coordinator_not_available, "topics": ()}
     for key in gone:
         engine.positions.get(body.group_id, {}).pop(key, None)
-    return _per_partition(body.topics, errors)
+    return per_partition(body.topics, errors)
+
+
+def drop(store: Store, stage: Stage, group: str, places: Sequence[tuple[str, int]] | None) -> None:
+    """Forget a group's positions, those of open transactions, too."""
+    store.positions.drop(group, places)
+    stage.transactions.drop_positions(group, places)
 
 
 def _delete_error(engine: Engine, name: str, topic: str, index: int) -> ErrorCode:

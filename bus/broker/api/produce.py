@@ -6,7 +6,7 @@ from typing import Any
 
 from kio.schema.errors import ErrorCode
 
-from bus.broker.batch import BadBatch, Header, check
+from bus.broker.batch import TRANSACTIONAL, BadBatch, Header, check
 from bus.broker.engine import Engine
 from bus.broker.faults import AnyFault, Fail, Fault
 from bus.broker.produced import PartAnswer, TopicAnswer
@@ -16,6 +16,8 @@ from bus.broker.topics import Topic
 from bus.broker.wire import Request
 
 ACKS = {-1, 0, 1}
+_ABORTABLE_SINCE = 11
+_NO_ID = "a batch of a transaction comes with the producer's transactional id"
 
 Done = Callable[[list[TopicAnswer]], None]
 
@@ -32,7 +34,7 @@ def produce(engine: Engine, request: Request, fault: AnyFault | None, done: Done
             answer.parts.append(settled)
             settled.error = _refusal(request.body, topic, part.index, fault)
             if settled.error is ErrorCode.none and topic is not None:
-                _take(engine, request.version, topic, part.records, settled, pending, fault)
+                _take(engine, request, topic, part.records, settled, pending, fault)
     pending.finish()
 
 
@@ -57,7 +59,7 @@ class _Pending:
 
 def _take(
     engine: Engine,
-    version: int,
+    request: Request,
     topic: Topic,
     records: bytes | None,
     answer: PartAnswer,
@@ -66,7 +68,9 @@ def _take(
 ) -> None:
     """Check one batch and queue it, or say in the answer why not."""
     try:
-        header = check(records, version=version, limit=topic.limit)
+        header = check(records, version=request.version, limit=topic.limit)
+        if header.attributes & TRANSACTIONAL and request.body.transactional_id is None:
+            raise BadBatch(ErrorCode.transactional_id_authorization_failed, _NO_ID)
         _check_time(header, topic)
     except BadBatch as error:
         answer.error, answer.reason = error.error, error.reason
@@ -78,6 +82,8 @@ def _take(
     def settled(outcome: Outcome) -> None:
         answer.error, answer.offset, answer.time = outcome.error, outcome.offset, outcome.time
         answer.reason = outcome.reason
+        if outcome.error is ErrorCode.transaction_abortable and request.version < _ABORTABLE_SINCE:
+            answer.error = ErrorCode.invalid_txn_state
         if outcome.error is ErrorCode.none and not outcome.repeat:
             topic.produced(engine.telemetry, header.record_count, len(batch))
         pending.finish()
@@ -91,6 +97,7 @@ def _take(
             topic.stamped,
             settled,
             keyed=topic.compacted,
+            transactional_id=request.body.transactional_id,
             fault=_broken(fault),
         )
     )
@@ -114,8 +121,6 @@ def _refusal(body: Any, topic: Topic | None, index: int, fault: AnyFault | None)
         return fault.error
     if topic is None or not 0 <= index < len(topic.partitions):
         return ErrorCode.unknown_topic_or_partition
-    if body.transactional_id is not None:
-        return ErrorCode.transactional_id_authorization_failed
     if topic.partitions[index].damage:
         return ErrorCode.kafka_storage_error
     return ErrorCode.none

@@ -8,6 +8,8 @@ from kio.schema.errors import ErrorCode
 
 from bus.broker.configs import TOPIC_CONFIGS, Source, problem, tidied
 from bus.broker.engine import NODE_ID, Engine
+from bus.broker.stage import Stage
+from bus.broker.storage.store import Store
 from bus.broker.topics import Topic
 from bus.broker.wire import Fields, Request
 from bus.broker.writer import StorageFailed
@@ -149,7 +151,7 @@ async def _delete(engine: Engine, name: str | None, id_: Any, times: int) -> Fie
     engine.topics.remove(found)
     error = ErrorCode.none
     try:
-        await engine.change(lambda store: store.topics.drop(found.number, found.name))
+        await engine.transact(lambda store, stage: _drop(store, stage, found))
         engine.forget(found)
         for positions in engine.positions.values():
             for key in [key for key in positions if key[0] == found.name]:
@@ -158,6 +160,11 @@ async def _delete(engine: Engine, name: str | None, id_: Any, times: int) -> Fie
         engine.topics.add(found)
         error = ErrorCode.kafka_storage_error
     return {"name": found.name, "topic_id": found.id, "error_code": error, "error_message": None}
+
+
+def _drop(store: Store, stage: Stage, topic: Topic) -> None:
+    stage.drop(topic.name, [partition.number for partition in topic.partitions])
+    store.topics.drop(topic.number, topic.name)
 
 
 async def create_partitions(engine: Engine, request: Request) -> Fields:

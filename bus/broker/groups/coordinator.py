@@ -84,6 +84,15 @@ class Coordinator:
             return group.may_commit(member_id, instance, generation, now)
         return ErrorCode.none if generation < 0 else ErrorCode.group_id_not_found
 
+    def may_commit_in_transaction(
+        self, name: str, member_id: str, instance: str | None, generation: int
+    ) -> ErrorCode:
+        """See `Group.may_commit_in_transaction`."""
+        group = self._groups.get(name)
+        if group is not None:
+            return group.may_commit_in_transaction(member_id, instance, generation)
+        return ErrorCode.none if generation < 0 else ErrorCode.illegal_generation
+
     def may_delete(self, name: str) -> ErrorCode:
         """Say whether a group can be deleted."""
         group = self._groups.get(name)

@@ -111,6 +111,18 @@ class Group:
             error = COMMIT[self.state]
         return error
 
+    def may_commit_in_transaction(
+        self, member_id: str, instance: str | None, generation: int
+    ) -> ErrorCode:
+        """Say whether positions may be part of a transaction.
+
+        A producer that does not say for which member it commits is let through in every state, and
+        so is a member whose group rebalances: fencing its producer is what keeps it in order.
+        """
+        if generation < 0 and (self.state is State.EMPTY or (not member_id and instance is None)):
+            return ErrorCode.none
+        return self._identity_error(member_id, instance, generation)
+
     def leave(self, member_id: str, instance: str | None, now: float) -> ErrorCode:
         """Let a member go; a static one may go by its name alone."""
         if instance is not None:

@@ -11,10 +11,10 @@ _DAY_MS = 86_400_000
 TABLES = (
     """create table producers (
         partition integer, producer integer, epoch integer not null, used integer not null,
-        batches blob not null, primary key (partition, producer)
+        batches blob not null, opened integer, primary key (partition, producer)
     ) without rowid""",
 )
-SINCE_1: tuple[str, ...] = ()
+SINCE_1: tuple[str, ...] = ("alter table producers add column opened integer",)
 
 
 class Producers:
@@ -30,25 +30,38 @@ class Producers:
         self._db.execute("update meta set value = ? where name = 'next_producer'", (first + count,))
         return first
 
+    def skip(self, first: int) -> None:
+        """Give no producer id below this one any more."""
+        self._db.execute(
+            "update meta set value = max(value, ?) where name = 'next_producer'", (first,)
+        )
+
     def write(self, producers: Mapping[ProducerKey, Producer], now: int) -> None:
         """Store producers' states; `now` is in milliseconds since 1970."""
         for (partition, producer), state in producers.items():
             self._db.execute(
-                "insert or replace into producers values (?, ?, ?, ?, ?)",
-                (partition, producer, state.epoch, now, state.to_bytes()),
+                "insert or replace into producers "
+                "(partition, producer, epoch, used, batches, opened) values (?, ?, ?, ?, ?, ?)",
+                (partition, producer, state.epoch, now, state.to_bytes(), state.opened),
             )
 
     def all(self, now: int) -> dict[ProducerKey, Producer]:
         """Return the states of producers that wrote within the last day; forget the others."""
         self.expire(now)
-        stored = self._db.execute("select partition, producer, epoch, batches from producers")
+        stored = self._db.execute(
+            "select partition, producer, epoch, batches, opened from producers"
+        )
         return {
-            (partition, producer): Producer.from_bytes(epoch, batches)
-            for partition, producer, epoch, batches in stored
+            (partition, producer): Producer.from_bytes(epoch, batches, opened)
+            for partition, producer, epoch, batches, opened in stored
         }
 
     def expire(self, now: int) -> list[ProducerKey]:
-        """Forget producers that have not written for a day (Kafka's producer.id.expiration.ms)."""
+        """Forget producers that have not written for a day (Kafka's producer.id.expiration.ms).
+
+        Those whose transaction is open are kept: nobody else knows where it began.
+        """
         return self._db.execute(
-            "delete from producers where used < ? returning partition, producer", (now - _DAY_MS,)
+            "delete from producers where used < ? and opened is null returning partition, producer",
+            (now - _DAY_MS,),
         ).fetchall()

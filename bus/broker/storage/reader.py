@@ -6,13 +6,12 @@ from typing import NamedTuple
 
 from crc32c import crc32c
 
-from bus.broker.sequences import Producer
 from bus.broker.batch import spans
+from bus.broker.sequences import Producer
 from bus.broker.stage import OFFSET_BITS
 from bus.broker.storage.database import connect
 from bus.broker.storage.log import bounds, seal
 from bus.broker.transactions.state import Aborted
-
 
 # The rows from the one that has an offset on; one statement, so that all it sees is of one moment.
 _FROM = """from log where position between coalesce(
@@ -58,6 +57,33 @@ class Reader:
     def close(self) -> None:
         """Close the database."""
         self._db.close()
+
+    def aborted(self, partition: int, offset: int, upto: int) -> list[Aborted]:
+        """Return what was aborted and reaches into a range of offsets, in its beginnings' order."""
+        found = []
+        for row in self._db.execute(
+            "select partition, producer, first, last, stable from aborted "
+            "where partition = ? and last >= ? order by last",
+            (partition, offset),
+        ):
+            one = Aborted(*row)
+            if one.first < upto:
+                found.append(one)
+            if one.stable >= upto:
+                break
+        return sorted(found, key=lambda one: one.first)
+
+    def producers(self, partition: int) -> list[StoredProducer]:
+        """Return who writes to a partition."""
+        stored = self._db.execute(
+            "select producer, used, epoch, batches, opened from producers where partition = ? "
+            "order by producer",
+            (partition,),
+        )
+        return [
+            StoredProducer(producer, used, Producer.from_bytes(epoch, batches, opened))
+            for producer, used, epoch, batches, opened in stored
+        ]
 
     def rows(self, partition: int, offset: int, end: int, limit: int) -> list[StoredRow]:
         """Return the rows with something from an offset on, until their bytes reach the limit.

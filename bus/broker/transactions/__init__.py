@@ -1,0 +1,1 @@
+"""Kafka transactions: their coordinator, and what ends a transaction."""
