@@ -123,8 +123,55 @@ class BrokerSettings(Section):
         description="bytes that the records of one compressed batch may unpack to",
     )
     max_connections: int = Field(default=2000, ge=1, description="open connections in all")
+    max_connections_per_address: int = Field(
+        default=1000, ge=1, description="open connections from one address"
+    )
+    max_requests_in_flight: int = Field(
+        default=1000,
+        ge=1,
+        description="requests to write that are under way at a time, of one user; of one connection "
+        "where nobody logs in",
+    )
+    max_bytes_in_flight: int = Field(
+        default=16 * 2**20,
+        ge=2**20,
+        description="bytes of the requests to write that are under way at a time, of one user; of "
+        "one connection where nobody logs in",
+    )
+    request_memory_bytes: int = Field(
+        default=256 * 2**20,
+        ge=2**20,
+        description="memory for all requests that are read or under way, in bytes; who sends more "
+        "waits",
+    )
+    fetch_memory_bytes: int = Field(
+        default=64 * 2**20,
+        ge=2**20,
+        description="memory for all answers to fetches that clients have not taken yet, in bytes; "
+        "as it fills, answers become smaller, then they wait",
+    )
     fetch_max_bytes: int = Field(
         default=4 * 2**20, ge=2**16, description="largest answer to one fetch, in bytes"
+    )
+    idle_seconds: float = Field(
+        default=600.0,
+        gt=0,
+        description="seconds after which a connection is closed on which nothing was asked",
+    )
+    stalled_seconds: float = Field(
+        default=30.0,
+        gt=0,
+        description="seconds after which a connection is closed whose client takes nothing of its "
+        "answer, or sends no more of its request",
+    )
+    quota_requests: float = Field(
+        default=0.0, ge=0, description="requests a second of one user; 0 is no limit"
+    )
+    quota_produce_bytes: float = Field(
+        default=0.0, ge=0, description="bytes a second that one user may write; 0 is no limit"
+    )
+    quota_fetch_bytes: float = Field(
+        default=0.0, ge=0, description="bytes a second that one user may read; 0 is no limit"
     )
     tail_cache_bytes: int = Field(
         default=64 * 2**20, ge=0, description="newest batches kept in memory, in bytes"
