@@ -81,8 +81,13 @@ class Doorman:
         if task is None:
             task = asyncio.create_task(self._ask(key, user, password, host))
             self._asking[key] = task
-            task.add_done_callback(lambda _: self._asking.pop(key))
+            task.add_done_callback(lambda done: self._asked(key, done))
         return await asyncio.shield(task)
+
+    def _asked(self, key: bytes, task: asyncio.Task[bool]) -> None:
+        del self._asking[key]
+        if not task.cancelled():
+            task.exception()  # whoever waited has it; if all have gone, nobody needs it
 
     async def _ask(self, key: bytes, user: str, password: str, host: str) -> bool:
         async with self._turns:
