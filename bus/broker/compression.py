@@ -1,11 +1,11 @@
-"""Unpacking the records of a batch, never to more bytes than are allowed.
+"""Packing the records of a batch, and unpacking them, never to more bytes than are allowed.
 
 Room for all that is allowed is mapped and not touched before it is written to, so a batch takes
 memory as it unpacks, up to the limit and no further. Codecs: Kafka's documentation, "Record Batch".
 """
 
 import mmap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import cramjam
@@ -19,7 +19,16 @@ _INTO: Mapping[int, Callable[[bytes, Any], int]] = {
     3: cramjam.lz4.decompress_into,
     4: cramjam.zstd.decompress_into,
 }
-_SNAPPY = 2
+_GZIP, _SNAPPY, _LZ4 = 1, 2, 3
+
+_XERIAL_FRONT = _XERIAL + (1).to_bytes(4, "big") * 2  # version, and the oldest that can read it
+_XERIAL_BLOCK = 32 * 1024  # as snappy-java writes them
+
+# A frame of blocks that do not refer to each other, of at most 64 kB and without checksums, as Java
+# reads no others; its last byte is the checksum of the two before it (LZ4 frame format 1.6).
+_LZ4_FRONT = bytes.fromhex("04224d18 6040 82")
+_LZ4_BLOCK = 64 * 1024
+_LZ4_AS_IS = 1 << 31  # in a block's length, if it did not become shorter
 
 
 class Unreadable(Exception):
@@ -75,3 +84,45 @@ def _snappy_block(block: bytes, left: int, limit: int) -> bytes:
     if cramjam.snappy.decompress_raw_len(block) > left:
         raise TooLarge(limit)
     return bytes(cramjam.snappy.decompress_raw(block))
+
+
+def packed(records: bytes, codec: int, level: int | None = None) -> bytes:
+    """Return records as they stand in a batch of a codec.
+
+    Args:
+        records: without compression.
+        codec: its number in the batch's attributes; 0 is none.
+        level: of gzip, lz4 and zstd, as Kafka's configs count; None is the codec's own default.
+    """
+    if codec == 0:
+        return records
+    if codec == _SNAPPY:
+        return _XERIAL_FRONT + b"".join(map(_xerial_block, _blocks(records, _XERIAL_BLOCK)))
+    if codec == _LZ4:
+        blocks = (_lz4_block(block, level) for block in _blocks(records, _LZ4_BLOCK))
+        return _LZ4_FRONT + b"".join(blocks) + bytes(4)
+    pack = cramjam.gzip.compress if codec == _GZIP else cramjam.zstd.compress
+    return bytes(pack(records, level) if level is not None else pack(records))
+
+
+def _blocks(records: bytes, size: int) -> Iterator[bytes]:
+    return (records[at : at + size] for at in range(0, len(records), size))
+
+
+def _xerial_block(block: bytes) -> bytes:
+    made = bytes(cramjam.snappy.compress_raw(block))
+    return len(made).to_bytes(4, "big") + made
+
+
+def _lz4_block(block: bytes, level: int | None) -> bytes:
+    if level is None:
+        made = bytes(cramjam.lz4.compress_block(block, store_size=False))
+    else:
+        made = bytes(
+            cramjam.lz4.compress_block(
+                block, store_size=False, mode="high_compression", compression=level
+            )
+        )
+    if len(made) < len(block):
+        return len(made).to_bytes(4, "little") + made
+    return (len(block) | _LZ4_AS_IS).to_bytes(4, "little") + block

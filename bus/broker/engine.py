@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from bus.broker.compaction.dirt import Terms
+from bus.broker.compaction.shell import Compaction
 from bus.broker.faults import Faults
 from bus.broker.groups.shell import Groups
 from bus.broker.housekeeping import Housekeeping
@@ -70,6 +72,7 @@ class Engine:
     _store: Store = field(init=False)
     _reader: Reader = field(init=False)
     _cache: TailCache = field(init=False)
+    _compaction: Compaction = field(init=False)
     _reading: ThreadPoolExecutor = field(init=False)
 
     def start(self) -> None:
@@ -88,7 +91,9 @@ class Engine:
             Rules(self._store.rules.all(), self.settings.super_users),
             Audit(self.telemetry),
         )
+        self._compaction = Compaction(self.path, self)
         self._load()
+        self._compaction.start()
         self.groups.start()
         self.transactions.start(
             lambda turn: self.transact(lambda store, stage: turn(stage.transactions))
@@ -159,13 +164,21 @@ class Engine:
         """Have a topic's records kept as its configs say; called whenever these may be others."""
         policy = Policy.of(topic.configs, self.settings.retention_ms)
         numbers = [partition.number for partition in topic.partitions]
-        self._writer.tell(lambda keeping: keeping.govern(numbers, policy))
+        self.tell(lambda keeping: keeping.govern(numbers, policy))
+        terms = Terms.of(topic.configs)
+        for partition in topic.partitions:
+            self._compaction.govern(partition, terms)
+
+    def tell(self, run: Callable[[Housekeeping], None]) -> None:
+        """Have housekeeping take note of something, after what was written before."""
+        self._writer.tell(run)
 
     def forget(self, topic: Topic) -> None:
         """Let go of a topic that was dropped: what it held is deleted, and in memory no more."""
         numbers = [partition.number for partition in topic.partitions]
-        self._writer.tell(lambda keeping: keeping.forget(numbers))
+        self.tell(lambda keeping: keeping.forget(numbers))
         for partition in topic.partitions:
+            self._compaction.forget(partition)
             self._cache.drop(partition, partition.end)
 
     async def begin(self, partition: Partition, start: int) -> None:
@@ -175,9 +188,21 @@ class Engine:
             StorageFailed: it begins where it began.
         """
         await self.change(lambda store: store.topics.begin(partition.number, start))
-        self._writer.tell(lambda keeping: keeping.begins(partition.number, start))
+        self.tell(lambda keeping: keeping.begins(partition.number, start))
         self._cache.drop(partition, start)
         partition.begin(start)
+
+    def replaced(self, partition: Partition, upto: int, less: int) -> None:
+        """Take note that rows before an offset were compacted, and by how many bytes."""
+        partition.size -= less
+        self._cache.drop(partition, upto)
+
+    def damaged(self, partition: Partition, reason: str) -> None:
+        """Put a partition out of service, as what is stored is not what was written."""
+        if self.topics.numbered(partition.number) is partition:
+            log.error("partition %s is out of service: %s", partition.number, reason)
+            partition.damage = reason
+            partition.forget()
 
     def _trimmed(self, gone: Trimmed) -> None:
         partition = self.topics.numbered(gone.partition)
@@ -190,6 +215,7 @@ class Engine:
         """Write what was taken, and close the database."""
         self.groups.stop()
         self.transactions.stop()
+        await self._compaction.stop()
         await self._writer.stop()
         self._reading.shutdown()
         self.security.close()
@@ -250,6 +276,7 @@ class Engine:
             partition = self.topics.numbered(row.partition)
             if partition is not None:
                 self._cache.add(partition, row)
+                self._compaction.wrote(row)
         for partition in turned:
             partition.settle()
         for job, outcome in zip(done.jobs, done.outcomes, strict=True):
@@ -306,10 +333,7 @@ class Engine:
         try:
             return await loop.run_in_executor(self._reading, run, self._reader)
         except Damaged as error:
-            if self.topics.numbered(partition.number) is partition:
-                log.error("partition %s is out of service: %s", partition.number, error)
-                partition.damage = str(error)
-                partition.forget()
+            self.damaged(partition, str(error))
             raise
 
     def measure(self) -> None:

@@ -12,8 +12,9 @@ import sqlite3
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Protocol
+from dataclasses import dataclass
 
+from bus.broker.compaction.messages import Step
 from bus.broker.retention import Extent, Head, Policy, Schedule, Trimmed, outlived
 from bus.broker.stage import Row
 from bus.broker.storage.database import now_ms
@@ -36,14 +37,21 @@ _HEADS = 500  # rows deleted in one step
 log = logging.getLogger(__name__)
 
 
-class Work(Protocol):
-    """A step that somebody else has prepared."""
+@dataclass(slots=True)
+class Replacement:
+    """A step of compaction, as the process that compacts has prepared it.
 
-    def run(self, store: Store) -> None:
-        """Do it, in a transaction that is open."""
+    Attributes:
+        step: None if it is only to be kept up to where the partition is compacted.
+        cleaned: up to where it is; None if it is not there yet.
+        settled: told by how many bytes the partition is smaller; None if other rows stand there by
+            now; or what went wrong.
+    """
 
-    def settle(self, error: Exception | None) -> None:
-        """Take note that it is committed, or why not."""
+    partition: int
+    settled: Callable[[int | None, Exception | None], None]
+    step: Step | None = None
+    cleaned: int | None = None
 
 
 class Housekeeping:
@@ -79,7 +87,7 @@ class Housekeeping:
         self._schedule = Schedule()
         self._grown: dict[int, int] = {}
         self._count: set[int] = set()
-        self._work: deque[Work] = deque()
+        self._work: deque[Replacement] = deque()
 
     def wake(self) -> None:
         """Take note that there may be something to do."""
@@ -113,8 +121,8 @@ class Housekeeping:
             if grown >= COUNT_AFTER:
                 self._count.add(row.partition)
 
-    def add(self, work: Work) -> None:
-        """Queue a step that somebody else has prepared."""
+    def add(self, work: Replacement) -> None:
+        """Queue a step of compaction."""
         self._work.append(work)
 
     def has_space(self) -> bool:
@@ -167,7 +175,7 @@ class Housekeeping:
         if self._fold_at is not None and time.monotonic() >= self._fold_at:
             self._fold()
         elif self._work:
-            self._do(self._work.popleft())
+            self._replace(self._work.popleft())
         elif self._count:
             self._keep_sizes()
         elif (self._schedule.next_due() or self._clock() + 1) <= self._clock():
@@ -226,16 +234,29 @@ class Housekeeping:
         self._store.commit()
         self._count.clear()
 
-    def _do(self, work: Work) -> None:
+    def _replace(self, work: Replacement) -> None:
+        """Put a row in the place of others that it was made of."""
+        extent = self._schedule.extents.get(work.partition)
+        if extent is None:  # dropped meanwhile
+            work.settled(None, None)
+            return
+        less: int | None = 0
         try:
             self._store.begin()
-            work.run(self._store)
+            if work.step is not None:
+                less = self._store.log.replace(work.partition, work.step)
+                self._store.log.count(work.partition, extent.size - (less or 0), extent.end)
+            if work.cleaned is not None:
+                self._store.log.clean(work.partition, work.cleaned)
             self._store.commit()
         except sqlite3.Error as error:
-            work.settle(error)
+            work.settled(None, error)
             raise
-        self._erase()
-        work.settle(None)
+        if work.step is not None and less is not None:
+            extent.size -= less
+            self._schedule.look(work.partition, 0)
+            self._erase()
+        work.settled(less, None)
 
     def _purge(self) -> bool:
         self._store.begin()

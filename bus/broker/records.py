@@ -6,6 +6,7 @@ inside is otherwise would stop every one of them: it is refused as a whole on it
 """
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from kio.schema.errors import ErrorCode
 
@@ -180,3 +181,49 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
     if value > 127:
         value, at = _rest(data, at, value)
     return (value >> 1) ^ -(value & 1), at
+
+
+class Piece(NamedTuple):
+    """Where one record lies among a batch's records, and what compaction has to know of it.
+
+    Attributes:
+        start: of the record, with its length.
+        time_at: of its timestamp delta.
+        rest_at: of all that follows its timestamp delta.
+        end: of the record.
+        time: its timestamp delta.
+        delta: its offset delta.
+        key: None if it has none.
+        valued: whether it has a value.
+    """
+
+    start: int
+    time_at: int
+    rest_at: int
+    end: int
+    time: int
+    delta: int
+    key: bytes | None
+    valued: bool
+
+
+def pieces(records: bytes, count: int) -> Iterator[Piece]:
+    """Yield where each record lies.
+
+    Raises:
+        IndexError: the records end early.
+    """
+    at = 0
+    for _ in range(count):
+        start = at
+        size, at = _varint(records, at)
+        end, time_at = at + size, at + 1
+        time, rest_at = _varint(records, time_at)
+        delta, at = _varint(records, rest_at)
+        length, at = _varint(records, at)
+        key = None
+        if length >= 0:
+            key = records[at : at + length]
+            at += length
+        yield Piece(start, time_at, rest_at, end, time, delta, key, records[at] != _NULL)
+        at = end

@@ -24,7 +24,6 @@ COMPACTED = {
     "segment_ms": str(HOUR),
 }
 
-compaction = lacking("records are not compacted")
 
 
 def hours_ago(count: int) -> int:
@@ -130,7 +129,6 @@ async def test_what_stays(
 
 
 @pytest.mark.parametrize("codec", list(CODECS))
-@compaction
 async def test_compaction(raw: Raw, topic: str, patience: float, codec: str) -> None:
     """The last record of each key stays as it was, at its offset; earlier ones are deleted."""
     await raw.made(topic, 1, **COMPACTED)
@@ -142,7 +140,6 @@ async def test_compaction(raw: Raw, topic: str, patience: float, codec: str) -> 
     await holds(raw, topic, b, a, c, newest, patience=patience)
 
 
-@compaction
 async def test_reading_where_records_are_gone(raw: Raw, topic: str, patience: float) -> None:
     """Reading from an offset that was compacted away goes on with what follows."""
     await raw.made(topic, 1, **COMPACTED)
@@ -157,7 +154,6 @@ async def test_reading_where_records_are_gone(raw: Raw, topic: str, patience: fl
         assert unpacked(answer.records)[0] == last
 
 
-@compaction
 async def test_tombstones(raw: Raw, topic: str, patience: float) -> None:
     """A null value deletes what its key had; it stays itself for delete.retention.ms."""
     await raw.made(topic, 1, **COMPACTED, delete_retention_ms=FOREVER)
@@ -167,7 +163,6 @@ async def test_tombstones(raw: Raw, topic: str, patience: float) -> None:
     await holds(raw, topic, gone, newest, patience=patience)
 
 
-@compaction
 async def test_old_tombstones(raw: Raw, topic: str, patience: float) -> None:
     """A null value older than delete.retention.ms is deleted in turn."""
     await raw.made(topic, 1, **COMPACTED, delete_retention_ms="0")
@@ -192,7 +187,6 @@ async def test_old_tombstones(raw: Raw, topic: str, patience: float) -> None:
         pytest.param({"min_compaction_lag_ms": FOREVER}, id="younger than min.compaction.lag.ms"),
     ],
 )
-@compaction
 async def test_what_is_not_compacted(
     raw: Raw, topic: str, patience: float, configs: Mapping[str, str]
 ) -> None:

@@ -1,9 +1,10 @@
 """The log: rows of adjacent batches, guarded by two checksums.
 
 A row's key is the partition's number and the first offset, so that a partition is one range of the
-table. One checksum is over the batches, one over everything else in the row. The rows of a partition
-follow each other without a gap: where records were taken out of the middle, or whole batches, the
-row keeps its place, from its first offset to its next, so that a row which is lost is still noticed.
+table. One checksum is over the batches, one over everything else in the row. The rows of a
+partition follow each other without a gap: where records were taken out of the middle, or whole
+batches, the row keeps its place, from its first offset to its next, so that a row which is lost is
+still noticed.
 """
 
 import sqlite3
@@ -12,6 +13,7 @@ from collections.abc import Iterable
 
 from crc32c import crc32c
 
+from bus.broker.compaction.messages import Step
 from bus.broker.retention import Head
 from bus.broker.stage import OFFSET_BITS, Row
 
@@ -45,18 +47,15 @@ class Log:
         """Store a round's rows."""
         for row in rows:
             position = row.partition << OFFSET_BITS | row.base
-            checksum = crc32c(row.batches)
-            self._db.execute(
-                "insert into log values (?, ?, ?, ?, ?, ?)",
-                (
-                    position,
-                    row.next,
-                    row.newest,
-                    checksum,
-                    seal(position, row.next, row.newest, checksum),
-                    row.batches,
-                ),
-            )
+            self._insert(position, row.next, row.newest, row.batches)
+
+    def _insert(self, position: int, next_: int, newest: int, batches: bytes) -> None:
+        checksum = crc32c(batches)
+        sealed = seal(position, next_, newest, checksum)
+        self._db.execute(
+            "insert into log values (?, ?, ?, ?, ?, ?)",
+            (position, next_, newest, checksum, sealed, batches),
+        )
 
     def end(self, partition: int, start: int) -> int:
         """Return a partition's next offset; -1 if its last row is damaged."""
@@ -122,6 +121,41 @@ class Log:
             (low + counted, high),
         ).fetchone()[0]
         return int(size) + int(since)
+
+    def cleaned(self, partition: int) -> int:
+        """Return up to where a partition was compacted."""
+        found = self._db.execute(
+            "select cleaned from extents where partition = ?", (partition,)
+        ).fetchone()
+        return int(found[0]) if found else 0
+
+    def clean(self, partition: int, upto: int) -> None:
+        """Keep up to where a partition is compacted."""
+        self._db.execute(
+            "insert into extents (partition, size, counted, cleaned) values (?1, 0, 0, ?2) "
+            "on conflict do update set cleaned = ?2",
+            (partition, upto),
+        )
+
+    def replace(self, partition: int, step: Step) -> int | None:
+        """Put one row in the place of adjacent ones.
+
+        Returns:
+            by how many bytes the partition is smaller; None if other rows stand there than those
+            that were read, so that nothing was done.
+        """
+        low, _ = bounds(partition)
+        place = (low + step.rows[0][0], low + step.next - 1)
+        found = self._db.execute(
+            "select position, seal, length(batches) from log where position between ? and ? "
+            "order by position",
+            place,
+        ).fetchall()
+        if [(position - low, sealed) for position, sealed, _ in found] != list(step.rows):
+            return None
+        self._db.execute("delete from log where position between ? and ?", place)
+        self._insert(place[0], step.next, step.newest, step.batches)
+        return sum(int(size) for _, _, size in found) - len(step.batches)
 
     def purge(self, limit: int) -> bool:
         """Delete about so many bytes of dropped partitions; true if there is more to do."""

@@ -7,10 +7,11 @@ from typing import NamedTuple
 from crc32c import crc32c
 
 from bus.broker.batch import spans
+from bus.broker.retention import Head
 from bus.broker.sequences import Producer
 from bus.broker.stage import OFFSET_BITS
 from bus.broker.storage.database import connect
-from bus.broker.storage.log import bounds, seal
+from bus.broker.storage.log import Log, bounds, seal
 from bus.broker.transactions.state import Aborted
 
 # The rows from the one that has an offset on; one statement, so that all it sees is of one moment.
@@ -53,6 +54,7 @@ class Reader:
     def __init__(self, path: Path) -> None:
         self._db = connect(path)
         self._db.execute("pragma query_only = on")
+        self._log = Log(self._db)
 
     def close(self) -> None:
         """Close the database."""
@@ -130,6 +132,14 @@ class Reader:
         if reached is None:
             raise Damaged(f"offset {offset} is not there")
         return found
+
+    def cleaned(self, partition: int) -> int:
+        """Return up to where a partition was compacted."""
+        return self._log.cleaned(partition)
+
+    def heads(self, partition: int, count: int, offset: int) -> list[Head]:
+        """Return a partition's first rows from an offset on, without their batches."""
+        return self._log.heads(partition, count, offset)
 
     def first_since(self, partition: int, start: int, end: int, timestamp: int) -> int | None:
         """Return the base offset of the first row that has a record of this time or later."""
