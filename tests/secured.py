@@ -37,7 +37,7 @@ class SecuredBroker:
         self.authority.cert_pem.write_to_path(self.ca_file)
         self.certificate_file = folder / "broker.pem"
         self.certify()
-        self._settings = {
+        self._settings: dict[str, Any] = {
             "listen": Address(host=HOST, port=0),
             "certificate_file": self.certificate_file,
             "super_users": (f"User:{ADMINISTRATOR}",),

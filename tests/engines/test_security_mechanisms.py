@@ -21,10 +21,11 @@ from bus.kafka import Producer, Record
 from bus.settings import KafkaSettings
 from ops.kafka import Cluster
 from tests.engine import Engine, apache_kafka
-from tests.engines.deviations import lacking
+from tests.engines.deviations import differs
+from tests.secured import ADMINISTRATOR, SecuredBroker
 from tests.waiting import disconnected, until
 
-pytestmark = lacking("there is neither TLS, login nor ACL")
+Secure = Cluster | SecuredBroker
 
 DEADLINE = 20.0  # seconds
 
@@ -62,7 +63,13 @@ def engine(
 ) -> Iterator[Engine]:
     """One engine after the other; a Kafka of its own, which takes every mechanism."""
     if request.param == "embedded":
-        yield request.getfixturevalue("embedded")
+        everybody = (ADMINISTRATOR, *USERS.values())
+        with SecuredBroker(
+            tmp_path_factory.mktemp("mechanisms"),
+            sasl_mechanisms=MECHANISMS,
+            super_users=tuple(f"User:{name}" for name in everybody),
+        ) as broker:
+            yield Engine(name="embedded", settings=broker.settings, secured=broker)
         return
     request.getfixturevalue("apache")
     data = tmp_path_factory.mktemp("mechanisms")
@@ -71,15 +78,14 @@ def engine(
 
 
 @pytest.fixture(scope="module")
-def secure(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Cluster:
+def secure(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Secure:
     """What takes every mechanism, and knows the user of each."""
-    assert engine.cluster is not None, "there is no such thing"
-    asyncio.run(acquaint(engine.cluster, tmp_path_factory.mktemp("users")))
-    return engine.cluster
+    asyncio.run(acquaint(engine.secure, tmp_path_factory.mktemp("users")))
+    return engine.secure
 
 
 def user(
-    cluster: Cluster, folder: Path, mechanism: Mechanism, password: str, *, name: str = ""
+    cluster: Secure, folder: Path, mechanism: Mechanism, password: str, *, name: str = ""
 ) -> KafkaSettings:
     """Return how to reach the cluster as the user of a mechanism, or another, by this mechanism."""
     file = folder / secrets.token_hex(8)
@@ -93,7 +99,7 @@ def user(
     )
 
 
-async def acquaint(cluster: Cluster, folder: Path) -> None:
+async def acquaint(cluster: Secure, folder: Path) -> None:
     """Make the users of both SCRAM mechanisms; return once the cluster lets everybody in."""
     name, password = cluster.settings.login()
     client = AdminClient(
@@ -106,11 +112,14 @@ async def acquaint(cluster: Cluster, folder: Path) -> None:
             "ssl.ca.location": str(cluster.ca_file),
         }
     )
+    kinds: dict[Mechanism, ScramMechanism] = dict(SCRAM)
+    if isinstance(cluster, SecuredBroker):
+        kinds["PLAIN"] = ScramMechanism.SCRAM_SHA_512  # what knows the password is a credential
     wanted = [
         UserScramCredentialUpsertion(
             USERS[mechanism], ScramCredentialInfo(kind, 4096), PASSWORD.encode()
         )
-        for mechanism, kind in SCRAM.items()
+        for mechanism, kind in kinds.items()
     ]
     for altered in client.alter_user_scram_credentials(wanted).values():
         await asyncio.to_thread(altered.result, DEADLINE)
@@ -130,7 +139,7 @@ async def let_in(known: KafkaSettings) -> bool:
 
 @pytest.mark.parametrize("mechanism", MECHANISMS)
 async def test_the_right_password(
-    secure: Cluster, tmp_path: Path, topic: str, mechanism: Mechanism
+    secure: Secure, tmp_path: Path, topic: str, mechanism: Mechanism
 ) -> None:
     """With the right password our clients get in by each mechanism, and can write."""
     known = user(secure, tmp_path, mechanism, PASSWORD)
@@ -138,6 +147,11 @@ async def test_the_right_password(
         assert await admin.ensure_topic(TopicSpec(name=topic, partitions=1))
     async with Producer(known) as producer:
         assert await producer.append(topic, 0, [Record(b"key", b"value")]) == 0
+
+
+PLAIN_TAKES_ALL = differs(
+    "PLAIN takes the password of any SCRAM user: there is no second list of users in a file"
+)
 
 
 async def refused_by_admin(unknown: KafkaSettings) -> None:
@@ -161,7 +175,7 @@ TRIED = [
 @pytest.mark.parametrize("tried", TRIED)
 @pytest.mark.parametrize("mechanism", MECHANISMS)
 async def test_the_wrong_password(
-    secure: Cluster,
+    secure: Secure,
     tmp_path: Path,
     mechanism: Mechanism,
     tried: Callable[[KafkaSettings], Awaitable[None]],
@@ -172,11 +186,23 @@ async def test_the_wrong_password(
     await disconnected()
 
 
-@pytest.mark.parametrize("mechanism", MECHANISMS)
+@pytest.mark.parametrize(
+    ("mechanism", "other"),
+    [
+        pytest.param("SCRAM-SHA-256", "SCRAM-SHA-512"),
+        pytest.param("SCRAM-SHA-512", "SCRAM-SHA-256"),
+        pytest.param("SCRAM-SHA-256", "PLAIN"),
+        pytest.param("PLAIN", "SCRAM-SHA-256", marks=PLAIN_TAKES_ALL),
+        pytest.param("PLAIN", "SCRAM-SHA-512", marks=PLAIN_TAKES_ALL),
+    ],
+)
 async def test_the_user_of_another_mechanism(
-    secure: Cluster, tmp_path: Path, mechanism: Mechanism
+    secure: Secure, tmp_path: Path, mechanism: Mechanism, other: Mechanism
 ) -> None:
     """The right password is wrong by a mechanism that the user is not known to."""
-    (other, *_) = (USERS[one] for one in MECHANISMS if one != mechanism)
+    known = user(secure, tmp_path, mechanism, PASSWORD, name=USERS[other])
+    if mechanism == "PLAIN" and isinstance(secure, SecuredBroker):
+        await refused_by_admin(known)
+        return
     with pytest.raises(NotAuthenticated, match="the login was refused"):
-        await refused_by_admin(user(secure, tmp_path, mechanism, PASSWORD, name=other))
+        await refused_by_admin(known)

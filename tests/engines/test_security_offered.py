@@ -1,10 +1,7 @@
 """Security: what an engine offers, whether anybody has logged in or not.
 
-These are the tripwires for `tests/engines/test_security.py` and its neighbours, whose tests end
-where they would start the embedded broker secured, and so cannot notice that it could be. Most are
-asked on the plain listeners, which both engines have: a Kafka serves these APIs, and has these
-settings, whether a listener is secured or not. So the embedded broker cannot begin to have one of
-them without these tests turning red. Then it is time to run it secured in the others.
+Most is asked on the plain listeners: these APIs are served, and these settings are there, whether
+a listener is secured or not.
 """
 
 import asyncio
@@ -20,9 +17,6 @@ from bus.broker import ApiKey
 from bus.settings import Address, Settings
 from tests.broker.raw import Raw
 from tests.engine import Engine
-from tests.engines.deviations import lacking
-
-pytestmark = lacking("there is neither TLS, login nor ACL")
 
 
 async def offered(raw: Raw) -> set[int]:
@@ -101,12 +95,12 @@ def test_settings(engine: Engine) -> None:
 
 
 class TestHandshake:
-    """Of a listener that is secured, as far as it can be."""
+    """Of a listener that is secured."""
 
     @pytest.fixture(params=["embedded", pytest.param("kafka", marks=pytest.mark.kafka)])
     def engine(self, request: pytest.FixtureRequest) -> Engine:
-        """One engine after the other; each secured, as far as it can be."""
-        secured = {"embedded": "embedded", "kafka": "kafka_secure"}
+        """One engine after the other; each secured."""
+        secured = {"embedded": "embedded_secure", "kafka": "kafka_secure"}
         chosen: Engine = request.getfixturevalue(secured[request.param])
         return chosen
 
