@@ -129,8 +129,8 @@ class BrokerSettings(Section):
     max_requests_in_flight: int = Field(
         default=1000,
         ge=1,
-        description="requests to write that are under way at a time, of one user; of one connection "
-        "where nobody logs in",
+        description="requests to write that are under way at a time, of one user; of one "
+        "connection where nobody logs in",
     )
     max_bytes_in_flight: int = Field(
         default=16 * 2**20,

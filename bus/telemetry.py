@@ -106,6 +106,54 @@ class Telemetry:
             ["api"],
             registry=self.registry,
         )
+        self.throttled = Counter(
+            "stadtbus_throttled_requests_total",
+            "Requests after which the embedded broker told a client to be silent, by the quota "
+            "that was used up (requests, produce, fetch).",
+            ["quota"],
+            registry=self.registry,
+        )
+        self.connections_refused = Counter(
+            "stadtbus_connections_refused_total",
+            "Connections that the embedded broker did not take, by the limit that was reached "
+            "(all, address).",
+            ["limit"],
+            registry=self.registry,
+        )
+        self.connections_given_up = Counter(
+            "stadtbus_connections_given_up_total",
+            "Connections that the embedded broker closed, by reason: nothing was asked (idle), the "
+            "client took nothing of its answer (unread) or did not finish its request (slow).",
+            ["reason"],
+            registry=self.registry,
+        )
+        self.request_memory = Gauge(
+            "stadtbus_request_memory_bytes",
+            "Memory of the requests that the embedded broker reads or works on.",
+            registry=self.registry,
+        )
+        self.fetch_memory = Gauge(
+            "stadtbus_fetch_memory_bytes",
+            "Memory of the embedded broker's answers to fetches that clients have not taken.",
+            registry=self.registry,
+        )
+        self.damaged_partitions = Gauge(
+            "stadtbus_damaged_partitions",
+            "Partitions that the embedded broker does not serve because what is stored of them is "
+            "not what was written.",
+            registry=self.registry,
+        )
+        self.wal_size = Gauge(
+            "stadtbus_storage_wal_bytes",
+            "Bytes of the write-ahead log of the broker's database.",
+            registry=self.registry,
+        )
+        self.longest_turn = Gauge(
+            "stadtbus_event_loop_longest_turn_seconds",
+            "The longest time within the last second that the process' event loop was held by one "
+            "piece of work.",
+            registry=self.registry,
+        )
         self.handshake_failures = Counter(
             "stadtbus_handshake_failures_total",
             "Connections to the embedded broker that ended before TLS was agreed on, by reason.",

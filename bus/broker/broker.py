@@ -5,6 +5,7 @@ import logging
 import socket
 import sqlite3
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -21,6 +22,7 @@ from bus.broker.security.principals import PrincipalMapping
 from bus.broker.security.tls import TlsListener
 from bus.broker.security.users import Key
 from bus.broker.storage.store import Store
+from bus.broker.turns import Turns
 from bus.errors import InvalidSettings, StorageUnusable
 from bus.listen import bind, refuse_open
 from bus.settings import Address, BrokerSettings
@@ -29,6 +31,7 @@ from bus.tls import Certificate
 
 _MEASURE_EVERY = 1.0  # seconds
 _GRACE = 2.0  # seconds for answering what was taken, when stopping
+_SEND_AHEAD = 2**19  # bytes that the system takes of an answer before the client does
 _READ_AHEAD = 2**18  # bytes buffered of a connection beyond the frame at hand
 
 log = logging.getLogger(__name__)
@@ -68,6 +71,8 @@ class Broker:
         self._engine: Engine | None = None
         self._server: asyncio.Server | TlsListener | None = None
         self._connections: dict[asyncio.Task[None], Connection] = {}
+        self._addresses: Counter[str] = Counter()
+        self._turns = Turns()
         self._timer: asyncio.TimerHandle | None = None
         self._stopping: asyncio.Task[None] | None = None
 
@@ -112,6 +117,7 @@ class Broker:
                 await self._engine.stop()
             self._directory.release()
             raise
+        self._turns.start()
         self._measure()
 
     async def stop(self) -> None:
@@ -127,6 +133,7 @@ class Broker:
         server.close()
         if self._timer is not None:
             self._timer.cancel()
+        self._turns.stop()
         if self._connections and not self.failed.is_set():
             settled = [
                 asyncio.create_task(connection.settled())
@@ -200,23 +207,42 @@ class Broker:
         if self._engine is None or self._server is None:
             writer.transport.abort()
             return
-        if len(self._connections) >= self._settings.max_connections:
-            log.warning("closing a connection: there are %s already", len(self._connections))
+        connection = Connection(self._engine, reader, writer)
+        if limit := self._full(connection.host):
+            self._telemetry.connections_refused.labels(limit).inc()
+            log.warning("refusing a connection from %s: limit %s", connection.host, limit)
             writer.transport.abort()
             return
-        connection = Connection(self._engine, reader, writer)
+        if (sock := writer.get_extra_info("socket")) is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_AHEAD)
         task = connection.start()
         self._connections[task] = connection
+        self._addresses[connection.host] += 1
         self._telemetry.connections.inc()
         task.add_done_callback(self._gone)
 
+    def _full(self, host: str) -> str:
+        """Return the limit that one more connection would break; empty if none."""
+        if len(self._connections) >= self._settings.max_connections:
+            return "all"
+        if self._addresses[host] >= self._settings.max_connections_per_address:
+            return "address"
+        return ""
+
     def _gone(self, task: asyncio.Task[None]) -> None:
-        del self._connections[task]
+        host = self._connections.pop(task).host
+        self._addresses[host] -= 1
+        if not self._addresses[host]:
+            del self._addresses[host]
         self._telemetry.connections.dec()
 
     def _measure(self) -> None:
         if self._engine is not None:
             self._engine.measure()
+            self._telemetry.longest_turn.set(self._turns.longest())
+            for connection in self._connections.values():
+                if reason := connection.overdue():
+                    self._telemetry.connections_given_up.labels(reason).inc()
             self._engine.security.audit.flush()
         self._timer = asyncio.get_running_loop().call_later(_MEASURE_EVERY, self._measure)
 

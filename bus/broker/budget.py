@@ -50,7 +50,7 @@ class Budget:
             raise
 
     def give(self, size: int) -> None:
-        """Give bytes back."""
+        """Give bytes back; or take more, with a negative size, where it is too late to wait."""
         self.held -= size
         self._serve()
 

@@ -22,7 +22,9 @@ from bus.broker.apis import APIS, versions_answer
 from bus.broker.engine import Engine
 from bus.broker.faults import AnyFault, Delay, Fault
 from bus.broker.keys import ApiKey
+from bus.broker.limits import Lane, Pace, Patience
 from bus.broker.produced import TopicAnswer, failed, write
+from bus.broker.quota import FETCH, PRODUCE, REQUESTS
 from bus.broker.rights import guarded, withheld
 from bus.broker.security.access import Access
 from bus.broker.security.principals import Unmapped
@@ -36,8 +38,6 @@ from bus.broker.wire import (
     write_answer,
 )
 
-MOST_OPEN = 1000  # Produce requests of one connection under way
-MOST_OPEN_BYTES = 16 * 2**20
 _TURN = 32  # requests handled before others get their turn
 
 # Requests that may wait for long and change nothing durable, so that they can be given up.
@@ -52,6 +52,8 @@ class _Slot:
 
     size: int
     started: float
+    lane: Lane
+    throttle_ms: int
     answer: bytes | None = None
     done: bool = False
 
@@ -84,6 +86,9 @@ class Connection:
         engine: what the requests work on.
         reader: where frames come from.
         writer: where answers go.
+
+    Attributes:
+        host: the client's address; empty if it has gone already.
     """
 
     def __init__(
@@ -91,9 +96,8 @@ class Connection:
     ) -> None:
         self._engine, self._reader, self._writer = engine, reader, writer
         peer = writer.get_extra_info("peername")
-        self._host = str(peer[0]) if peer else ""
+        self.host = str(peer[0]) if peer else ""
         self._open: deque[_Slot] = deque()
-        self._open_bytes = 0
         self._progress = asyncio.Event()
         self._flushing = False
         self._stopping = False
@@ -103,6 +107,12 @@ class Connection:
         self._access: Access | None = None
         self._task: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()
+        settings, self._limits = engine.settings, engine.limits
+        self._lane, self._lane_of = self._limits.lane(None), ""
+        self._pace = Pace(settings.fetch_max_bytes)
+        self._patience = Patience(settings.idle_seconds, settings.stalled_seconds, self._now())
+        self._held = 0  # bytes of the request at hand
+        self._silent_until = 0.0
 
     def start(self) -> asyncio.Task[None]:
         """Answer requests until the client goes or has to go."""
@@ -124,6 +134,8 @@ class Connection:
             if self._engine.security.enforced:
                 self._meet()
             while not self._stopping:
+                if self._silent_until:
+                    await self._be_silent()
                 await self._serve_one()
                 turn += 1
                 if turn % _TURN == 0:
@@ -132,14 +144,30 @@ class Connection:
         except (asyncio.IncompleteReadError, ConnectionError):
             return
         except (_Hangup, NotNow, Unmapped) as reason:
-            log.info("closing a connection from %s: %s", self._host, reason)
+            log.info("closing a connection from %s: %s", self.host, reason)
         except MalformedRequest as error:
-            log.warning("closing a connection from %s: %s", self._host, error)
+            log.warning("closing a connection from %s: %s", self.host, error)
         except Exception:
             # The edge that has to survive anything: one request must not end the others' service.
-            log.exception("closing a connection from %s: unexpected", self._host)
+            log.exception("closing a connection from %s: unexpected", self.host)
         finally:
+            self._limits.requests.give(self._held)
             self._writer.transport.abort() if self._open else self._writer.close()
+
+    def overdue(self) -> str:
+        """Return why the client has to go, which is then cut off; empty if it may stay."""
+        reason = self._patience.over(
+            self._now(),
+            self._writer.transport.get_write_buffer_size(),
+            busy=bool(self._open) or self._serving is not None or self._silent_until > 0,
+        )
+        if reason:
+            log.info("closing a connection from %s: %s", self.host, reason)
+            self._writer.transport.abort()
+        return reason
+
+    def _now(self) -> float:
+        return self._loop.time()
 
     async def settled(self) -> None:
         """Take no more requests, and wait until those that were taken are answered."""
@@ -164,7 +192,7 @@ class Connection:
             fewest, most = 0 if session.bare else fewest, MOST_LOGIN_BYTES
         if not fewest <= size <= most:
             raise _Hangup(f"a frame of {size} bytes")
-        frame = await self._reader.readexactly(size)
+        frame = await self._frame(size)
         if self._stopping:
             return
         if session is not None and session.bare:
@@ -183,10 +211,28 @@ class Connection:
         if session is not None:
             session.admit(key)
         request = read_request(frame, key, version, correlation)
-        request.client_host = self._host
+        request.client_host = self.host
         if session is not None:
             request.session, request.principal = session, session.principal
-        await self._answer(request, size, started)
+        try:
+            await self._answer(request, size, started)
+        finally:
+            self._limits.fetches.give(request.held)
+            self._limits.requests.give(self._held)
+            self._held = 0
+
+    async def _frame(self, size: int) -> bytes:
+        """Read a request, once there is memory for it."""
+        self._patience.expect(size, self._now())
+        self._limits.requests.give(self._held)  # of one that was not answered in order
+        self._held = 0
+        if not self._limits.requests.try_take(size):
+            await self._limits.requests.take(size)
+            self._patience.expect(size, self._now())
+        self._held = size
+        frame = await self._reader.readexactly(size)
+        self._patience.arrived(self._now())
+        return frame
 
     async def _refuse_version(self, key: ApiKey, version: int, correlation: int) -> None:
         if key is not ApiKey.API_VERSIONS:
@@ -207,6 +253,7 @@ class Connection:
             return
         await self._until(0)
         self._serving = request.key
+        request.room = self._pace.room
         access, handle = self._rights(), APIS[request.key].handle
         if access is None:
             fields = await handle(self._engine, request)
@@ -216,13 +263,46 @@ class Connection:
         self._count(request, started, has_error(fields))
         if fault is Fault.DROP_CONNECTION_AFTER_COMMIT:
             raise _Hangup("arranged")
-        await self._send(write_answer(request.key, request.version, request.correlation, fields))
+        if silence := self._throttled(request, size):
+            fields = {**fields, "throttle_time": silence}
+        answer = write_answer(request.key, request.version, request.correlation, fields)
+        del fields  # an answer that is taken slowly is held once, and not as what it was made of
+        sent = self._now()
+        self._writer.write(answer)
+        del answer
+        await self._writer.drain()
+        if request.held:
+            self._pace.took(request.held, self._now() - sent)
         if self._session is not None and self._session.ended:
             raise _Hangup("the login was refused")
 
+    def _throttled(self, request: Request, size: int) -> int:
+        """Return for how many milliseconds the client is to be silent; it is not listened to."""
+        quotas, session = self._limits.quotas, self._session
+        if not quotas.rates or (session is not None and not session.open):
+            return 0
+        longest, now = 0.0, self._now()
+        spent = [(REQUESTS, 1)]
+        if request.key is ApiKey.PRODUCE:
+            spent.append((PRODUCE, size))
+        elif request.held:
+            spent.append((FETCH, request.held))
+        for kind, units in spent:
+            silence = quotas.spend(request.principal, kind, units, now)
+            if silence:
+                self._engine.telemetry.throttled.labels(kind).inc()
+                longest = max(longest, silence)
+        if longest:
+            self._silent_until = max(self._silent_until, now + longest)
+        return round(longest * 1000)
+
+    async def _be_silent(self) -> None:
+        await asyncio.sleep(self._silent_until - self._now())
+        self._silent_until = 0.0
+
     async def _converse(self, session: Session, token: bytes) -> None:
         """Take a message of a mechanism that comes without a header, as SaslHandshake 0 has it."""
-        outcome = await converse(self._engine, session, token, self._host)
+        outcome = await converse(self._engine, session, token, self.host)
         if session.ended:
             raise _Hangup("the login was refused")
         await self._send(struct.pack(">i", len(outcome.token)) + outcome.token)
@@ -231,21 +311,34 @@ class Connection:
         """Return what may be done on this connection now; None if everything may."""
         session, access = self._session, self._access
         if session is not None and (access is None or access.principal != session.principal):
-            access = self._access = self._engine.security.access(session.principal, self._host)
+            access = self._access = self._engine.security.access(session.principal, self.host)
         return access
 
     async def _produce(
         self, request: Request, fault: AnyFault | None, size: int, started: float
     ) -> None:
-        slot = _Slot(size, started)
+        lane = self._own_lane(request)
+        if not lane.try_take(size):
+            await lane.take(size)
+        slot = _Slot(size, started, lane, self._throttled(request, size))
+        self._held = 0  # the slot's from now on
         self._open.append(slot)
-        self._open_bytes += size
         access = self._rights()
         kept_back = () if access is None else withheld(request, access)
         done = partial(self._produced, request, fault, slot, kept_back)
-        produce(self._engine, request, fault, done)
-        await self._until(MOST_OPEN - 1, MOST_OPEN_BYTES)
+        try:
+            produce(self._engine, request, fault, done)
+        except BaseException:
+            self._open.remove(slot)
+            self._give(slot)
+            raise
         await self._writer.drain()
+
+    def _own_lane(self, request: Request) -> Lane:
+        """Return the lane of who writes: one of all connections of a user that has logged in."""
+        if self._session is not None and self._lane_of != request.principal:
+            self._lane, self._lane_of = self._limits.lane(request.principal), request.principal
+        return self._lane
 
     def _produced(
         self,
@@ -262,7 +355,7 @@ class Connection:
         if fault is Fault.DROP_CONNECTION_AFTER_COMMIT:
             self._writer.transport.abort()
         elif request.body.acks != 0:
-            slot.answer = write(request.version, request.correlation, topics)
+            slot.answer = write(request.version, request.correlation, topics, slot.throttle_ms)
         elif refused:
             # Who asked for no answer learns of a failure by losing the connection, as from Kafka.
             self._writer.transport.abort()
@@ -276,16 +369,20 @@ class Connection:
         ready: list[bytes] = []
         while self._open and self._open[0].done:
             slot = self._open.popleft()
-            self._open_bytes -= slot.size
+            self._give(slot)
             if slot.answer is not None:
                 ready.append(slot.answer)
         if ready and not self._writer.is_closing():
             self._writer.write(b"".join(ready))
         self._progress.set()
 
-    async def _until(self, most: int, most_bytes: int = 0) -> None:
-        """Wait until so few Produce requests (and bytes of them) are under way."""
-        while len(self._open) > most or self._open_bytes > most_bytes > 0:
+    def _give(self, slot: _Slot) -> None:
+        slot.lane.give(slot.size)
+        self._limits.requests.give(slot.size)
+
+    async def _until(self, most: int) -> None:
+        """Wait until so few Produce requests are under way."""
+        while len(self._open) > most:
             self._progress.clear()
             await self._progress.wait()
 

@@ -3,8 +3,9 @@
 import asyncio
 import logging
 import shutil
+import sqlite3
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from bus.broker.compaction.shell import Compaction
 from bus.broker.faults import Faults
 from bus.broker.groups.shell import Groups
 from bus.broker.housekeeping import Housekeeping
+from bus.broker.limits import Limits
 from bus.broker.partition import NOTHING, Partition, Read, TailCache, gather
 from bus.broker.retention import Extent, Policy, Trimmed
 from bus.broker.security.audit import Audit
@@ -67,7 +69,9 @@ class Engine:
     transactions: Transactions = field(default_factory=lambda: Transactions(now_ms))
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)
     security: Security = field(init=False)
+    limits: Limits = field(init=False)
     _producer_ids: deque[int] = field(default_factory=deque)
+    _unsure: bool = False  # after a commit that failed for another reason than want of space
     _writer: Writer = field(init=False)
     _store: Store = field(init=False)
     _reader: Reader = field(init=False)
@@ -81,7 +85,9 @@ class Engine:
         Raises:
             sqlite3.Error: the database cannot be read.
         """
+        self.limits = Limits(self.settings)
         self._store = Store(self.path, overwrite=self.settings.overwrite_deleted)
+        damaged = self._store.digest.verify()
         self._reader = Reader(self.path)
         self._reading = ThreadPoolExecutor(1, "broker-reader")
         self._cache = TailCache(self.settings.tail_cache_bytes)
@@ -92,19 +98,19 @@ class Engine:
             Audit(self.telemetry),
         )
         self._compaction = Compaction(self.path, self)
-        self._load()
+        self._load(damaged)
         self._compaction.start()
         self.groups.start()
         self.transactions.start(
             lambda turn: self.transact(lambda store, stage: turn(stage.transactions))
         )
 
-    def _load(self) -> None:
+    def _load(self, damaged: Container[int]) -> None:
         cluster = self._store.cluster()
         # Said to whoever asks, so that nobody takes a single node without replicas for a cluster.
         self.cluster = f"stadtbus-{cluster.hex[:13]}"
         ends: dict[int, int] = {}
-        for stored in self._store.topics.all():
+        for stored in self._store.topics.all(damaged):
             topic = Topic(stored, self.settings.max_batch_bytes)
             self.topics.add(topic)
             ends |= {partition.number: partition.end for partition in topic.partitions}
@@ -220,7 +226,17 @@ class Engine:
         self._reading.shutdown()
         self.security.close()
         self._reader.close()
+        self._seal()
         self._store.close()
+
+    def _seal(self) -> None:
+        """Leave behind what the next start is held against, unless nobody knows what is stored."""
+        if self._unsure:
+            return
+        try:
+            self._store.digest.write()
+        except sqlite3.Error as error:
+            log.error("what was stored could not be sealed: %s", error)
 
     def append(self, append: Append) -> None:
         """Queue a batch for the next commit."""
@@ -287,6 +303,7 @@ class Engine:
         if done.failure is None:
             self.telemetry.commit_duration.observe(done.seconds)
         elif not done.failure.full:
+            self._unsure = True
             self.failed(done.failure)
 
     async def read(
@@ -341,6 +358,12 @@ class Engine:
         files: Sequence[Path] = (self.path, self.path.with_name(self.path.name + "-wal"))
         size = sum(file.stat().st_size for file in files if file.exists())
         self.telemetry.storage_size.set(size)
+        log_file = files[1]
+        self.telemetry.wal_size.set(log_file.stat().st_size if log_file.exists() else 0)
+        self.telemetry.request_memory.set(self.limits.requests.held)
+        self.telemetry.fetch_memory.set(self.limits.fetches.held)
+        self.telemetry.damaged_partitions.set(self.topics.damaged())
+        self.limits.quotas.forget(asyncio.get_running_loop().time())
         self.telemetry.storage_free.set(shutil.disk_usage(self.path.parent).free)
 
 

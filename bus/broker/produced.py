@@ -16,7 +16,6 @@ _HEAD = struct.Struct(">ii")  # size of what follows, correlation id
 _I16, _I32 = struct.Struct(">h"), struct.Struct(">i")
 _PART = struct.Struct(">ihqq")  # index, error, base offset, append time
 _START = struct.Struct(">q")
-_NO_THROTTLE = bytes(4)
 
 
 @dataclass(slots=True)
@@ -50,8 +49,10 @@ def failed(topics: Sequence[TopicAnswer]) -> bool:
     return any(part.error is not ErrorCode.none for topic in topics for part in topic.parts)
 
 
-def write(version: int, correlation: int, topics: Sequence[TopicAnswer]) -> bytes:
-    """Return the framed answer."""
+def write(
+    version: int, correlation: int, topics: Sequence[TopicAnswer], throttle_ms: int = 0
+) -> bytes:
+    """Return the framed answer; the client is to be silent for the milliseconds."""
     flexible = version >= _FLEXIBLE_SINCE
     pieces = [b"\0" if flexible else b"", _count(len(topics), flexible)]
     for topic in topics:
@@ -66,7 +67,7 @@ def write(version: int, correlation: int, topics: Sequence[TopicAnswer]) -> byte
                 pieces.append(b"\0")
         if flexible:
             pieces.append(b"\0")
-    pieces.append(_NO_THROTTLE)
+    pieces.append(_I32.pack(throttle_ms))
     if flexible:
         pieces.append(b"\0")
     body = b"".join(pieces)

@@ -122,6 +122,10 @@ class Topics:
         """Return the number of partitions of all topics."""
         return len(self._by_number)
 
+    def damaged(self) -> int:
+        """Return the number of partitions that are out of service."""
+        return sum(bool(partition.damage) for partition in self._by_number.values())
+
     def creation_problem(self, name: str) -> tuple[ErrorCode, str]:
         """Return why no topic of this name can be made; (none, "") if one can."""
         if reason := name_problem(name):

@@ -40,6 +40,8 @@ class MalformedRequest(Exception):
 class Request:
     """One request: who asks, what, and how long it has only waited (seconds).
 
+    For a fetch also how large its answer may be, and how much of the memory for answers it holds.
+
     The session is the login of its connection; None where nobody has to log in.
     """
 
@@ -50,6 +52,8 @@ class Request:
     body: Any
     client_host: str = ""
     waited: float = 0.0
+    room: int = 2**31 - 1
+    held: int = 0
     principal: str = ANONYMOUS
     session: Session | None = None
 
@@ -137,5 +141,5 @@ def _maker(field: Any) -> Build | None:
 
 
 def _default(field: Any) -> Any:
-    # No quotas: nobody is ever throttled, so no handler needs to say so.
+    # Handlers do not say so: who is above a quota is told by the connection.
     return 0 if field.name == "throttle_time" else dataclasses.MISSING

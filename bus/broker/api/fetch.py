@@ -14,6 +14,7 @@ from bus.broker.transactions.state import Aborted
 from bus.broker.wire import Fields, Request
 
 _FINAL_EPOCH = -1
+_PATIENCE = 0.5  # seconds that a fetch waits for memory if it does not want to wait itself
 COMMITTED = 1
 """The isolation level of who reads committed records alone."""
 
@@ -39,23 +40,49 @@ async def fetch(engine: Engine, request: Request) -> Fields:
         return {"error_code": ErrorCode.fetch_session_id_not_found, "responses": ()}
     loop = asyncio.get_running_loop()
     deadline = loop.time() + body.max_wait.total_seconds()
-    limit = min(body.max_bytes, engine.settings.fetch_max_bytes)
-    enough = min(body.min_bytes, limit)
+    most = min(body.max_bytes, engine.settings.fetch_max_bytes, request.room)
     committed = body.isolation_level == COMMITTED
     while True:
         wanted = [
             _wanted(engine, topic.topic, part) for topic in body.topics for part in topic.partitions
         ]
-        size = await _read(engine, wanted, limit, committed=committed)
-        missing, wait = enough - size, deadline - loop.time()
+        limit = await _reserve(engine, request, most, deadline)
+        size = await _read(engine, wanted, limit, committed=committed) if limit else 0
+        engine.limits.fetches.give(request.held - size)
+        request.held = size
+        missing, wait = min(body.min_bytes, most, limit) - size, deadline - loop.time()
         failed = any(one.error is not ErrorCode.none for one in wanted)
         if missing <= 0 or wait <= 0 or failed or not wanted:
             break
+        for one in wanted:
+            one.read = NOTHING  # who waits holds no memory
+        engine.limits.fetches.give(request.held)
+        request.held = 0
         started = loop.time()
         await _wait(wanted, Waiter(missing, committed=committed), wait)
         request.waited += loop.time() - started
     _count(engine, wanted)
     return _answer(wanted, committed=committed)
+
+
+async def _reserve(engine: Engine, request: Request, most: int, deadline: float) -> int:
+    """Take memory for an answer, less of it where there is little; none if there is none in time.
+
+    It is given back by the connection once the client has taken the answer.
+    """
+    memory = engine.limits.fetches
+    wanted = min(most, engine.limits.answer())
+    if not memory.try_take(wanted):
+        started = asyncio.get_running_loop().time()
+        try:
+            async with asyncio.timeout_at(max(deadline, started + _PATIENCE)):
+                await memory.take(wanted)
+        except TimeoutError:
+            return 0
+        finally:
+            request.waited += asyncio.get_running_loop().time() - started
+    request.held = wanted
+    return wanted
 
 
 def _wanted(engine: Engine, topic: str, part: Any) -> _Wanted:
