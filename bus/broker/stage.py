@@ -19,6 +19,7 @@ _WITHIN = "the producer has a transaction open in this partition: all it writes 
 _USED_UP = f"the partition's {1 << OFFSET_BITS} offsets are used up: publish to another topic"
 
 ProducerKey = tuple[int, int]  # partition number, producer id
+Pieces = Sequence[bytes | memoryview]
 
 
 class Outcome(NamedTuple):
@@ -120,7 +121,9 @@ class Stage:
     def append(self, append: Append) -> Outcome:
         """Take one batch and say what will have become of it."""
         number, header = append.partition, append.header
-        offset = self._end(number)
+        offset = self.ends.get(number)
+        if offset is None:
+            offset = self.committed_ends.get(number, 0)
         if offset + header.record_count >= (1 << OFFSET_BITS) - _FOR_MARKS:
             # The next one would be the first of another partition. Sending again does not help, and
             # Kafka, whose offsets have 63 bits, has no error of its own for it.
@@ -159,18 +162,11 @@ class Stage:
         time = self.now if append.stamped else None
         pieces = placed(append.records, header, offset, time)
         newest = header.max_timestamp if time is None else time
-        count, size = header.record_count, len(append.records)
-        self._put(append.partition, pieces, offset, count=count, size=size, newest=newest)
+        size = len(append.records)
+        self._put(append.partition, offset, header.record_count, pieces, size, newest)
 
     def _put(
-        self,
-        number: int,
-        pieces: Sequence[bytes | memoryview],
-        offset: int,
-        *,
-        count: int,
-        size: int,
-        newest: int,
+        self, number: int, offset: int, count: int, pieces: Pieces, size: int, newest: int
     ) -> None:
         self.ends[number] = offset + count
         row = self._open.get(number)
@@ -216,7 +212,7 @@ class Stage:
         for number in sorted(ended.partitions):
             offset = self._end(number)
             batch = mark(*ended.identity, offset, self.now, commit=commit)
-            self._put(number, [batch], offset, count=1, size=len(batch), newest=self.now)
+            self._put(number, offset, 1, [batch], len(batch), self.now)
             key = (number, ended.producer)
             known = self.producers.get(key) or self.committed_producers.get(key)
             self.producers[key] = (known or Producer(-1, -1)).marked(ended.epoch)

@@ -206,8 +206,9 @@ class Writer:
             stage.close()
             self._store.log.write(stage.rows)
             self._store.producers.write(stage.producers, stage.now)
-            self._store.transactions.write(stage.transactions.changed.values())
-            self._store.transactions.abort(stage.aborted)
+            if stage.transactions.changed:
+                self._store.transactions.write(stage.transactions.changed.values())
+                self._store.transactions.abort(stage.aborted)
             self._store.commit()
         except Exception as error:  # or whoever waits would wait for ever
             return self._failed(jobs, error)

@@ -62,8 +62,6 @@ async def add_partitions_to_txn(engine: Engine, request: Request) -> Fields:
 async def add_offsets_to_txn(engine: Engine, request: Request) -> Fields:
     """Add a group, whose positions will be committed with a transaction."""
     body = request.body
-    if not body.group_id:
-        return {"error_code": ErrorCode.invalid_group_id}
     claimed = Identity(body.producer_id, body.producer_epoch)
     error = await _add(
         engine, request.version, body.transactional_id, claimed, groups=[str(body.group_id)]
