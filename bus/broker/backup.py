@@ -215,6 +215,7 @@ def _renumber(database: Path) -> None:
     store = Store(database)
     try:
         store.begin()
+        store.digest.forget()
         store.producers.skip(now_ms())
         store.commit()
     finally:

@@ -67,6 +67,7 @@ def migrate(path: Path) -> int:
             for step in range(version, schema.VERSION):
                 for statement in schema.STEPS[step]:
                     connection.execute(statement)
+            connection.execute("delete from meta where name = 'digest'")
             connection.execute(f"pragma user_version = {schema.VERSION}")
             connection.execute("commit")
         return version

@@ -4,6 +4,7 @@ from pathlib import Path
 from uuid import UUID
 
 from bus.broker.storage.database import connect
+from bus.broker.storage.digest import Digest
 from bus.broker.storage.log import Log
 from bus.broker.storage.pages import Pages
 from bus.broker.storage.positions import Positions
@@ -35,6 +36,7 @@ class Store:
         self.users = Users(self._db)
         self.rules = Rules(self._db)
         self.pages = Pages(self._db)
+        self.digest = Digest(self._db, self.log.end)
 
     def close(self) -> None:
         """Close the database; the write-ahead log is folded into it."""

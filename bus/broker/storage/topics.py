@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 from uuid import UUID, uuid4
@@ -56,20 +56,29 @@ class Topics:
     ) -> None:
         self._db, self._end, self._size = db, end, size
 
-    def all(self) -> list[StoredTopic]:
-        """Return all topics; a partition whose last row is damaged ends at -1."""
+    def all(self, damaged: Container[int] = ()) -> list[StoredTopic]:
+        """Return all topics; a partition whose last row is damaged ends at -1.
+
+        Args:
+            damaged: the numbers of partitions that are known to be.
+        """
         topics = self._db.execute("select number, name, id, configs from topics").fetchall()
         return [
-            StoredTopic(number, name, UUID(bytes=id_), json.loads(configs), self._ends(number))
-            for number, name, id_, configs in topics
+            StoredTopic(n, name, UUID(bytes=id_), json.loads(configs), self._ends(n, damaged))
+            for n, name, id_, configs in topics
         ]
 
-    def _ends(self, topic: int) -> list[StoredPartition]:
+    def _ends(self, topic: int, damaged: Container[int]) -> list[StoredPartition]:
         stored = self._db.execute(
             "select number, start from partitions where topic = ? order by ordinal", (topic,)
         ).fetchall()
         return [
-            StoredPartition(number, start, self._end(number, start), self._size(number))
+            StoredPartition(
+                number,
+                start,
+                -1 if number in damaged else self._end(number, start),
+                self._size(number),
+            )
             for number, start in stored
         ]
 

@@ -51,13 +51,22 @@ async def everything(
             await _end(client, name)
         log, visible = {}, {}
         for partition in partitions:
-            batches = [one async for one in _batches(client, topic, partition, _UNCOMMITTED, [])]
-            log[partition] = [entry for one in batches for entry in one.entries]
+            log[partition] = await entries(client, topic, partition)
             visible[partition] = await _visible(client, topic, partition)
-        positions = {group: await _position(client, topic, group) for group in groups}
+        positions = {group: await position(client, topic, group) for group in groups}
         return Found(log=log, visible=visible, positions=positions)
     finally:
         client.close()
+
+
+async def entries(client: Client, topic: str, partition: int) -> list[Entry]:
+    """Return every record of a partition.
+
+    Raises:
+        Unreadable: it is refused.
+    """
+    batches = [one async for one in _batches(client, topic, partition, _UNCOMMITTED, [])]
+    return [entry for one in batches for entry in one.entries]
 
 
 async def _end(client: Client, name: str) -> None:
@@ -138,7 +147,12 @@ def _whole(data: bytes) -> Iterator[Any]:
         yield batch
 
 
-async def _position(client: Client, topic: str, group: str) -> int:
+async def position(client: Client, topic: str, group: str) -> int:
+    """Return a group's position in partition 0.
+
+    Raises:
+        Unreadable: it is refused.
+    """
     answer = await client.ask(
         ApiKey.OFFSET_FETCH,
         7,

@@ -1,0 +1,137 @@
+"""Flip single bits of a stopped broker's database: detected or harmless, never served as good."""
+
+import random
+import shutil
+from collections import Counter
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from bus.broker.keys import ApiKey
+from bus.broker.storage.database import NAME
+from bus.errors import BusError
+from ops.torture.broker.account import Account, Entry
+from ops.torture.broker.client import Client
+from ops.torture.broker.load import PARTITIONS, TOPIC, Load, at_work
+from ops.torture.broker.opened import local, prepared
+from ops.torture.broker.reading import Unreadable, entries, position
+
+
+class Verdict(StrEnum):
+    """What became of a flipped bit."""
+
+    HARMLESS = "harmless"
+    REFUSED = "the broker does not start"
+    OUT_OF_SERVICE = "a partition is out of service"
+    SERVED = "served as good"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a campaign found.
+
+    Attributes:
+        verdicts: how often each was given.
+        breaches: promises that were not kept.
+    """
+
+    verdicts: Counter[Verdict]
+    breaches: tuple[str, ...]
+
+    def __str__(self) -> str:
+        counts = ", ".join(f"{self.verdicts[one]} {one}" for one in Verdict)
+        return f"{self.verdicts.total()} bits flipped: {counts}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Content:
+    """What a broker serves: by partition what is in it, by group where it is; and its topics."""
+
+    topics: dict[str, int]
+    log: dict[int, list[Entry] | str]
+    positions: dict[str, int | str]
+
+
+async def written(data: Path, seed: int) -> list[str]:
+    """Fill an empty folder with a broker's database; return the groups that have positions."""
+    async with local(data) as broker:
+        await prepared(broker)
+        load = Load(lambda: broker.address, Account().note, seed, committers=20, large=9000)
+        async with at_work(load):
+            await load.reached("batches", 30)
+            await load.reached("transactions", 10 if load.transactors else 0)
+    return [f"g{number}" for number in range(load.committers)]
+
+
+async def flips(data: Path, seed: int, count: int) -> Outcome:
+    """Flip one bit after another, each in a fresh copy, and see what a broker then serves.
+
+    Args:
+        data: an empty folder.
+        seed: settles which bits.
+        count: how many.
+    """
+    groups = await written(data / "written", seed)
+    database = data / "written" / NAME
+    whole, choose = database.read_bytes(), random.Random(seed)
+    expected = await _served(data / "written", groups)
+    verdicts: Counter[Verdict] = Counter()
+    breaches = []
+    for number in range(count):
+        at, bit = choose.randrange(len(whole)), choose.randrange(8)
+        (folder := data / "flipped").mkdir()
+        changed = bytearray(whole)
+        changed[at] ^= 1 << bit
+        (folder / NAME).write_bytes(changed)
+        verdict, why = await _judged(folder, groups, expected)
+        verdicts[verdict] += 1
+        if verdict is Verdict.SERVED:
+            breaches.append(f"seed {seed}, flip {number}: byte {at} bit {bit}: {why}")
+        shutil.rmtree(folder)
+    return Outcome(verdicts=verdicts, breaches=tuple(breaches))
+
+
+async def _judged(folder: Path, groups: list[str], expected: _Content) -> tuple[Verdict, str]:
+    try:
+        found = await _served(folder, groups)
+    except BusError:
+        return Verdict.REFUSED, ""
+    except Exception as error:  # whatever it is, it is not a clear refusal
+        return Verdict.SERVED, f"it does not start: {error!r}"
+    if found.topics != expected.topics:
+        return Verdict.SERVED, f"topics {found.topics}"
+    verdict = Verdict.HARMLESS
+    for partition, content in found.log.items():
+        if isinstance(content, str):
+            verdict = Verdict.OUT_OF_SERVICE
+        elif content != expected.log[partition]:
+            return Verdict.SERVED, f"partition {partition}"
+    for group, offset in found.positions.items():
+        if offset != expected.positions[group]:
+            return Verdict.SERVED, f"group {group} is at {offset}"
+    return verdict, ""
+
+
+async def _served(folder: Path, groups: list[str]) -> _Content:
+    async with local(folder) as broker:
+        client = await Client.to(lambda: broker.address)
+        try:
+            return _Content(
+                await _topics(client),
+                {number: await _partition(client, number) for number in range(PARTITIONS)},
+                {group: await position(client, TOPIC, group) for group in groups},
+            )
+        finally:
+            client.close()
+
+
+async def _partition(client: Client, number: int) -> list[Entry] | str:
+    try:
+        return await entries(client, TOPIC, number)
+    except Unreadable as error:
+        return str(error)
+
+
+async def _topics(client: Client) -> dict[str, int]:
+    answer = await client.ask(ApiKey.METADATA, 4, topics=None, allow_auto_topic_creation=False)
+    return {topic.name: len(topic.partitions) for topic in answer.topics}
