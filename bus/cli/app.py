@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from bus import __version__
-from bus.cli import broker, contract, dead, group, schema, topic
+from bus.cli import acl, broker, contract, dead, group, schema, topic, user
 from bus.cli.demo import demo
 from bus.cli.doctor import doctor
 from bus.cli.publish import publish
@@ -29,6 +29,8 @@ app.add_typer(contract.app, name="contract")
 app.add_typer(schema.app, name="schema")
 app.add_typer(group.app, name="group")
 app.add_typer(dead.app, name="dead")
+app.add_typer(user.app, name="user")
+app.add_typer(acl.app, name="acl")
 app.add_typer(broker.app, name="broker")
 app.command()(doctor)
 

@@ -2,6 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+
+from bus.errors import InvalidSettings
+from bus.security.files import replace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,3 +80,21 @@ sasl.username={self.user}
 sasl.password={self.password}
 ssl.ca.location=ca.pem
 """
+
+
+def hand_out(access: Access, folder: Path) -> None:
+    """Write a client's folder, which only its owner can read; what else lies there stays.
+
+    Raises:
+        InvalidSettings: it cannot be written.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for name, content in access.files().items():
+            replace(folder / name, content)
+    except OSError as error:
+        raise InvalidSettings(
+            f"cannot be written: {error.strerror}",
+            where=str(folder),
+            remedy="name a folder that this user may write to",
+        ) from error

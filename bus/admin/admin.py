@@ -1,4 +1,4 @@
-"""The only importer of confluent-kafka: topics, configurations, groups and their positions.
+"""Topics, configurations, groups and their positions.
 
 Its calls answer with futures of other threads; here they are awaited, and its errors become ours.
 """
@@ -219,8 +219,14 @@ class Admin:
         return {one.id: f"{one.host}:{one.port}" for one in found.brokers.values()}
 
     async def set_password(self, user: str, password: str) -> None:
-        """Make a user who logs in by SCRAM-SHA-512, or give one another password."""
-        scram = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, SCRAM_ITERATIONS)
+        """Make a user who logs in by SCRAM as we do, or give one another password.
+
+        Raises:
+            NotAuthorised: this needs Alter on the cluster.
+        """
+        weaker = self._kafka.sasl_mechanism == "SCRAM-SHA-256"
+        mechanism = ScramMechanism.SCRAM_SHA_256 if weaker else ScramMechanism.SCRAM_SHA_512
+        scram = ScramCredentialInfo(mechanism, SCRAM_ITERATIONS)
         wanted = [UserScramCredentialUpsertion(user, scram, password.encode())]
         await self._each(
             user,

@@ -1,0 +1,232 @@
+"""Users and rules of an engine that asks who is there."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import (
+    AclBinding,
+    AclBindingFilter,
+    AclOperation,
+    AclPermissionType,
+    ResourcePatternType,
+    ResourceType,
+    UserScramCredentialDeletion,
+)
+
+from bus.admin.admin import TIMEOUT, Admin
+from bus.errors import InvalidSettings, NotFound, nearest
+
+Kind = Literal["topic", "group", "cluster", "transactional-id"]
+
+_KINDS: dict[str, ResourceType] = {
+    "topic": ResourceType.TOPIC,
+    "group": ResourceType.GROUP,
+    "cluster": ResourceType.BROKER,  # how this client calls the cluster
+    "transactional-id": ResourceType.TRANSACTIONAL_ID,
+}
+_OPERATIONS: dict[str, AclOperation] = {
+    "All": AclOperation.ALL,
+    "Read": AclOperation.READ,
+    "Write": AclOperation.WRITE,
+    "Create": AclOperation.CREATE,
+    "Delete": AclOperation.DELETE,
+    "Alter": AclOperation.ALTER,
+    "Describe": AclOperation.DESCRIBE,
+    "ClusterAction": AclOperation.CLUSTER_ACTION,
+    "DescribeConfigs": AclOperation.DESCRIBE_CONFIGS,
+    "AlterConfigs": AclOperation.ALTER_CONFIGS,
+    "IdempotentWrite": AclOperation.IDEMPOTENT_WRITE,
+}
+
+_CLUSTER = "kafka-cluster"
+"""What Kafka calls the cluster in rules about it."""
+
+_ALTER, _DESCRIBE = "Alter on the cluster", "Describe on the cluster"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Rule:
+    """What one user may do, or may not.
+
+    Args:
+        user: its name, without ``User:``.
+        kind: what the rule is on.
+        name: its name; ``*`` for all of the kind.
+        prefixed: the name is the beginning of names.
+        operation: Kafka's word, such as ``Read``.
+        allow: False denies, whatever else allows.
+        host: an address that it is limited to; ``*`` for all.
+    """
+
+    user: str
+    kind: str
+    name: str
+    operation: str
+    prefixed: bool = False
+    allow: bool = True
+    host: str = "*"
+
+    def __post_init__(self) -> None:
+        """Take Kafka's words in any case.
+
+        Raises:
+            InvalidSettings: the kind or the operation is none that Kafka knows.
+        """
+        object.__setattr__(self, "kind", _word(self.kind, _KINDS, "kind"))
+        object.__setattr__(self, "operation", _word(self.operation, _OPERATIONS, "operation"))
+        if self.kind == "cluster":
+            object.__setattr__(self, "name", _CLUSTER)
+
+
+class Access(Admin):
+    """Administers users and rules."""
+
+    async def users(self) -> list[str]:
+        """Return the names of all users who log in by SCRAM, in order.
+
+        Raises:
+            NotAuthorised: this needs Describe on the cluster.
+        """
+        # Asked first, as it needs the same right: refused the list of users, librdkafka 2.16 frees
+        # what it never had, and the process ends.
+        await self.rules()
+        found = await self._call(
+            lambda c: c.describe_user_scram_credentials(request_timeout=TIMEOUT).result(
+                TIMEOUT + 5
+            ),
+            "users",
+            _DESCRIBE,
+        )
+        return sorted(found)
+
+    async def remove_user(self, user: str) -> int:
+        """Take a user's rules, then its passwords; return how many rules there were.
+
+        Connections that it has open may do nothing from then on.
+
+        Raises:
+            NotFound: there is no such user.
+            NotAuthorised: this needs Alter on the cluster.
+        """
+        theirs = [rule for rule in await self.rules() if rule.user == user]
+        removed = await self.remove_rules(theirs)
+        for mechanism in await self._mechanisms(user):
+            await self._forget(UserScramCredentialDeletion(user, mechanism))
+        return removed
+
+    async def _forget(self, credential: UserScramCredentialDeletion) -> None:
+        await self._each(
+            credential.user,
+            lambda c: c.alter_user_scram_credentials([credential], request_timeout=TIMEOUT),
+            _ALTER,
+        )
+
+    async def _mechanisms(self, user: str) -> list[Any]:
+        def asked(client: Any) -> Any:
+            described = client.describe_user_scram_credentials([user], request_timeout=TIMEOUT)
+            return described[user].result(TIMEOUT + 5)
+
+        def found(client: Any) -> Any:
+            try:
+                return asked(client)
+            except KafkaException as error:
+                if error.args[0].code() == KafkaError.RESOURCE_NOT_FOUND:
+                    return None
+                raise
+
+        description = await self._call(found, user, _DESCRIBE)
+        if description is None:
+            raise NotFound("there is no such user", where=user, remedy="see `stadtbus user ls`")
+        return [info.mechanism for info in description.scram_credential_infos]
+
+    async def rules(self) -> list[Rule]:
+        """Return all rules, in order.
+
+        Raises:
+            NotAuthorised: this needs Describe on the cluster.
+        """
+        everything = AclBindingFilter(
+            ResourceType.ANY,
+            None,
+            ResourcePatternType.ANY,
+            None,
+            None,
+            AclOperation.ANY,
+            AclPermissionType.ANY,
+        )
+        found = await self._call(
+            lambda c: c.describe_acls(everything, request_timeout=TIMEOUT).result(TIMEOUT + 5),
+            "rules",
+            _DESCRIBE,
+        )
+        return sorted(rule for one in found if (rule := _ours(one)) is not None)
+
+    async def add_rules(self, rules: Iterable[Rule]) -> None:
+        """Put rules in force; those that are there stay.
+
+        Raises:
+            NotAuthorised: this needs Alter on the cluster.
+        """
+        for rule in rules:
+            await self._add(AclBinding(*_theirs(rule)))
+
+    async def _add(self, bound: AclBinding) -> None:
+        await self._each(
+            bound.name, lambda c: c.create_acls([bound], request_timeout=TIMEOUT), _ALTER
+        )
+
+    async def remove_rules(self, rules: Iterable[Rule]) -> int:
+        """Take rules out of force; return how many there were.
+
+        Raises:
+            NotAuthorised: this needs Alter on the cluster.
+        """
+        return sum([await self._take(AclBindingFilter(*_theirs(rule))) for rule in rules])
+
+    async def _take(self, exactly: AclBindingFilter) -> int:
+        gone = await self._each(
+            exactly.name, lambda c: c.delete_acls([exactly], request_timeout=TIMEOUT), _ALTER
+        )
+        return len(gone)
+
+
+def _word(given: str, known: dict[str, Any], what: str) -> str:
+    plain = re.sub(r"[-_ ]", "", given).lower()
+    for word in known:
+        if word.replace("-", "").lower() == plain:
+            return word
+    raise InvalidSettings(
+        f'there is no {what} "{given}" in rules', remedy=nearest(given, list(known))
+    )
+
+
+def _theirs(rule: Rule) -> tuple[Any, ...]:
+    return (
+        _KINDS[rule.kind],
+        rule.name,
+        ResourcePatternType.PREFIXED if rule.prefixed else ResourcePatternType.LITERAL,
+        f"User:{rule.user}",
+        rule.host,
+        _OPERATIONS[rule.operation],
+        AclPermissionType.ALLOW if rule.allow else AclPermissionType.DENY,
+    )
+
+
+def _ours(bound: Any) -> Rule | None:
+    """Return a rule of the engine as ours; None if it is on what this client does not know."""
+    kinds = {kind: word for word, kind in _KINDS.items()}
+    words = {operation: word for word, operation in _OPERATIONS.items()}
+    if bound.restype not in kinds or bound.operation not in words:
+        return None
+    return Rule(
+        user=bound.principal.removeprefix("User:"),
+        kind=kinds[bound.restype],
+        name=bound.name,
+        operation=words[bound.operation],
+        prefixed=bound.resource_pattern_type == ResourcePatternType.PREFIXED,
+        allow=bound.permission_type == AclPermissionType.ALLOW,
+        host=bound.host,
+    )
