@@ -28,6 +28,7 @@ class SecuredBroker:
     Attributes:
         settings: how its administrator reaches it.
         authority: who issued its certificate.
+        clients: who issues those of its clients, if it asks for them.
     """
 
     def __init__(self, folder: Path, **settings: Any) -> None:
@@ -35,11 +36,15 @@ class SecuredBroker:
         self.authority = trustme.CA()
         self.ca_file = folder / "ca.pem"
         self.authority.cert_pem.write_to_path(self.ca_file)
+        self.clients = trustme.CA()
+        self.client_ca_file = folder / "clients.pem"
+        self.clients.cert_pem.write_to_path(self.client_ca_file)
         self.certificate_file = folder / "broker.pem"
         self.certify()
         self._settings: dict[str, Any] = {
             "listen": Address(host=HOST, port=0),
             "certificate_file": self.certificate_file,
+            "client_ca_file": self.client_ca_file,
             "super_users": (f"User:{ADMINISTRATOR}",),
         } | settings
         self._password = secrets.token_urlsafe(18)

@@ -43,6 +43,11 @@ async def authenticate(raw: Raw, message: bytes) -> Any:
 async def log_in(raw: Raw, user: str, password: str) -> Any:
     """Log in by SCRAM-SHA-512; return the last answer."""
     assert (await shake_hands(raw, SCRAM)).error_code == 0
+    return await prove(raw, user, password)
+
+
+async def prove(raw: Raw, user: str, password: str) -> Any:
+    """Go on with SCRAM-SHA-512, which was agreed on; return the last answer."""
     bare = f"n={user},r={secrets.token_urlsafe(18)}"
     first = await authenticate(raw, f"n,,{bare}".encode())
     if first.error_code:

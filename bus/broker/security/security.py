@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from bus.broker.security.access import Access
 from bus.broker.security.audit import Audit
-from bus.broker.security.principals import ANONYMOUS, PrincipalMapping
+from bus.broker.security.principals import ANONYMOUS, PrincipalMapping, Unmapped
 from bus.broker.security.rules import Rules
 from bus.broker.security.session import Session
 from bus.broker.security.subjects import subject
@@ -56,18 +56,24 @@ class Security:
             return ()
         return self.settings.sasl_mechanisms
 
-    def session(self, certificate: bytes | None) -> Session:
+    def session(self, certificate: bytes | None, host: str) -> Session:
         """Return the login of a new connection.
 
         Args:
             certificate: the client's own (DER), verified; None if it showed none.
+            host: where the client is.
 
         Raises:
             Unmapped: the certificate's owner is nobody to the rules.
         """
         principal = None if self.mechanisms else ANONYMOUS
         if certificate is not None:
-            principal = self._mapping.principal(subject(certificate))
+            name = subject(certificate)
+            try:
+                principal = self._mapping.principal(name)
+            except Unmapped as error:
+                self.audit.refused(name, host, "certificate", str(error))
+                raise
         return Session(
             self.mechanisms,
             lifetime=self.settings.reauthenticate_seconds,

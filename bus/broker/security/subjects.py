@@ -34,7 +34,7 @@ def subject(certificate: bytes) -> str:
         ValueError: it is no certificate.
     """
     try:
-        (outer,) = _elements(certificate)
+        outer = next(_elements(certificate))
         fields = list(_elements(next(_elements(outer[1]))[1]))
         start = 1 if fields[0][0] == _VERSION else 0
         # After the version: serial number, signature, issuer, validity, subject.
