@@ -43,10 +43,9 @@ class Budget:
             await turn
         except asyncio.CancelledError:
             if turn.cancelled():
-                self._waiting.remove((wanted, turn))
-                self._serve()
-            else:  # it came too late
-                self.give(wanted)
+                self._serve()  # those who came later need not wait for this one any more
+            else:
+                self.give(wanted)  # it came all the same
             raise
 
     def give(self, size: int) -> None:
@@ -58,7 +57,11 @@ class Budget:
         return self.held + wanted <= self.size or self.held == 0
 
     def _serve(self) -> None:
-        while self._waiting and self._fits(self._waiting[0][0]):
-            wanted, turn = self._waiting.popleft()
-            self.held += wanted
-            turn.set_result(None)
+        while self._waiting:
+            wanted, turn = self._waiting[0]
+            if not turn.cancelled():
+                if not self._fits(wanted):
+                    return
+                self.held += wanted
+                turn.set_result(None)
+            self._waiting.popleft()

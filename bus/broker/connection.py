@@ -115,6 +115,7 @@ class Connection:
         self._patience = Patience(settings.idle_seconds, settings.stalled_seconds, self._now())
         self._held = 0  # bytes of the request at hand
         self._silent_until = 0.0
+        self._answering: Request | None = None
 
     def start(self) -> asyncio.Task[None]:
         """Answer requests until the client goes or has to go."""
@@ -158,6 +159,7 @@ class Connection:
 
     def overdue(self) -> str:
         """Return why the client has to go, which is then cut off; empty if it may stay."""
+        self._release()
         reason = self._patience.over(
             self._now(),
             self._unsent(),
@@ -167,6 +169,14 @@ class Connection:
             log.info("closing a connection from %s: %s", self.host, reason)
             self._writer.transport.abort()
         return reason
+
+    def _release(self) -> None:
+        """Give back the memory of what the client, or the system, has taken of an answer."""
+        request = self._answering
+        if request is not None and request.held:
+            held = min(request.held, self._writer.transport.get_write_buffer_size())
+            self._limits.fetches.give(request.held - held)
+            request.held = held
 
     def _unsent(self) -> int:
         """Return the bytes of answers that the client has not taken."""
@@ -229,6 +239,7 @@ class Connection:
         try:
             await self._answer(request, size, started)
         finally:
+            self._answering = None
             self._limits.fetches.give(request.held)
             self._limits.requests.give(self._held)
             self._held = 0
@@ -279,12 +290,14 @@ class Connection:
             fields = {**fields, "throttle_time": silence}
         answer = write_answer(request.key, request.version, request.correlation, fields)
         del fields  # an answer that is taken slowly is held once, and not as what it was made of
-        sent = self._now()
+        size_held, sent = request.held, self._now()
         self._writer.write(answer)
         del answer
+        self._answering = request
+        self._release()
         await self._writer.drain()
-        if request.held:
-            self._pace.took(request.held, self._now() - sent)
+        if size_held:
+            self._pace.took(size_held, self._now() - sent)
         if self._session is not None and self._session.ended:
             raise _Hangup("the login was refused")
 

@@ -42,22 +42,23 @@ async def fetch(engine: Engine, request: Request) -> Fields:
     deadline = loop.time() + body.max_wait.total_seconds()
     most = min(body.max_bytes, engine.settings.fetch_max_bytes, request.room)
     committed = body.isolation_level == COMMITTED
+    least = 0
     while True:
         wanted = [
             _wanted(engine, topic.topic, part) for topic in body.topics for part in topic.partitions
         ]
-        limit = await _reserve(engine, request, most, deadline)
+        limit = await _reserve(engine, request, most, least, deadline)
         size = await _read(engine, wanted, limit, committed=committed) if limit else 0
-        engine.limits.fetches.give(request.held - size)
-        request.held = size
+        if not _settle(engine, request, size):
+            least = size
+            continue
         missing, wait = min(body.min_bytes, most, limit) - size, deadline - loop.time()
         failed = any(one.error is not ErrorCode.none for one in wanted)
         if missing <= 0 or wait <= 0 or failed or not wanted:
             break
+        _settle(engine, request, 0)
         for one in wanted:
             one.read = NOTHING  # who waits holds no memory
-        engine.limits.fetches.give(request.held)
-        request.held = 0
         started = loop.time()
         await _wait(wanted, Waiter(missing, committed=committed), wait)
         request.waited += loop.time() - started
@@ -65,13 +66,13 @@ async def fetch(engine: Engine, request: Request) -> Fields:
     return _answer(wanted, committed=committed)
 
 
-async def _reserve(engine: Engine, request: Request, most: int, deadline: float) -> int:
+async def _reserve(engine: Engine, request: Request, most: int, least: int, deadline: float) -> int:
     """Take memory for an answer, less of it where there is little; none if there is none in time.
 
     It is given back by the connection once the client has taken the answer.
     """
     memory = engine.limits.fetches
-    wanted = min(most, engine.limits.answer())
+    wanted = max(min(most, engine.limits.answer()), least)
     if not memory.try_take(wanted):
         started = asyncio.get_running_loop().time()
         try:
@@ -83,6 +84,22 @@ async def _reserve(engine: Engine, request: Request, most: int, deadline: float)
             request.waited += asyncio.get_running_loop().time() - started
     request.held = wanted
     return wanted
+
+
+def _settle(engine: Engine, request: Request, size: int) -> bool:
+    """Hold as much as an answer takes; false, and nothing, if there is not so much.
+
+    The first batch comes even if it alone is larger than what was reserved.
+    """
+    memory, more = engine.limits.fetches, size - request.held
+    if more <= 0:
+        memory.give(-more)
+    elif not memory.try_take(more):
+        memory.give(request.held)
+        request.held = 0
+        return False
+    request.held = size
+    return True
 
 
 def _wanted(engine: Engine, topic: str, part: Any) -> _Wanted:
