@@ -55,8 +55,8 @@ class _Content:
 async def written(data: Path, seed: int) -> list[str]:
     """Fill an empty folder with a broker's database; return the groups that have positions."""
     async with local(data) as broker:
-        await prepared(broker)
-        load = Load(lambda: broker.address, Account().note, seed, committers=20, large=9000)
+        await prepared(lambda: broker.address)
+        load = Load(lambda: broker.address, Account().note, seed, committers=5, large=9000)
         async with at_work(load):
             await load.reached("batches", 30)
             await load.reached("transactions", 10 if load.transactors else 0)

@@ -106,7 +106,7 @@ async def io_errors(data: Path, seed: int, wanted: Iterable[Case]) -> Outcome:
     account, breaches, failures = Account(), [], 0
     with Disk(data) as disk:
         async with _Restarted(data).running() as life:
-            await prepared(life.broker)
+            await prepared(lambda: life.broker.address)
             load = Load(lambda: life.broker.address, account.note, seed)
             async with at_work(load):
                 for case in wanted:
@@ -117,7 +117,9 @@ async def io_errors(data: Path, seed: int, wanted: Iterable[Case]) -> Outcome:
                     if wrong := await _settled(life, load, disk, case):
                         breaches.append(f"seed {seed}: {case}: {wrong}")
                 await load.reached("batches", load.done["batches"] + GOES_ON)
-            breaches += [f"seed {seed}: {one}" for one in await judged(life.broker, account)]
+            breaches += [
+                f"seed {seed}: {one}" for one in await judged(lambda: life.broker.address, account)
+            ]
     breaches += [f"seed {seed}: {one}" for one in structure(data)]
     return Outcome(
         failures=failures,
@@ -160,14 +162,14 @@ async def full_disk(data: Path, ballast: Path, seed: int) -> Outcome:
     """
     account = Account()
     async with local(data, min_free_bytes=0) as broker:
-        await prepared(broker)
+        await prepared(lambda: broker.address)
         load = Load(lambda: broker.address, account.note, seed, large=20_000)
         async with at_work(load):
             await load.reached("refused", 20)
             await asyncio.to_thread(ballast.unlink)
             await load.reached("batches", load.done["batches"] + GOES_ON)
         stopped = broker.failed.is_set()
-        breaches = await judged(broker, account)
+        breaches = await judged(lambda: broker.address, account)
     return Outcome(
         failures=load.done["refused"],
         stops=int(stopped),

@@ -57,7 +57,7 @@ class Load:
     note: Callable[[Event], None]
     seed: int
     writers: int = 2
-    transactors: int = 0
+    transactors: int = 2
     committers: int = 1
     pause: float = 0.0
     large: int = 0

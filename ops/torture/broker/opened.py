@@ -1,7 +1,7 @@
 """A broker in this process, and what is to be said of its folder afterwards."""
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from pathlib import Path
 
@@ -25,9 +25,9 @@ def local(data: Path, **more: int) -> Broker:
     return Broker(BrokerSettings.model_validate({"listen": listen, **more}), data, Telemetry())
 
 
-async def prepared(broker: Broker) -> None:
+async def prepared(where: Callable[[], Address]) -> None:
     """Make the topic that a load writes to; its records stay for ever."""
-    client = await Client.to(lambda: broker.address)
+    client = await Client.to(where)
     try:
         answer = await client.ask(
             ApiKey.CREATE_TOPICS,
@@ -49,14 +49,12 @@ async def prepared(broker: Broker) -> None:
     assert answer.topics[0].error_code is ErrorCode.none, answer
 
 
-async def judged(broker: Broker, account: Account) -> list[str]:
+async def judged(where: Callable[[], Address], account: Account) -> list[str]:
     """Return a sentence for each promise that a running broker has not kept."""
     transactions = {value.transaction.partition(":")[0] for value in account.sent.values()} - {""}
     groups = {*account.asked, *(e.group for e in account.ending.values())} - {""}
     try:
-        found = await everything(
-            lambda: broker.address, TOPIC, range(PARTITIONS), groups, transactions
-        )
+        found = await everything(where, TOPIC, range(PARTITIONS), groups, transactions)
     except Unreadable as error:
         return [str(error)]
     return account.breaches(found)
@@ -66,7 +64,7 @@ async def reopened(data: Path, account: Account) -> list[str]:
     """Start a broker on a folder and judge what it has; look at the database's structure, too."""
     try:
         async with local(data) as broker:
-            breaches = await judged(broker, account)
+            breaches = await judged(lambda: broker.address, account)
     except BusError as error:
         return [f"it does not start: {error}"]
     return [*breaches, *structure(data)]

@@ -57,7 +57,7 @@ async def record(data: Path, seed: int) -> Recording:
         seed: settles what is written.
     """
     async with local(data) as broker:
-        await prepared(broker)
+        await prepared(lambda: broker.address)
     before = _files(data)
     happened: list[Change | Event] = []
     with Disk(data, happened.append):

@@ -1,0 +1,111 @@
+"""Brokers in processes of their own, to be killed; one starts within a few hundredths of a second.
+
+`python -m ops.torture.broker.victim` loads what a broker needs once and forks for each that is
+wanted. A line on its input, "FOLDER", starts one; its answer is "PID HOST:PORT", or "0 REASON".
+"""
+
+import asyncio
+import os
+import select
+import signal
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from bus.cli.demo.programs import end_with_parent
+from bus.errors import BusError
+from bus.settings import Address
+from ops.torture.broker.opened import local
+
+_ENDED = 20.0  # seconds
+
+
+class Victims:
+    """Starts brokers on a folder, one after the other, and kills them.
+
+    Args:
+        data: the folder.
+
+    Attributes:
+        address: where the present one listens.
+    """
+
+    address: Address
+
+    def __init__(self, data: Path) -> None:
+        self._data = data
+        self._pid = 0
+
+    async def __aenter__(self) -> Self:
+        self._parent = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "ops.torture.broker.victim",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.kill()
+        assert self._parent.stdin is not None
+        self._parent.stdin.close()
+        await self._parent.wait()
+
+    async def start(self) -> None:
+        """Start one and return once it listens.
+
+        Raises:
+            RuntimeError: it does not start; the message says why.
+        """
+        assert self._parent.stdin is not None
+        assert self._parent.stdout is not None
+        self._parent.stdin.write(f"{self._data}\n".encode())
+        line = (await self._parent.stdout.readline()).decode().strip()
+        pid, _, said = line.partition(" ")
+        if not int(pid or 0):
+            raise RuntimeError(said or "the broker's process ended")
+        self._pid, self.address = int(pid), Address.parse(said)
+
+    async def kill(self) -> None:
+        """End it without any warning, and return once it is gone."""
+        if not self._pid:
+            return
+        process, self._pid = os.pidfd_open(self._pid), 0
+        try:
+            signal.pidfd_send_signal(process, signal.SIGKILL)
+            gone, _, _ = await asyncio.to_thread(select.select, [process], [], [], _ENDED)
+            assert gone
+        finally:
+            os.close(process)
+
+
+async def _serve(data: Path) -> None:
+    try:
+        async with local(data) as broker:
+            print(os.getpid(), broker.address, flush=True)
+            await broker.failed.wait()
+    except BusError as error:
+        print(0, error, flush=True)
+
+
+def main() -> None:
+    """Fork a broker for each line that is read; all end with this process."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them
+    parent = os.getpid()
+    for line in sys.stdin:
+        if os.fork() == 0:
+            end_with_parent(parent)()
+            asyncio.run(_serve(Path(line.strip())))
+            os._exit(0)
+
+
+if __name__ == "__main__":
+    main()
