@@ -206,7 +206,8 @@ class Engine:
     def damaged(self, partition: Partition, reason: str) -> None:
         """Put a partition out of service, as what is stored is not what was written."""
         if self.topics.numbered(partition.number) is partition:
-            log.error("partition %s is out of service: %s", partition.number, reason)
+            place = self.topics.place(partition)
+            log.error("%s is out of service: %s; `stadtbus broker check` names it", place, reason)
             partition.damage = reason
             partition.forget()
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from bus.broker.compaction.messages import Step
 from bus.broker.retention import Extent, Head, Policy, Schedule, Trimmed, outlived
 from bus.broker.stage import Row
-from bus.broker.storage.database import now_ms
+from bus.broker.storage.database import now_ms, passing
 from bus.broker.storage.store import Store
 
 PURGE_BYTES = 2**18
@@ -64,7 +64,6 @@ class Housekeeping:
         overwrite: whether what was deleted must be in no file any more, which its write-ahead log
             is told by being cut off.
         clock: milliseconds since 1970, which records' times are compared with.
-        fold_after: seconds from a deletion until the write-ahead log is cut off.
     """
 
     def __init__(
@@ -75,10 +74,9 @@ class Housekeeping:
         trimmed: Callable[[Trimmed], None] = lambda _: None,
         overwrite: bool = True,
         clock: Callable[[], int] = now_ms,
-        fold_after: float = FOLD_AFTER,
     ) -> None:
         self._store, self._min_free, self._trimmed = store, min_free_bytes, trimmed
-        self._overwrite, self._clock, self._fold_after = overwrite, clock, fold_after
+        self._overwrite, self._clock = overwrite, clock
         self._purging = self._shrinking = True
         self._last = self._not_before = 0.0  # of the monotonic clock
         self._vacuumed = False
@@ -150,6 +148,9 @@ class Housekeeping:
 
         Args:
             idle: whether nobody waits for a round.
+
+        Raises:
+            sqlite3.Error: nobody knows what is stored.
         """
         started = time.monotonic()
         if self.wait() != 0.0:
@@ -165,6 +166,8 @@ class Housekeeping:
                 if idle or late or self._written < MOST_BYTES or self.wait() != 0.0:
                     break
         except sqlite3.Error as error:
+            if not passing(error):
+                raise
             log.error("deleting what has had its time failed: %s", error)
             self._store.rollback()
             self._not_before = started + TRY_AGAIN
@@ -178,7 +181,7 @@ class Housekeeping:
             self._replace(self._work.popleft())
         elif self._count:
             self._keep_sizes()
-        elif (self._schedule.next_due() or self._clock() + 1) <= self._clock():
+        elif (due := self._schedule.next_due()) is not None and due <= self._clock():
             self._trim()
         elif self._purging:
             self._purging = self._purge()
@@ -213,6 +216,7 @@ class Housekeeping:
             self._store.begin()
             self._store.log.trim(partition, upto)
             self._store.topics.begin(partition, start)
+            self._store.transactions.forget_aborted(partition, upto)
             self._store.log.count(partition, size, extent.end)
             self._store.commit()
         except sqlite3.Error:
@@ -246,6 +250,8 @@ class Housekeeping:
             if work.step is not None:
                 less = self._store.log.replace(work.partition, work.step)
                 self._store.log.count(work.partition, extent.size - (less or 0), extent.end)
+                if less is not None:
+                    self._store.transactions.unmark(work.partition, work.step.unmarked)
             if work.cleaned is not None:
                 self._store.log.clean(work.partition, work.cleaned)
             self._store.commit()
@@ -270,7 +276,7 @@ class Housekeeping:
         """Take note that something was deleted."""
         self._shrinking = True
         if self._overwrite and self._fold_at is None:
-            self._fold_at = time.monotonic() + self._fold_after
+            self._fold_at = time.monotonic() + FOLD_AFTER
 
     def _fold(self) -> None:
         """Cut off the write-ahead log, which holds pages as they were before they were deleted."""

@@ -122,6 +122,14 @@ class Topics:
         """Return the number of partitions of all topics."""
         return len(self._by_number)
 
+    def place(self, wanted: Partition) -> str:
+        """Return the topic and the index of a partition, for people."""
+        for topic in self:
+            for index, partition in enumerate(topic.partitions):
+                if partition is wanted:
+                    return f"{topic.name}/{index}"
+        return f"partition {wanted.number}"
+
     def damaged(self) -> int:
         """Return the number of partitions that are out of service."""
         return sum(bool(partition.damage) for partition in self._by_number.values())

@@ -21,7 +21,7 @@ from bus.broker.housekeeping import Housekeeping
 from bus.broker.records import check_inside
 from bus.broker.sequences import Producer, expecting
 from bus.broker.stage import Append, Outcome, ProducerKey, Row, Stage
-from bus.broker.storage.database import now_ms
+from bus.broker.storage.database import now_ms, passing
 from bus.broker.storage.store import Store
 from bus.broker.transactions.state import Aborted, State, Transaction
 
@@ -37,7 +37,8 @@ class StorageFailed(Exception):
     """A commit that did not succeed.
 
     Attributes:
-        full: whether it was for want of space, so that a later one may succeed.
+        full: whether it was for want of space, or somebody was in the way, so that a later one may
+            succeed.
     """
 
     def __init__(self, reason: str, *, full: bool) -> None:
@@ -163,11 +164,16 @@ class Writer:
                 self._loop.call_soon_threadsafe(self._finish, finished)
                 if finished.failure and not finished.failure.full:
                     return
-            self._housekeeping.step(idle=not jobs)
-            now = time.monotonic()
-            if now - expired >= EXPIRE_EVERY:
-                self._expire()
-                expired = now
+            try:
+                self._housekeeping.step(idle=not jobs)
+                now = time.monotonic()
+                if now - expired >= EXPIRE_EVERY:
+                    expired = now
+                    self._expire()
+            except Exception as error:  # or nobody would be answered any more
+                failure = StorageFailed(f"housekeeping: {error}", full=False)
+                self._loop.call_soon_threadsafe(self._finish, Round((), (), failure=failure))
+                return
 
     def _take(self) -> list[Job]:
         jobs: list[Job] = []
@@ -279,10 +285,7 @@ class Writer:
         return stage.append(job)
 
     def _failed(self, jobs: Sequence[Job], error: Exception) -> Round:
-        full = (
-            isinstance(error, sqlite3.Error)
-            and getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
-        )
+        full = passing(error)
         try:
             self._store.rollback()
         except sqlite3.Error:
@@ -312,9 +315,15 @@ class Writer:
             )
 
     def _expire(self) -> None:
-        """Forget producers that have not written for a day."""
+        """Forget producers that have not written for a day.
+
+        Raises:
+            sqlite3.Error: nobody knows what is stored.
+        """
         try:
             for key in self._store.producers.expire(now_ms()):
                 self._producers.pop(key, None)
         except sqlite3.Error as error:
+            if not passing(error):
+                raise
             log.error("forgetting old producers failed: %s", error)

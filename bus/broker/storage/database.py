@@ -10,6 +10,7 @@ from bus.broker.storage import schema
 APPLICATION = 0x53544255  # "STBU", in the database's header
 NAME = "broker.db"
 BUSY_WAITS_MS = 10_000
+_PASSING = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -73,6 +74,16 @@ def migrate(path: Path) -> int:
         return version
     finally:
         connection.close()
+
+
+def passing(error: Exception) -> bool:
+    """Say whether a failure leaves no doubt about what is stored, so that one may go on.
+
+    That is want of space, and another connection that was in the way for too long. After a failed
+    write or sync nobody knows what the disk holds, and trying again may seem to succeed.
+    """
+    code = getattr(error, "sqlite_errorcode", None)
+    return isinstance(error, sqlite3.Error) and code is not None and code & 0xFF in _PASSING
 
 
 def now_ms() -> int:
