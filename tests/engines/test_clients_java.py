@@ -13,7 +13,7 @@ from ops.kafka.installation import installed
 from tests.broker.raw import Raw, batch
 from tests.engine import Engine
 from tests.engines.party import Party
-from tests.engines.transactor import Transactor
+from tests.engines.transactor import COMMITTED, Transactor, read, settled
 
 pytestmark = pytest.mark.slow
 
@@ -38,11 +38,14 @@ def tool(apache: None, engine: Engine, tmp_path: Path) -> Tool:
     logging = tmp_path / "log4j2.xml"
     logging.write_text(QUIET, encoding="utf-8")
     options = (*OPTIONS, f"-Dlog4j2.configurationFile={logging}")
-    where = ("--bootstrap-server", engine.settings.bootstrap)
 
-    async def run(main_class: str, *arguments: object, given: str = "") -> str:
+    async def run(
+        main_class: str, *arguments: object, given: str = "", where: str = "--bootstrap-server"
+    ) -> str:
         process = await asyncio.create_subprocess_exec(
-            *(await installed()).command(main_class, *where, *arguments, options=options),
+            *(await installed()).command(
+                main_class, where, engine.settings.bootstrap, *arguments, options=options
+            ),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
@@ -191,3 +194,22 @@ async def test_transactions(tool: Tool, raw: Raw, topic: str, engine: Engine) ->
         described = await tool(name, "describe", "--transactional-id", producer.name)
         assert f"{topic}-0" in described
         await producer.end(commit=True)
+
+
+async def test_copying_in_transactions(tool: Tool, raw: Raw, topic: str, party: Party) -> None:
+    """Records are copied with their positions, each once, though some transactions are aborted."""
+    await raw.made(topic)
+    await raw.made(f"{topic}.out")
+    values = [b"%d" % number for number in range(40)]
+    for value in values:
+        await raw.produce(topic, batch(value))
+    await tool(
+        f"{TOOLS}.TransactionalMessageCopier",
+        *("--input-topic", topic, "--input-partition", 0, "--output-topic", f"{topic}.out"),
+        *("--max-messages", len(values), "--consumer-group", party.group),
+        *("--transaction-size", 7, "--transactional-id", topic, "--enable-random-aborts"),
+        where="--broker-list",
+    )
+    await settled(raw, f"{topic}.out")
+    assert await read(raw, f"{topic}.out", COMMITTED) == values
+    assert (await party.positions(topic))[topic, 0] == (len(values), "")
