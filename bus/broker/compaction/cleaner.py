@@ -2,7 +2,7 @@
 
 The rules are Kafka's (LogCleaner): of each key the last record stays; a tombstone stays until
 delete.retention.ms after it was first met; a record without a key does not stay; what a transaction
-wrote in vain goes, and the mark that ended a transaction once nothing of it is left.
+wrote in vain goes, and in a later round the mark that ended it.
 """
 
 from collections.abc import Mapping
@@ -107,7 +107,7 @@ class Cleaner:
 
     keys: Keys
     facts: Facts
-    _left: set[int] = field(default_factory=set)  # producers of whose transaction something is left
+    _met: set[int] = field(default_factory=set)  # producers of whose transaction there was something
 
     def clean(self, batches: bytes) -> Cleaned:
         """Return a row's batches without the records that do not stay."""
@@ -134,6 +134,8 @@ class Cleaner:
             return self._mark(header)
         if header.record_count == 0:
             return None if self._holds_place(header) else b""
+        if header.attributes & TRANSACTIONAL:
+            self._met.add(header.producer_id)
         if self.facts.in_vain(header):
             return self._nothing_of(header)
         records, found = _pieces(batches, span)
@@ -141,8 +143,6 @@ class Cleaner:
         kept = [piece for piece in found if self._stays(piece, header.base_offset, horizon)]
         if not kept:
             return self._nothing_of(header)
-        if header.attributes & TRANSACTIONAL:
-            self._left.add(header.producer_id)
         if horizon is None and not all(piece.valued for piece in kept):
             horizon = self.facts.now + self.facts.delete_retention
         elif len(kept) == len(found):
@@ -155,9 +155,12 @@ class Cleaner:
         return piece.valued or horizon is None or self.facts.now < horizon
 
     def _mark(self, header: Header) -> bytes | None:
-        """Let a mark go that nobody needs: it tells readers where what was aborted ends."""
-        if header.producer_id in self._left:
-            self._left.discard(header.producer_id)
+        """Let a mark go that nobody needs: it tells readers where what was aborted ends.
+
+        It outlives what it ended by a whole round of compaction, for readers that are under way.
+        """
+        if header.producer_id in self._met:
+            self._met.discard(header.producer_id)
             return None
         young = self.facts.now < header.max_timestamp + self.facts.delete_retention
         return None if young else b""

@@ -73,6 +73,13 @@ class Transactions:
         found = self._db.execute("select partition, max(last) from aborted group by partition")
         return {int(partition): int(last) for partition, last in found}
 
+    def unmark(self, partition: int, marks: Iterable[int]) -> None:
+        """Forget what was aborted by these marks, as neither it nor they are in the log any more."""
+        self._db.executemany(
+            "delete from aborted where partition = ? and last = ?",
+            [(partition, mark) for mark in marks],
+        )
+
     def forget_aborted(self, partition: int, start: int) -> None:
         """Forget what was aborted before a partition's first offset."""
         self._db.execute("delete from aborted where partition = ? and last < ?", (partition, start))
