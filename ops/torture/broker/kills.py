@@ -13,8 +13,8 @@ from ops.torture.broker.opened import judged, prepared, structure
 from ops.torture.broker.reading import position
 from ops.torture.broker.victim import Victims
 
-BETWEEN = 40
-"""Batches that are acknowledged between two kills, at the most."""
+BETWEEN = {"batches": 40, "positions": 40, "transactions": 4}
+"""What is waited for between two kills: so many of one of these are acknowledged, at the most."""
 
 LONGEST_DELAY = 0.02
 """Seconds, at the most, from then until the kill."""
@@ -63,8 +63,8 @@ async def kills(data: Path, seed: int, count: int) -> Outcome:
         load = Load(lambda: victim.address, account.note, seed, committers=2)
         async with at_work(load):
             for number in range(count):
-                goal = load.done["batches"] + choose.randint(1, BETWEEN)
-                await load.reached("batches", goal)
+                what, most = choose.choice(list(BETWEEN.items()))
+                await load.reached(what, load.done[what] + choose.randint(1, most))
                 await asyncio.sleep(choose.uniform(0, LONGEST_DELAY))
                 await victim.kill()
                 before = dict(account.committed)

@@ -10,6 +10,7 @@ import select
 import signal
 import sys
 from pathlib import Path
+from tempfile import TemporaryFile
 from types import TracebackType
 from typing import Self
 
@@ -19,6 +20,7 @@ from bus.settings import Address
 from ops.torture.broker.opened import local
 
 _ENDED = 20.0  # seconds
+_MOST_LOGGED = 2**24  # bytes
 
 
 class Victims:
@@ -36,6 +38,7 @@ class Victims:
     def __init__(self, data: Path) -> None:
         self._data = data
         self._pid = 0
+        self._log = TemporaryFile()  # noqa: SIM115  # as long as the brokers
 
     async def __aenter__(self) -> Self:
         self._parent = await asyncio.create_subprocess_exec(
@@ -44,6 +47,7 @@ class Victims:
             "ops.torture.broker.victim",
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
+            stderr=self._log,
         )
         await self.start()
         return self
@@ -58,6 +62,7 @@ class Victims:
         assert self._parent.stdin is not None
         self._parent.stdin.close()
         await self._parent.wait()
+        self._log.close()
 
     async def start(self) -> None:
         """Start one and return once it listens.
@@ -73,6 +78,16 @@ class Victims:
         if not int(pid or 0):
             raise RuntimeError(said or "the broker's process ended")
         self._pid, self.address = int(pid), Address.parse(said)
+
+    def logged(self) -> str:
+        """Return what all of them have logged."""
+        return os.pread(self._log.fileno(), _MOST_LOGGED, 0).decode()
+
+    def memory(self) -> int:
+        """Return the most memory that the present one ever had, in bytes."""
+        status = Path(f"/proc/{self._pid}/status").read_text()
+        (line,) = (line for line in status.splitlines() if line.startswith("VmHWM:"))
+        return int(line.split()[1]) * 1024
 
     async def kill(self) -> None:
         """End it without any warning, and return once it is gone."""
