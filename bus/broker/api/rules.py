@@ -25,6 +25,11 @@ MOST_RULES = 100_000
 Verdict = tuple[ErrorCode, str]
 _FINE: Verdict = (ErrorCode.none, "")
 _OFF: Verdict = (ErrorCode.security_disabled, "No Authorizer is configured.")
+# Of the whole request, and by this error, as Kafka has it.
+_INDEFINITE: Verdict = (
+    ErrorCode.unknown_server_error,
+    "a rule names one kind, pattern, operation and permission; ANY and MATCH are for filters",
+)
 _UNKNOWN: Verdict = (ErrorCode.invalid_request, "the filter has a value that is not known")
 
 
@@ -54,8 +59,11 @@ async def create_acls(engine: Engine, request: Request) -> Fields:
     """Make rules; one that is there already is fine."""
     rules: list[Rule] = []
     verdicts: list[Verdict] = []
+    indefinite = any(map(_is_indefinite, request.body.creations))
     for one in request.body.creations:
         verdict = _creation_problem(one) if engine.security.enforced else _OFF
+        if verdict == _FINE and indefinite:
+            verdict = _INDEFINITE
         verdicts.append(verdict)
         if verdict == _FINE:
             rules.append(_rule(one))
@@ -124,6 +132,16 @@ def _rule(one: Any) -> Rule:
     )
 
 
+def _is_indefinite(one: Any) -> bool:
+    """Whether what can stand in filters alone stands in a rule."""
+    return (
+        one.resource_type == Kind.ANY
+        or one.resource_pattern_type in {Pattern.ANY, Pattern.MATCH}
+        or one.operation == Operation.ANY
+        or one.permission_type == Permission.ANY
+    )
+
+
 def _creation_problem(one: Any) -> Verdict:
     """Say why a rule cannot be (AclApis and AclControlManager of Apache Kafka)."""
     try:
@@ -135,12 +153,6 @@ def _creation_problem(one: Any) -> Verdict:
         reason = "Invalid empty resource name"
     elif rule.kind is Kind.CLUSTER and rule.name != CLUSTER_NAME:
         reason = f"The only valid name for the CLUSTER resource is {CLUSTER_NAME}"
-    elif rule.pattern in {Pattern.ANY, Pattern.MATCH}:
-        reason = f"Invalid patternType {rule.pattern.name}"
-    elif Kind.ANY is rule.kind or Operation.ANY is rule.operation:
-        reason = "a rule names what it is about and what one may do"
-    elif rule.permission is Permission.ANY:
-        reason = "a rule allows or denies"
     elif ":" not in rule.principal:
         reason = f"Could not parse principal from `{rule.principal}` (no colon is present)"
     return (ErrorCode.invalid_request, reason) if reason else _FINE

@@ -28,7 +28,7 @@ async def describe_user_scram_credentials(engine: Engine, request: Request) -> F
     names = [one.name for one in asked] if asked else list(engine.security.users)
     times = Counter(names)
     results = [_described(engine, name, times[name]) for name in times]
-    return {"error_code": ErrorCode.none, "error_message": None, "results": results}
+    return {"error_code": ErrorCode.none, "error_message": "", "results": results}
 
 
 def _described(engine: Engine, name: str, times: int) -> Fields:
@@ -44,7 +44,7 @@ def _described(engine: Engine, name: str, times: int) -> Fields:
     return {
         "user": name,
         "error_code": error,
-        "error_message": reason or None,
+        "error_message": reason,
         "credential_infos": [
             {"mechanism": one.mechanism, "iterations": one.iterations}
             for one in (found if error is ErrorCode.none else ())
