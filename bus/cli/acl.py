@@ -118,7 +118,9 @@ def _row(rule: "Rule") -> dict[str, Any]:
 
 async def _rules(settings: "Settings") -> "list[Rule]":
     from bus.admin import Access
+    from bus.kafka import require_rules
 
+    await require_rules(settings.kafka)
     async with Access(settings.kafka) as access:
         return await access.rules()
 

@@ -105,7 +105,9 @@ def rules_of(user: str, publish: list[str], subscribe: list[str]) -> "list[Rule]
 
 async def _list(settings: "Settings") -> list[dict[str, Any]]:
     from bus.admin import Access
+    from bus.kafka import require_rules
 
+    await require_rules(settings.kafka)
     async with Access(settings.kafka) as access:
         users, rules = await access.users(), await access.rules()
     return [{"user": user, "rules": sum(rule.user == user for rule in rules)} for user in users]
@@ -115,6 +117,7 @@ async def _add(
     settings: "Settings", user: str, rules: "list[Rule]", place: Path, *, renew: bool
 ) -> int:
     from bus.admin import Access
+    from bus.kafka import require_rules
     from bus.security.clients import Access as Entry
     from bus.security.clients import hand_out
     from bus.security.files import password
@@ -134,6 +137,7 @@ async def _add(
         password=secret,
         ca=settings.kafka.ca_file.read_text(encoding="utf-8"),
     )
+    await require_rules(settings.kafka)
     async with Access(settings.kafka) as access:
         await _refuse(access, user, renew=renew)
         # Written before it counts: a password that nobody has is of no use.
@@ -155,6 +159,8 @@ async def _refuse(access: "Access", user: str, *, renew: bool) -> None:
 
 async def _remove(settings: "Settings", user: str) -> int:
     from bus.admin import Access
+    from bus.kafka import require_rules
 
+    await require_rules(settings.kafka)
     async with Access(settings.kafka) as access:
         return await access.remove_user(user)

@@ -6,7 +6,7 @@ once, and its errors become ours. Nothing here knows what a record means.
 """
 
 from bus.kafka.group import GroupConsumer, Watcher
-from bus.kafka.login import accepts
+from bus.kafka.login import accepts, require_rules
 from bus.kafka.pack import header, packed, sized
 from bus.kafka.producer import Producer
 from bus.kafka.reader import LogReader
@@ -24,5 +24,6 @@ __all__ = [
     "accepts",
     "header",
     "packed",
+    "require_rules",
     "sized",
 ]
