@@ -40,6 +40,7 @@ from bus.broker.wire import (
     write_answer,
 )
 
+_SMALL = 2**16  # bytes of a request that never waits for memory: heartbeats must come through
 _TURN = 32  # requests handled before others get their turn
 
 # Requests that may wait for long and change nothing durable, so that they can be given up.
@@ -249,7 +250,9 @@ class Connection:
         self._patience.expect(size, self._now())
         self._limits.requests.give(self._held)  # of one that was not answered in order
         self._held = 0
-        if not self._limits.requests.try_take(size):
+        if size <= _SMALL:
+            self._limits.requests.give(-size)
+        elif not self._limits.requests.try_take(size):
             await self._limits.requests.take(size)
             self._patience.expect(size, self._now())
         self._held = size
