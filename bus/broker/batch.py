@@ -164,6 +164,14 @@ def placed(
     return [bytes(front), rest]
 
 
+def sealed(header: Header, records: bytes) -> bytes:
+    """Return a batch of a header and its records, its length and CRC made good."""
+    length = HEADER.size - OVERHEAD + len(records)
+    front = HEADER.pack(*header._replace(length=length, crc=0))
+    crc = crc32c(records, crc32c(memoryview(front)[CRC_STARTS:]))
+    return HEADER.pack(*header._replace(length=length, crc=crc)) + records
+
+
 class Span(NamedTuple):
     """Where one batch lies among many."""
 

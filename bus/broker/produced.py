@@ -26,6 +26,7 @@ class PartAnswer:
         offset: of the first record; -1 if it is not stored.
         time: append time in milliseconds since 1970; -1 if the records keep their own.
         start: the partition's first offset.
+        named: the places of records that are to blame, and what is wrong with each.
     """
 
     index: int
@@ -34,6 +35,7 @@ class PartAnswer:
     time: int = -1
     start: int = -1
     reason: str | None = None
+    named: Sequence[tuple[int, str]] = ()
 
 
 @dataclass(slots=True)
@@ -62,7 +64,9 @@ def write(
             if version >= _START_OFFSET_SINCE:
                 pieces.append(_START.pack(part.start))
             if version >= _MESSAGES_SINCE:
-                pieces += (_count(0, flexible), _text(part.reason, flexible))
+                pieces.append(_count(len(part.named), flexible))
+                pieces += [_named(place, reason, flexible) for place, reason in part.named]
+                pieces.append(_text(part.reason, flexible))
             if flexible:
                 pieces.append(b"\0")
         if flexible:
@@ -72,6 +76,10 @@ def write(
         pieces.append(b"\0")
     body = b"".join(pieces)
     return _HEAD.pack(len(body) + 4, correlation) + body
+
+
+def _named(place: int, reason: str, flexible: bool) -> bytes:
+    return _I32.pack(place) + _text(reason, flexible) + (b"\0" if flexible else b"")
 
 
 def _count(number: int, flexible: bool) -> bytes:

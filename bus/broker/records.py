@@ -17,8 +17,33 @@ LIMIT = 64 * 2**20  # bytes; a batch that unpacks to more is not searched for a 
 _NULL = 1  # -1, the length of what is null, as a zigzag varint
 
 
-def check_inside(batch: bytes, header: Header, *, limit: int, keyed: bool) -> None:
-    """Check that a batch's records are what its header says.
+class Keyless(Unreadable, BadBatch):
+    """A record without a key, where each must have one.
+
+    Attributes:
+        records: those of the batch, without compression.
+    """
+
+    def __init__(self) -> None:
+        reason = "a compacted topic takes no record without a key"
+        BadBatch.__init__(self, ErrorCode.invalid_record, reason)
+        self.records = b""
+
+
+class Inside(NamedTuple):
+    """What is in a batch.
+
+    Attributes:
+        records: without compression.
+        newest: the largest timestamp delta.
+    """
+
+    records: bytes
+    newest: int
+
+
+def check_inside(batch: bytes, header: Header, *, limit: int, keyed: bool) -> Inside:
+    """Check that a batch's records are what its header says, and return them.
 
     The error is final, not the CORRUPT_MESSAGE that clients answer by sending again: the CRC bears
     out that the batch was written as it is.
@@ -33,11 +58,15 @@ def check_inside(batch: bytes, header: Header, *, limit: int, keyed: bool) -> No
         BadBatch: MESSAGE_TOO_LARGE if they unpack to more than the limit, so that clients that can
             send them in smaller batches do; INVALID_RECORD if they are not what the header says.
     """
+    records = b""
     try:
         records = unpacked(batch[HEADER.size :], header.attributes & CODEC, limit)
-        walk(records, header.record_count, keyed=keyed)
+        return Inside(records, walk(records, header.record_count, keyed=keyed))
     except TooLarge as error:
         raise BadBatch(ErrorCode.message_too_large, str(error)) from error
+    except Keyless as error:
+        error.records = records
+        raise
     except Unreadable as error:
         raise BadBatch(ErrorCode.invalid_record, str(error)) from error
     except IndexError as error:
@@ -46,14 +75,18 @@ def check_inside(batch: bytes, header: Header, *, limit: int, keyed: bool) -> No
 
 def walk(  # noqa: C901  # a call for each number would take longer than all the rest
     records: bytes, count: int, *, keyed: bool
-) -> None:
+) -> int:
     """Go from record to record; this is run for every record that is written to the bus.
+
+    Returns:
+        the largest timestamp delta.
 
     Raises:
         Unreadable: a length or an offset lies, there are bytes left, or a key is missing.
         IndexError: the records end early.
     """
     at = 0
+    newest = -1  # of zigzag numbers those that are even are not negative
     for delta in range(count):
         size = records[at]
         at += 1
@@ -65,6 +98,8 @@ def walk(  # noqa: C901  # a call for each number would take longer than all the
         at += 1
         if time > 127:
             time, at = _rest(records, at, time)
+        if time > newest and not time & 1:
+            newest = time
         offset = records[at]
         at += 1
         if offset > 127:
@@ -76,7 +111,7 @@ def walk(  # noqa: C901  # a call for each number would take longer than all the
         if key != _NULL:
             at += key >> 1
         elif keyed:
-            raise Unreadable("a compacted topic takes no record without a key")
+            raise Keyless
         value = records[at]
         at += 1
         if value > 127:
@@ -93,6 +128,9 @@ def walk(  # noqa: C901  # a call for each number would take longer than all the
             raise Unreadable(f"the offset of record {delta} is not {delta}")
     if at != len(records):
         raise Unreadable(f"there are bytes after record {count - 1}, the last")
+    if newest < 0:  # every one of them is older than the batch says
+        return max(piece.time for piece in pieces(records, count))
+    return newest >> 1
 
 
 def _headers(records: bytes, at: int, count: int, end: int) -> int:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from kio.schema.errors import ErrorCode
 
+from bus.broker.admission import ANYTHING, Demands
 from bus.broker.batch import TRANSACTIONAL, Header, mark, placed
 from bus.broker.sequences import Producer, Written, judge
 from bus.broker.transactions.coordinator import Coordinator
@@ -31,6 +32,7 @@ class Outcome(NamedTuple):
         time: append time in milliseconds since 1970; -1 if the records keep their own.
         repeat: whether it was stored before.
         reason: why it is refused, for people; None if the error says it all.
+        named: the places of records that are to blame, and what is wrong with each.
     """
 
     error: ErrorCode
@@ -38,6 +40,7 @@ class Outcome(NamedTuple):
     time: int = -1
     repeat: bool = False
     reason: str | None = None
+    named: Sequence[tuple[int, str]] = ()
 
 
 @dataclass(slots=True)
@@ -47,7 +50,7 @@ class Append:
     Attributes:
         stamped: whether its records get the time when they are appended.
         done: told once it is durable or refused.
-        keyed: whether its records must have keys.
+        demands: what its topic demands of it.
         transactional_id: of the request; None if it has none.
         fault: what a test has arranged to go wrong at its commit.
     """
@@ -57,7 +60,7 @@ class Append:
     header: Header
     stamped: bool
     done: Callable[[Outcome], None]
-    keyed: bool = False
+    demands: Demands = ANYTHING
     transactional_id: str | None = None
     fault: Exception | None = None
 

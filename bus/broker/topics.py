@@ -7,12 +7,11 @@ from uuid import UUID
 from kio.schema.errors import ErrorCode
 from prometheus_client import Counter
 
-from bus.broker.configs import TOPIC_CONFIGS
+from bus.broker.admission import Demands
 from bus.broker.partition import Partition
 from bus.broker.storage.topics import StoredPartition, StoredTopic
 from bus.telemetry import Telemetry
 
-_AHEAD = "message.timestamp.after.max.ms"
 _LEGAL = re.compile(r"[a-zA-Z0-9._-]{1,249}")
 
 
@@ -31,9 +30,8 @@ class Topic:
 
     Attributes:
         stamped: whether its records carry the time when they were appended.
-        compacted: whether its last record per key is kept, so that each must have one.
         limit: the largest batch, in bytes.
-        ahead: how far its records' own times may be ahead of the clock, in milliseconds.
+        demands: what it demands of the batches that are written to it.
     """
 
     def __init__(self, stored: StoredTopic, default_limit: int) -> None:
@@ -58,9 +56,8 @@ class Topic:
         """Take other configs."""
         self.configs = dict(configs)
         self.stamped = configs.get("message.timestamp.type") == "LogAppendTime"
-        self.compacted = "compact" in configs.get("cleanup.policy", "").strip().split(",")
         self.limit = int(configs.get("max.message.bytes", self._default_limit))
-        self.ahead = int(configs.get(_AHEAD, TOPIC_CONFIGS[_AHEAD].default))
+        self.demands = Demands.of(configs, self._default_limit)
 
     def extend(self, stored: Iterable[StoredPartition]) -> None:
         """Take further partitions."""

@@ -16,9 +16,9 @@ from typing import Any, Generic, TypeVar
 
 from kio.schema.errors import ErrorCode
 
+from bus.broker.admission import BadRecords, admitted
 from bus.broker.batch import BadBatch
 from bus.broker.housekeeping import Housekeeping
-from bus.broker.records import check_inside
 from bus.broker.sequences import Producer, expecting
 from bus.broker.stage import Append, Outcome, ProducerKey, Row, Stage
 from bus.broker.storage.database import now_ms, passing
@@ -267,7 +267,15 @@ class Writer:
         if isinstance(job, Change):
             return None
         try:
-            check_inside(job.records, job.header, limit=self._max_unpacked, keyed=job.keyed)
+            job.records, job.header = admitted(
+                job.records,
+                job.header,
+                job.demands,
+                unpacked_limit=self._max_unpacked,
+                now=now_ms(),
+            )
+        except BadRecords as error:
+            return Outcome(error.error, reason=error.reason, named=error.named)
         except BadBatch as error:
             return Outcome(error.error, reason=error.reason)
         return None

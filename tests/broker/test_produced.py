@@ -20,6 +20,7 @@ PARTS = st.builds(
     time=st.sampled_from([-1, 0, 1_700_000_000_123]),
     start=st.integers(-1, 2**40),
     reason=st.sampled_from([None, "", "too large", "ü" * 200]),
+    named=st.lists(st.tuples(st.integers(0, 2**31 - 1), st.sampled_from(["", "no key"]))),
 )
 TOPICS = st.lists(
     st.builds(
@@ -42,7 +43,10 @@ def fields(topics: list[TopicAnswer]) -> Fields:
                         "base_offset": part.offset,
                         "log_append_time": moment(part.time),
                         "log_start_offset": part.start,
-                        "record_errors": (),
+                        "record_errors": [
+                            {"batch_index": place, "batch_index_error_message": reason}
+                            for place, reason in part.named
+                        ],
                         "error_message": part.reason,
                     }
                     for part in topic.parts

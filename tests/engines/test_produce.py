@@ -9,7 +9,6 @@ from kio.schema.errors import ErrorCode
 
 from bus.broker import ApiKey
 from tests.broker.raw import CODECS, TIME, Raw, batch, produce_fields, request
-from tests.engines.deviations import lacking
 from tests.engines.log import Logged, edited, packed, stored, unpacked
 
 NONE = ErrorCode.none
@@ -41,7 +40,6 @@ async def test_zstd_is_as_old_as_version_7(raw: Raw, topic: str) -> None:
 
 
 @pytest.mark.parametrize("codec", [pytest.param("gzip"), pytest.param("uncompressed")])
-@lacking("batches are stored in the producer's codec, whatever compression.type says")
 async def test_compression_type(raw: Raw, topic: str, codec: str) -> None:
     """The topic's compression.type goes before the producer's codec."""
     await raw.made(topic, compression_type=codec)
@@ -150,7 +148,6 @@ async def test_append_time(raw: Raw, topic: str, codec: str) -> None:
             {"message_timestamp_before_max_ms": str(HOUR)},
             -2,
             id="too old",
-            marks=lacking("records are not refused for being old"),
         ),
     ],
 )

@@ -5,7 +5,7 @@ from kio.schema.errors import ErrorCode
 
 from tests.broker.raw import Raw, batch
 from tests.engine import Engine
-from tests.engines.deviations import EMBEDDED, differs, lacking
+from tests.engines.deviations import EMBEDDED, differs
 from tests.engines.log import Logged, edited, packed, stored
 
 NONE = ErrorCode.none
@@ -113,7 +113,6 @@ async def test_odd_batches(
         assert fetched[MAGIC_AT:] == kept[MAGIC_AT:]
 
 
-@lacking("the largest time of a batch is believed as it was sent")
 async def test_the_largest_time_of_a_batch(raw: Raw, topic: str) -> None:
     """A batch whose header has another largest time than its records is stored with theirs."""
     await raw.made(topic)
@@ -131,7 +130,6 @@ async def test_compacted_topics_want_keys(raw: Raw, topic: str) -> None:
     assert (await raw.produce(topic, packed(keyed, keyed))).base_offset == 0
 
 
-@lacking("answers name the batch that is refused, not its records")
 async def test_refused_records_are_named(raw: Raw, topic: str) -> None:
     """The answer names which records of a batch are refused, and why."""
     await raw.made(topic, cleanup_policy="compact")

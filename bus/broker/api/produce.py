@@ -6,12 +6,11 @@ from typing import Any
 
 from kio.schema.errors import ErrorCode
 
-from bus.broker.batch import TRANSACTIONAL, BadBatch, Header, check
+from bus.broker.batch import TRANSACTIONAL, BadBatch, check
 from bus.broker.engine import Engine
 from bus.broker.faults import AnyFault, Fail, Fault
 from bus.broker.produced import PartAnswer, TopicAnswer
 from bus.broker.stage import Append, Outcome
-from bus.broker.storage.database import now_ms
 from bus.broker.topics import Topic
 from bus.broker.wire import Request
 
@@ -71,7 +70,6 @@ def _take(
         header = check(records, version=request.version, limit=topic.limit)
         if header.attributes & TRANSACTIONAL and request.body.transactional_id is None:
             raise BadBatch(ErrorCode.transactional_id_authorization_failed, _NO_ID)
-        _check_time(header, topic)
     except BadBatch as error:
         answer.error, answer.reason = error.error, error.reason
         return
@@ -81,7 +79,7 @@ def _take(
 
     def settled(outcome: Outcome) -> None:
         answer.error, answer.offset, answer.time = outcome.error, outcome.offset, outcome.time
-        answer.reason = outcome.reason
+        answer.reason, answer.named = outcome.reason, outcome.named
         if outcome.error is ErrorCode.transaction_abortable and request.version < _ABORTABLE_SINCE:
             answer.error = ErrorCode.invalid_txn_state
         if outcome.error is ErrorCode.none and not outcome.repeat:
@@ -96,22 +94,11 @@ def _take(
             header,
             topic.stamped,
             settled,
-            keyed=topic.compacted,
+            demands=topic.demands,
             transactional_id=request.body.transactional_id,
             fault=_broken(fault),
         )
     )
-
-
-def _check_time(header: Header, topic: Topic) -> None:
-    """Refuse records from the future: by their times, retention would keep them too long.
-
-    Raises:
-        BadBatch: INVALID_TIMESTAMP (LogValidator.validateTimestamp).
-    """
-    if not topic.stamped and header.max_timestamp - now_ms() > topic.ahead:
-        reason = f"a record's time is more than {topic.ahead} ms ahead of the broker's clock"
-        raise BadBatch(ErrorCode.invalid_timestamp, reason)
 
 
 def _refusal(body: Any, topic: Topic | None, index: int, fault: AnyFault | None) -> ErrorCode:

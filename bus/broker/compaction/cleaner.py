@@ -107,7 +107,9 @@ class Cleaner:
 
     keys: Keys
     facts: Facts
-    _met: set[int] = field(default_factory=set)  # producers of whose transaction there was something
+    _met: set[int] = field(
+        default_factory=set
+    )  # producers of whose transaction there was something
 
     def clean(self, batches: bytes) -> Cleaned:
         """Return a row's batches without the records that do not stay."""

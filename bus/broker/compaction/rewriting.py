@@ -8,9 +8,7 @@ timestamp did (KIP-534).
 
 from collections.abc import Sequence
 
-from crc32c import crc32c
-
-from bus.broker.batch import CODEC, CRC_STARTS, HEADER, LOG_APPEND_TIME, OVERHEAD, Header
+from bus.broker.batch import CODEC, LOG_APPEND_TIME, Header, sealed
 from bus.broker.compression import packed
 from bus.broker.records import Piece
 
@@ -45,12 +43,12 @@ def rewritten(header: Header, records: bytes, kept: Sequence[Piece], horizon: in
         max_timestamp=newest,
         record_count=len(kept),
     )
-    return _sealed(changed, packed(body, attributes & CODEC))
+    return sealed(changed, packed(body, attributes & CODEC))
 
 
 def emptied(header: Header) -> bytes:
     """Return a batch without records: it holds a producer's place, and nothing else."""
-    return _sealed(header._replace(attributes=header.attributes & ~CODEC, record_count=0), b"")
+    return sealed(header._replace(attributes=header.attributes & ~CODEC, record_count=0), b"")
 
 
 def _moved(records: bytes, piece: Piece, by: int) -> bytes:
@@ -63,13 +61,6 @@ def _moved(records: bytes, piece: Piece, by: int) -> bytes:
         )
     )
     return _varint(len(body)) + body
-
-
-def _sealed(header: Header, records: bytes) -> bytes:
-    length = HEADER.size - OVERHEAD + len(records)
-    front = HEADER.pack(*header._replace(length=length, crc=0))
-    crc = crc32c(records, crc32c(memoryview(front)[CRC_STARTS:]))
-    return HEADER.pack(*header._replace(length=length, crc=crc)) + records
 
 
 def _varint(value: int) -> bytes:
