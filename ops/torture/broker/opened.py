@@ -25,7 +25,7 @@ def local(data: Path, **more: int) -> Broker:
     return Broker(BrokerSettings.model_validate({"listen": listen, **more}), data, Telemetry())
 
 
-async def prepared(where: Callable[[], Address]) -> None:
+async def prepared(where: Callable[[], Address], partitions: int = PARTITIONS) -> None:
     """Make the topic that a load writes to; its records stay for ever."""
     client = await Client.to(where)
     try:
@@ -35,7 +35,7 @@ async def prepared(where: Callable[[], Address]) -> None:
             topics=[
                 {
                     "name": TOPIC,
-                    "num_partitions": PARTITIONS,
+                    "num_partitions": partitions,
                     "replication_factor": 1,
                     "assignments": [],
                     "configs": [{"name": "retention.ms", "value": "-1"}],
