@@ -10,6 +10,8 @@ from kio.schema.errors import ErrorCode
 from bus.broker import ApiKey
 from bus.settings import Address
 from tests.broker.raw import Raw, batch, fetch_fields
+from tests.engine import Engine
+from tests.engines.deviations import EMBEDDED, differs
 from tests.engines.party import Party
 from tests.engines.transactor import (
     COMMITTED,
@@ -218,6 +220,21 @@ async def test_an_empty_id(address: Address) -> None:
         assert answer.error_code is ErrorCode.invalid_request
 
 
+@differs("aborts what is open and answers in one go, so nobody has to ask a second time")
+async def test_beginning_while_a_transaction_is_open(
+    made: str, producer: Transactor, address: Address, engine: Engine
+) -> None:
+    """Who begins while a transaction is open is told to ask again, while that is aborted."""
+    await producer.send(made, b"a")
+    async with Transactor.at(address, producer.name) as later:
+        new = {"transaction_timeout": LONGEST, "producer_id": -1, "producer_epoch": -1}
+        answer = await later.ask(ApiKey.INIT_PRODUCER_ID, 4, **new)
+        if engine.name == EMBEDDED:
+            assert (answer.error_code, answer.producer_id) == (NONE, producer.id)
+        else:
+            assert answer.error_code is ErrorCode.concurrent_transactions
+
+
 class TestFencing:
     """Of the producers with one transactional id only the latest may write."""
 
@@ -351,6 +368,18 @@ class TestAdministration:
         assert (one.producer_id, one.producer_epoch) == (producer.id, producer.epoch)
         assert one.transaction_timeout.total_seconds() == 60
         assert [(topic.topic, topic.partitions) for topic in one.topics] == [(made, (0,))]
+
+    @differs("keeps positions in no topic, so none is named")
+    async def test_describing_positions(
+        self, party: Party, producer: Transactor, raw: Raw, engine: Engine
+    ) -> None:
+        """Groups' positions in a transaction are described as a partition of their own topic."""
+        await producer.add_offsets(party.group)
+        found = await raw.ask(Txn.DESCRIBE, 0, transactional_ids=(producer.name,))
+        (one,) = found.transaction_states
+        assert one.transaction_state == "Ongoing"
+        topics = [topic.topic for topic in one.topics]
+        assert topics == ([] if engine.name == EMBEDDED else ["__consumer_offsets"])
 
     async def test_describing_what_is_not_there(self, producer: Transactor, raw: Raw) -> None:
         """A transactional id that nobody used is not found."""
