@@ -15,7 +15,7 @@ help:
 	@echo "make check    the fast part of it, under a minute"
 	@echo "make lint     ruff, mypy --strict, import-linter"
 	@echo "make bench    speed and memory, as ratios to peers in one run"
-	@echo "make torture  long campaigns, all or one: make torture CAMPAIGN=kill"
+	@echo "make torture  long campaigns, all or one: make torture CAMPAIGN=broker"
 	@echo "make clean    remove what these targets made"
 
 ifeq ($(ENGINE),kafka)

@@ -1,6 +1,6 @@
 """`make torture`: long campaigns, by name or all.
 
-    python -m ops.torture [NAME] [--minutes M] [--seed N]
+    python -m ops.torture [NAME] [--minutes M] [--seed N] [--write]
 
 Each campaign ends by itself, after its rounds or its time, and prints what it did. The exit code is
 1 if a promise was broken, if something stalled, or if the time was over before all was tried; with
@@ -9,16 +9,24 @@ Each campaign ends by itself, after its rounds or its time, and prints what it d
 
 import argparse
 import asyncio
+import os
+import platform
 import random
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from sqlite3 import sqlite_version
 
+from bus import __version__
 from bus.errors import BusError
 from ops.kafka import cluster
 from ops.torture import failover as brokers
+from ops.torture.broker import campaign as embedded
+from ops.torture.broker import page
 from ops.torture.kill import kill_campaign
 from ops.torture.nemesis import QUICK
 
@@ -77,8 +85,31 @@ async def _failover(until: float, seed: int, enough: int) -> brokers.Outcome:
             )
 
 
+def broker(until: float, seed: int, timed: bool, *, write: bool = False) -> bool:
+    """Try whatever can befall the embedded broker, until enough of it is tried or time is over."""
+    minutes = (until - time.monotonic()) / 60
+    results = list(embedded.campaign(minutes, seed, lambda line: print(line, flush=True)))
+    kept = not any(one.breaches for one in results)
+    tried = [one for one in results if one.tries >= (1 if timed else one.part.planned)]
+    for one in results:
+        print(f"broker: {one}")
+    print(f"broker: {len(tried)} of {len(embedded.PARTS)} parts tried, promises kept: {kept}")
+    if write:
+        machine = f"{os.cpu_count()} cores, Linux {platform.release()}, SQLite {sqlite_version}"
+        said = page.figures(
+            results,
+            seed=seed,
+            day=datetime.now(UTC).date().isoformat(),
+            version=__version__,
+            machine=machine,
+        )
+        page.PAGE.write_text(page.with_figures(page.PAGE.read_text(), said))
+    return kept and len(tried) == len(results) > 0
+
+
 CAMPAIGNS: dict[str, tuple[Callable[[float, int, bool], bool], float]] = {
     "kill": (kill, 20),
+    "broker": (broker, embedded.MINUTES),
     "failover": (failover, 90),  # rounds take up to half a minute, and there are a hundred
 }
 """Each campaign, and the minutes that it takes at the most.
@@ -92,10 +123,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="long campaigns that break things on purpose")
     parser.add_argument("name", nargs="?", choices=CAMPAIGNS, help="one campaign; all if not given")
     parser.add_argument(
-        "--minutes", type=float, help="longest time of each campaign [kill 20, failover 90]"
+        "--minutes",
+        type=float,
+        help="longest time of each campaign [kill 20, broker 60, failover 90]",
+    )
+    parser.add_argument(
+        "--write", action="store_true", help="write docs/promises.md (only with broker)"
     )
     parser.add_argument("--seed", type=int, default=random.randrange(2**31))
     given = parser.parse_args()
+    if given.write and given.name != "broker":
+        parser.error("--write is for the campaign broker alone")
     names = [given.name] if given.name else list(CAMPAIGNS)
     kept = []
     for name in names:
@@ -103,6 +141,8 @@ def main() -> None:
         minutes = usual if given.minutes is None else given.minutes
         print(f"{name}: seed {given.seed}, {minutes:g} minutes", flush=True)
         until = time.monotonic() + minutes * 60
+        if given.write:
+            campaign = partial(broker, write=True)
         kept.append(campaign(until, given.seed, given.minutes is not None))
     sys.exit(not all(kept))
 

@@ -1,0 +1,164 @@
+"""The broker's campaign: everything that can befall it, one after the other, within a time."""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from bus.errors import BusError
+from ops.torture.broker import churn, flips, hostile, io_errors, kills, power_loss
+from ops.torture.broker.disk import reachable
+
+MINUTES = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """What came of some tries.
+
+    Attributes:
+        tries: how many.
+        more: further figures, as sentences without a full stop.
+        breaches: promises that were not kept.
+    """
+
+    tries: int
+    more: str = ""
+    breaches: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One part of the campaign.
+
+    Attributes:
+        name: what it is called.
+        what: what is tried, in the plural.
+        planned: how often.
+        minutes: its share of the hour, at the most.
+        run: tries some of it in an empty folder, settled by a seed.
+    """
+
+    name: str
+    what: str
+    planned: int
+    minutes: float
+    run: Callable[[Path, int], Coroutine[None, None, Tally]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What came of a part."""
+
+    part: Part
+    tries: int
+    seconds: float
+    more: tuple[str, ...]
+    breaches: tuple[str, ...]
+
+    def __str__(self) -> str:
+        last = f"; {self.more[-1]}" if self.more else ""
+        return (
+            f"{self.part.name}: {self.tries} of {self.part.planned} {self.part.what} in "
+            f"{self.seconds:.0f} s, {len(self.breaches)} promises broken{last}"
+        )
+
+
+async def _power(data: Path, seed: int) -> Tally:
+    found = await power_loss.power_loss(data, seed)
+    return Tally(tries=found.cuts, breaches=found.breaches)
+
+
+async def _disk(data: Path, seed: int) -> Tally:
+    found = await io_errors.io_errors(data, seed, list(io_errors.cases()))
+    more = f"the broker stopped by itself {found.stops} times in {found.failures}"
+    return Tally(tries=found.failures, more=more, breaches=found.breaches)
+
+
+async def _flips(data: Path, seed: int) -> Tally:
+    found = await flips.flips(data, seed, 500)
+    return Tally(tries=found.verdicts.total(), more=str(found), breaches=found.breaches)
+
+
+async def _kills(data: Path, seed: int) -> Tally:
+    found = await kills.kills(data, seed, 50)
+    return Tally(tries=found.kills, more=str(found), breaches=found.breaches)
+
+
+async def _parsed(data: Path, seed: int) -> Tally:
+    found = await asyncio.to_thread(hostile.parse, seed, 100_000)
+    return Tally(tries=found.tried, more=str(found), breaches=found.breaches)
+
+
+async def _sent(data: Path, seed: int) -> Tally:
+    found = await hostile.send(data, seed, 10_000)
+    return Tally(tries=found.sent, more=str(found), breaches=found.breaches)
+
+
+async def _churn(data: Path, seed: int) -> Tally:
+    found = await churn.churn(data, seed, events=1_000_000, seconds=300.0)
+    return Tally(tries=found.events, more=str(found), breaches=found.breaches)
+
+
+PARTS = (
+    Part(name="kill -9", what="kills", planned=1000, minutes=21, run=_kills),
+    Part(name="power loss", what="power cuts", planned=10_000, minutes=19, run=_power),
+    Part(name="failing disk", what="failures", planned=480, minutes=3, run=_disk),
+    Part(name="bit flips", what="flipped bits", planned=4000, minutes=5, run=_flips),
+    Part(name="hostile bytes, parsed", what="requests", planned=1_000_000, minutes=3, run=_parsed),
+    Part(name="hostile bytes, sent", what="requests", planned=100_000, minutes=3, run=_sent),
+    Part(name="churn", what="events", planned=1_000_000, minutes=6, run=_churn),
+)
+"""Their minutes add up to the hour."""
+
+_LAYERED = (_power, _disk)  # under these lies our own layer of SQLite's files
+
+
+def campaign(minutes: float, seed: int, say: Callable[[str], None]) -> Iterator[Result]:
+    """Run every part, each until it has tried enough or its share of the time is over.
+
+    Args:
+        minutes: of all parts together.
+        seed: settles everything that is chosen.
+        say: told what goes on.
+    """
+    for part in PARTS:
+        if part.run in _LAYERED and not reachable():
+            say(f"{part.name}: left out: no layer can be put under this Python's SQLite")
+            continue
+        result = _tried(part, part.minutes * minutes / MINUTES * 60, seed)
+        say(str(result))
+        for breach in result.breaches:
+            say(f"{part.name}: broken: {breach}")
+        yield result
+
+
+def _tried(part: Part, seconds: float, seed: int) -> Result:
+    started, rounds = time.monotonic(), random.Random(f"{seed} {part.name}")
+    tries, more, breaches = 0, list[str](), list[str]()
+    longest = 0.0
+    while not breaches and tries < part.planned:
+        begun = time.monotonic()
+        if tries and begun + longest > started + seconds:
+            break
+        number = rounds.randrange(2**31)
+        try:
+            with TemporaryDirectory() as folder:
+                found = asyncio.run(part.run(Path(folder), number))
+        except (BusError, ExceptionGroup, RuntimeError, TimeoutError) as error:
+            breaches.append(f"seed {number}: {error!r}")
+            break
+        tries += found.tries
+        more += [found.more] * bool(found.more)
+        breaches += found.breaches
+        longest = max(longest, time.monotonic() - begun)
+    return Result(
+        part=part,
+        tries=tries,
+        seconds=time.monotonic() - started,
+        more=tuple(more),
+        breaches=tuple(breaches),
+    )
