@@ -171,14 +171,3 @@ alter_users = on_cluster(
         ]
     },
 )
-describe_quotas = on_cluster(Operation.DESCRIBE_CONFIGS, lambda body: {**_REASON, "entries": ()})
-alter_quotas = on_cluster(
-    Operation.ALTER_CONFIGS,
-    lambda body: {"entries": [{**_REASON, "entity": _entity(one)} for one in body.entries]},
-)
-
-
-def _entity(entry: Any) -> list[Fields]:
-    return [
-        {"entity_type": one.entity_type, "entity_name": one.entity_name} for one in entry.entity
-    ]

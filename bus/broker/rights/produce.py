@@ -11,16 +11,19 @@ from bus.broker.security.access import Access
 from bus.broker.security.rules import Kind, Operation
 from bus.broker.wire import Request
 
+_ATTRIBUTES_AT = 22  # the lower byte of a batch's attributes
+_TRANSACTIONAL = 1 << 4
+
 
 def withheld(request: Request, access: Access) -> Sequence[TopicAnswer]:
     """Take out of a Produce request what may not be written; return what that is answered."""
     body, api = request.body, request.key.name
-    transaction = body.transactional_id
     allowed: list[Any] = []
     refused = body.topic_data
     error = ErrorCode.transactional_id_authorization_failed
-    if transaction is None or access.may(
-        Operation.WRITE, Kind.TRANSACTIONAL_ID, transaction, api=api
+    name = body.transactional_id
+    if not _of_transactions(body) or (
+        name is not None and access.may(Operation.WRITE, Kind.TRANSACTIONAL_ID, name, api=api)
     ):
         error, refused = ErrorCode.topic_authorization_failed, []
         for one in body.topic_data:
@@ -33,3 +36,12 @@ def withheld(request: Request, access: Access) -> Sequence[TopicAnswer]:
         TopicAnswer(one.name, [PartAnswer(part.index, error) for part in one.partition_data])
         for one in refused
     ]
+
+
+def _of_transactions(body: Any) -> bool:
+    """Whether any batch is part of a transaction; its id alone, without one, needs no right."""
+    return any(
+        len(part.records or b"") > _ATTRIBUTES_AT and part.records[_ATTRIBUTES_AT] & _TRANSACTIONAL
+        for topic in body.topic_data
+        for part in topic.partition_data
+    )

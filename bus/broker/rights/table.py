@@ -1,8 +1,9 @@
-"""Which right each API needs, by its number: one that is not here is not answered."""
+"""Which right each API needs; one that is not here is not answered. Produce has its own way."""
 
 from collections.abc import Awaitable, Callable, Mapping
 
 from bus.broker.engine import Engine
+from bus.broker.keys import ApiKey
 from bus.broker.rights import cluster, groups, topics, transactions
 from bus.broker.rights.call import Call, Handle
 from bus.broker.security.access import Access
@@ -10,50 +11,47 @@ from bus.broker.wire import Fields, Request
 
 Right = Callable[[Call], Awaitable[Fields]]
 
-# By number, so that a right can stand here before its API is served.
-RIGHTS: Mapping[int, Right] = {
-    1: topics.fetch,
-    2: topics.list_offsets,
-    3: cluster.metadata,
-    8: groups.offset_commit,
-    9: groups.offset_fetch,
-    10: cluster.find_coordinator,
-    11: groups.join_group,
-    12: groups.heartbeat,
-    13: groups.leave_group,
-    14: groups.sync_group,
-    15: groups.describe_groups,
-    16: groups.list_groups,
-    17: cluster.free,
-    18: cluster.free,
-    19: topics.create_topics,
-    20: topics.delete_topics,
-    21: topics.delete_records,
-    22: transactions.init_producer_id,
-    23: topics.offset_for_leader_epoch,
-    24: transactions.add_partitions_to_txn,
-    25: transactions.add_offsets_to_txn,
-    26: transactions.end_txn,
-    28: transactions.txn_offset_commit,
-    29: cluster.describe_acls,
-    30: cluster.create_acls,
-    31: cluster.delete_acls,
-    32: cluster.describe_configs,
-    33: cluster.alter_configs,
-    35: cluster.describe_log_dirs,
-    36: cluster.free,
-    37: topics.create_partitions,
-    42: groups.delete_groups,
-    44: cluster.alter_configs,
-    47: groups.offset_delete,
-    48: cluster.describe_quotas,
-    49: cluster.alter_quotas,
-    50: cluster.describe_users,
-    51: cluster.alter_users,
-    60: cluster.free,
-    61: topics.describe_producers,
-    65: transactions.describe_transactions,
-    66: transactions.list_transactions,
+RIGHTS: Mapping[ApiKey, Right] = {
+    ApiKey.FETCH: topics.fetch,
+    ApiKey.LIST_OFFSETS: topics.list_offsets,
+    ApiKey.METADATA: cluster.metadata,
+    ApiKey.OFFSET_COMMIT: groups.offset_commit,
+    ApiKey.OFFSET_FETCH: groups.offset_fetch,
+    ApiKey.FIND_COORDINATOR: cluster.find_coordinator,
+    ApiKey.JOIN_GROUP: groups.join_group,
+    ApiKey.HEARTBEAT: groups.heartbeat,
+    ApiKey.LEAVE_GROUP: groups.leave_group,
+    ApiKey.SYNC_GROUP: groups.sync_group,
+    ApiKey.DESCRIBE_GROUPS: groups.describe_groups,
+    ApiKey.LIST_GROUPS: groups.list_groups,
+    ApiKey.SASL_HANDSHAKE: cluster.free,
+    ApiKey.API_VERSIONS: cluster.free,
+    ApiKey.CREATE_TOPICS: topics.create_topics,
+    ApiKey.DELETE_TOPICS: topics.delete_topics,
+    ApiKey.DELETE_RECORDS: topics.delete_records,
+    ApiKey.INIT_PRODUCER_ID: transactions.init_producer_id,
+    ApiKey.OFFSET_FOR_LEADER_EPOCH: topics.offset_for_leader_epoch,
+    ApiKey.ADD_PARTITIONS_TO_TXN: transactions.add_partitions_to_txn,
+    ApiKey.ADD_OFFSETS_TO_TXN: transactions.add_offsets_to_txn,
+    ApiKey.END_TXN: transactions.end_txn,
+    ApiKey.TXN_OFFSET_COMMIT: transactions.txn_offset_commit,
+    ApiKey.DESCRIBE_ACLS: cluster.describe_acls,
+    ApiKey.CREATE_ACLS: cluster.create_acls,
+    ApiKey.DELETE_ACLS: cluster.delete_acls,
+    ApiKey.DESCRIBE_CONFIGS: cluster.describe_configs,
+    ApiKey.ALTER_CONFIGS: cluster.alter_configs,
+    ApiKey.DESCRIBE_LOG_DIRS: cluster.describe_log_dirs,
+    ApiKey.SASL_AUTHENTICATE: cluster.free,
+    ApiKey.CREATE_PARTITIONS: topics.create_partitions,
+    ApiKey.DELETE_GROUPS: groups.delete_groups,
+    ApiKey.INCREMENTAL_ALTER_CONFIGS: cluster.alter_configs,
+    ApiKey.OFFSET_DELETE: groups.offset_delete,
+    ApiKey.DESCRIBE_USER_SCRAM_CREDENTIALS: cluster.describe_users,
+    ApiKey.ALTER_USER_SCRAM_CREDENTIALS: cluster.alter_users,
+    ApiKey.DESCRIBE_CLUSTER: cluster.free,
+    ApiKey.DESCRIBE_PRODUCERS: topics.describe_producers,
+    ApiKey.DESCRIBE_TRANSACTIONS: transactions.describe_transactions,
+    ApiKey.LIST_TRANSACTIONS: transactions.list_transactions,
 }
 
 

@@ -152,7 +152,7 @@ def _without_configs(call: Call, topic: Fields) -> Fields:
         "topic_config_error_code": _FAILED,
         "num_partitions": -1,
         "replication_factor": -1,
-        "configs": None,
+        "configs": (),
     }
 
 
