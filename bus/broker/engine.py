@@ -14,6 +14,7 @@ from typing import TypeVar
 from bus.broker.compaction.dirt import Terms
 from bus.broker.compaction.shell import Compaction
 from bus.broker.faults import Faults
+from bus.broker.groups.forgetting import Forgetting
 from bus.broker.groups.shell import Groups
 from bus.broker.housekeeping import Housekeeping
 from bus.broker.limits import Limits
@@ -76,6 +77,7 @@ class Engine:
     _store: Store = field(init=False)
     _reader: Reader = field(init=False)
     _cache: TailCache = field(init=False)
+    forgetting: Forgetting = field(init=False)
     _compaction: Compaction = field(init=False)
     _reading: ThreadPoolExecutor = field(init=False)
 
@@ -101,6 +103,13 @@ class Engine:
         self._load(damaged)
         self._compaction.start()
         self.groups.start()
+        self.forgetting = Forgetting(
+            self.groups,
+            self.positions,
+            self.change,
+            retention=round(self.settings.positions_retention_seconds * 1000),
+        )
+        self.forgetting.start(self._store.positions.groups())
         self.transactions.start(
             lambda turn: self.transact(lambda store, stage: turn(stage.transactions))
         )
@@ -222,6 +231,7 @@ class Engine:
         """Write what was taken, and close the database."""
         self.groups.stop()
         self.transactions.stop()
+        await self.forgetting.stop()
         await self._compaction.stop()
         await self._writer.stop()
         self._reading.shutdown()

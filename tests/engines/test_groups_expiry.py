@@ -11,11 +11,10 @@ import pytest
 
 from bus.broker import ApiKey
 from tests.engine import Engine, apache_kafka
-from tests.engines.deviations import lacking
 from tests.engines.party import NONE, Member, Party, subscription
 from tests.waiting import until
 
-pytestmark = [pytest.mark.slow, lacking("positions are kept until they are deleted")]
+pytestmark = pytest.mark.slow
 
 CHECKING = {"offsets.retention.check.interval.ms": "200"}
 SHORTLY = 600  # milliseconds

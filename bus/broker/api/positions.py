@@ -41,7 +41,9 @@ async def offset_commit(engine: Engine, request: Request) -> Fields:
             if errors[key] is ErrorCode.none:
                 accepted[key] = position
     if accepted:
-        errors |= await _commit(engine, body.group_id, accepted)
+        kept = getattr(body, "retention_time", None)
+        asked = round(kept.total_seconds() * 1000) if kept is not None else -1
+        errors |= await _commit(engine, body.group_id, accepted, asked)
     return per_partition(body.topics, errors)
 
 
@@ -58,22 +60,31 @@ def commit_error(engine: Engine, key: tuple[str, int], part: Any) -> tuple[Error
 
 
 async def _commit(
-    engine: Engine, group: str, accepted: Mapping[tuple[str, int], Position]
+    engine: Engine, group: str, accepted: Mapping[tuple[str, int], Position], kept: int
 ) -> Mapping[tuple[str, int], ErrorCode]:
+    """Store positions, which are kept for so many milliseconds; -1 is as long as all others."""
+    now = now_ms()
+    expires = now + kept if kept >= 0 else None
     try:
         await engine.change(
-            lambda store: store.positions.write(group, accepted, now_ms()),
-            lambda _: take(engine, group, accepted),
+            lambda store: store.positions.write(group, accepted, now, expires),
+            lambda _: take(engine, group, accepted, expires),
         )
     except StorageFailed:
         return dict.fromkeys(accepted, ErrorCode.coordinator_not_available)
     return {}
 
 
-def take(engine: Engine, group: str, positions: Mapping[tuple[str, int], Position]) -> None:
-    """Put positions in force that are stored."""
+def take(
+    engine: Engine,
+    group: str,
+    positions: Mapping[tuple[str, int], Position],
+    expires: int | None = None,
+) -> None:
+    """Put positions in force that are stored, and that may be forgotten at a time of their own."""
     engine.positions.setdefault(group, {}).update(positions)
     engine.groups.know([group])
+    engine.forgetting.committed(group, expires)
 
 
 def per_partition(topics: Iterable[Any], errors: Mapping[tuple[str, int], ErrorCode]) -> Fields:

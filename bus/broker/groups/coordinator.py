@@ -37,6 +37,18 @@ class Coordinator:
         for name in names:
             self._groups.setdefault(name, Group(name)).kept = True
 
+    def release(self, name: str) -> None:
+        """Take note that a group has no positions any more: without members, too, it is gone."""
+        group = self._groups.get(name)
+        if group is not None:
+            group.kept = False
+            if not group.members and not group.invited:
+                del self._groups[name]
+
+    def meet(self, name: str) -> None:
+        """Take note of a group that may have positions soon; it is forgotten as every idle one."""
+        self._groups.setdefault(name, Group(name))
+
     def join(self, name: str, join: Join, now: float, reply: ReplyJoin) -> None:
         """See `Group.join`."""
         if not name:
