@@ -41,7 +41,7 @@ from bus.broker.wire import (
 )
 
 _SMALL = 2**16  # bytes of a request that never waits for memory: heartbeats must come through
-_TURN = 32  # requests handled before others get their turn
+_TURN = 8  # requests handled before others get their turn
 
 # Requests that may wait for long and change nothing durable, so that they can be given up.
 _WAITING = {ApiKey.FETCH, ApiKey.JOIN_GROUP, ApiKey.SYNC_GROUP}
@@ -348,6 +348,7 @@ class Connection:
         lane = self._own_lane(request)
         if not lane.try_take(size):
             await lane.take(size)
+        request.lane = lane
         slot = _Slot(size, started, lane, self._throttled(request, size))
         self._held = 0  # the slot's from now on
         self._open.append(slot)

@@ -1,6 +1,6 @@
 """What one commit round appends: offsets, repeats, joined rows. Pure."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -52,6 +52,7 @@ class Append:
         done: told once it is durable or refused.
         demands: what its topic demands of it.
         transactional_id: of the request; None if it has none.
+        source: who it comes from; sources take turns.
         fault: what a test has arranged to go wrong at its commit.
     """
 
@@ -62,6 +63,7 @@ class Append:
     done: Callable[[Outcome], None]
     demands: Demands = ANYTHING
     transactional_id: str | None = None
+    source: Hashable = None
     fault: Exception | None = None
 
 
@@ -135,11 +137,13 @@ class Stage:
             key = (number, header.producer_id)
             known = self.producers.get(key) or self.committed_producers.get(key)
             transactional = header.attributes & TRANSACTIONAL
-            begins = transactional and (known is None or known.opened is None)
-            if begins:
-                error = self._verify(append)
-                if error is not ErrorCode.none:
-                    return Outcome(error)
+            begins = False
+            if transactional:
+                begins = known is None or known.opened is None
+                if begins or (known and known.epoch != header.producer_epoch):
+                    error = self._verify(append)
+                    if error is not ErrorCode.none:
+                        return Outcome(error)
             verdict = judge(
                 known,
                 epoch=header.producer_epoch,

@@ -8,7 +8,7 @@ version does not have is left out here.
 import dataclasses
 import io
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
@@ -40,7 +40,8 @@ class MalformedRequest(Exception):
 class Request:
     """One request: who asks, what, and how long it has only waited (seconds).
 
-    For a fetch also how large its answer may be, and how much of the memory for answers it holds.
+    For a fetch also how large its answer may be, and how much of the memory for answers it holds;
+    for a produce the lane that it shares with others of the same user.
 
     The session is the login of its connection; None where nobody has to log in.
     """
@@ -54,6 +55,7 @@ class Request:
     waited: float = 0.0
     room: int = 2**31 - 1
     held: int = 0
+    lane: Hashable = None
     principal: str = ANONYMOUS
     session: Session | None = None
 

@@ -18,6 +18,7 @@ from kio.schema.errors import ErrorCode
 
 from bus.broker.admission import BadRecords, admitted
 from bus.broker.batch import BadBatch
+from bus.broker.fair import Fair
 from bus.broker.housekeeping import Housekeeping
 from bus.broker.sequences import Producer, expecting
 from bus.broker.stage import Append, Outcome, ProducerKey, Row, Stage
@@ -121,6 +122,7 @@ class Writer:
             if state.opened is not None:
                 self._opened.setdefault(partition, {})[producer] = state.opened
         self._queue: queue.SimpleQueue[Job | Told | None] = queue.SimpleQueue()
+        self._waiting: Fair[Job] = Fair(ROUND_JOBS, ROUND_BYTES)
         self._loop = asyncio.get_running_loop()
         self._thread = threading.Thread(target=self._run, name="broker-writer", daemon=True)
         self._stopping = False
@@ -157,7 +159,7 @@ class Writer:
 
     def _run(self) -> None:
         expired = time.monotonic()
-        while not self._stopping:
+        while self._waiting or not self._stopping:
             jobs = self._take()
             if jobs:
                 finished = self._round(jobs)
@@ -176,27 +178,24 @@ class Writer:
                 return
 
     def _take(self) -> list[Job]:
-        jobs: list[Job] = []
-        size = 0
+        """Return the jobs of the next round, of all that were submitted."""
         try:
-            job = self._queue.get(timeout=self._housekeeping.wait())
+            if not self._waiting:
+                self._arrived(self._queue.get(timeout=self._housekeeping.wait()))
             while True:
-                if job is None:
-                    self._stopping = True
-                    break
-                if isinstance(job, Told):
-                    job.run(self._housekeeping)
-                    job = self._queue.get_nowait()
-                    continue
-                jobs.append(job)
-                if isinstance(job, Append):
-                    size += len(job.records)
-                if size >= ROUND_BYTES or len(jobs) >= ROUND_JOBS:
-                    break
-                job = self._queue.get_nowait()
+                self._arrived(self._queue.get_nowait())
         except queue.Empty:
-            pass
-        return jobs
+            return self._waiting.take(time.monotonic())
+
+    def _arrived(self, job: Job | Told | None) -> None:
+        if job is None:
+            self._stopping = True
+        elif isinstance(job, Told):
+            job.run(self._housekeeping)
+        elif isinstance(job, Append):
+            self._waiting.put(job.source, job, len(job.records))
+        else:
+            self._waiting.put(None, job, 0)
 
     def _round(self, jobs: Sequence[Job]) -> Round:
         started = time.perf_counter()

@@ -48,7 +48,9 @@ async def fetch(engine: Engine, request: Request) -> Fields:
             _wanted(engine, topic.topic, part) for topic in body.topics for part in topic.partitions
         ]
         limit = await _reserve(engine, request, most, least, deadline)
-        size = await _read(engine, wanted, limit, committed=committed) if limit else 0
+        if limit is None:
+            break
+        size = await _read(engine, wanted, limit, committed=committed)
         if not _settle(engine, request, size):
             least = size
             continue
@@ -66,8 +68,10 @@ async def fetch(engine: Engine, request: Request) -> Fields:
     return _answer(wanted, committed=committed)
 
 
-async def _reserve(engine: Engine, request: Request, most: int, least: int, deadline: float) -> int:
-    """Take memory for an answer, less of it where there is little; none if there is none in time.
+async def _reserve(
+    engine: Engine, request: Request, most: int, least: int, deadline: float
+) -> int | None:
+    """Take memory for an answer, less of it where there is little; None if there is none in time.
 
     It is given back by the connection once the client has taken the answer.
     """
@@ -79,7 +83,7 @@ async def _reserve(engine: Engine, request: Request, most: int, least: int, dead
             async with asyncio.timeout_at(max(deadline, started + _PATIENCE)):
                 await memory.take(wanted)
         except TimeoutError:
-            return 0
+            return None
         finally:
             request.waited += asyncio.get_running_loop().time() - started
     request.held = wanted
@@ -189,6 +193,6 @@ def _part(one: _Wanted, *, committed: bool) -> Fields:
         "high_watermark": known.end if known else -1,
         "last_stable_offset": known.stable if known else -1,
         "log_start_offset": known.start if known else -1,
-        "aborted_transactions": _aborted(one.aborted) if committed else None,
+        "aborted_transactions": _aborted(one.aborted) if known and committed else None,
         "records": one.read.batches,
     }

@@ -96,6 +96,7 @@ def _take(
             settled,
             demands=topic.demands,
             transactional_id=request.body.transactional_id,
+            source=request.lane,
             fault=_broken(fault),
         )
     )
