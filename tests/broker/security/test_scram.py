@@ -113,6 +113,12 @@ def test_last_messages_that_are_refused(known: Credential) -> None:
             conclude(asked, wrong)
 
 
+def test_a_nonce_with_the_clients_part_twice(known: Credential) -> None:
+    """librdkafka before 2.6 says it so, Kafka takes it, and kcat of Debian 12 is built with it."""
+    asked = challenge(read_first(FIRST), known, SERVER_NONCE)
+    assert conclude(asked, answer(known, nonce=CLIENT_NONCE + CLIENT_NONCE + SERVER_NONCE))
+
+
 def test_a_replay(known: Credential) -> None:
     """A last message is of no use for another login."""
     with pytest.raises(BadLogin):
