@@ -1,9 +1,11 @@
-"""Topic configs: those that Kafka knows, what they may hold, and what is done with them so far."""
+"""Topic configs: those that Kafka knows, what they may hold, and what they are by default."""
 
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+
+from bus.settings import BrokerSettings
 
 _LONGEST = 2**63 - 1
 _LARGEST = 2**31 - 1
@@ -138,23 +140,16 @@ TOPIC_CONFIGS: Mapping[str, Config] = {
     "unclean.leader.election.enable": _flag("false"),
 }
 
-# Stored and described, but nothing acts on them yet: records are neither deleted by age or size,
-# nor compacted, nor compressed again, nor refused for being old. Configs of segments, index files,
-# replicas and remote storage are not here: a broker with one database and one replica has nothing
-# that they could change.
-NOT_EXECUTED_YET = frozenset(
-    {
-        "cleanup.policy",
-        "compression.type",
-        "delete.retention.ms",
-        "max.compaction.lag.ms",
-        "message.timestamp.before.max.ms",
-        "min.cleanable.dirty.ratio",
-        "min.compaction.lag.ms",
-        "retention.bytes",
-        "retention.ms",
+
+def inherited(name: str, settings: BrokerSettings) -> tuple[str, Source]:
+    """Return the value of a topic's config that was not set, and where it comes from."""
+    default = TOPIC_CONFIGS[name].default
+    of_node = {
+        "max.message.bytes": settings.max_batch_bytes,
+        "retention.ms": settings.retention_ms,
     }
-)
+    value = str(of_node.get(name, default))
+    return value, Source.DEFAULT if value == default else Source.STATIC_BROKER
 
 
 def problem(name: str, value: str | None) -> str:

@@ -87,9 +87,8 @@ async def _findings(
         return
     if not cluster:
         return
-    embedded = cluster.startswith(EMBEDDED)
     for contract in contracts:
-        for finding in await _topic(contract, admin, topics, embedded=embedded):
+        for finding in await _topic(contract, admin, topics):
             yield finding
 
 
@@ -127,9 +126,7 @@ async def _is_blind(admin: "Admin") -> bool:
     return False
 
 
-async def _topic(
-    contract: "Contract", admin: "Admin", topics: Mapping[str, int], *, embedded: bool
-) -> list[Finding]:
+async def _topic(contract: "Contract", admin: "Admin", topics: Mapping[str, int]) -> list[Finding]:
     """Return what there is to say about a contract's topic, as far as the user may see it."""
     topic = contract.topic
     try:
@@ -149,7 +146,7 @@ async def _topic(
         detail = f"its configuration was not looked at: {error.where}: {error.what}"
         return [fine, _finding("note", topic, detail, error.remedy)]
     wanted = contract.topic_spec().configs
-    return _config_faults(topic, wanted, configs) or [fine, *_waiting(topic, wanted, embedded)]
+    return _config_faults(topic, wanted, configs) or [fine]
 
 
 def _config_faults(
@@ -162,25 +159,6 @@ def _config_faults(
     )
     remedy = "set the topic's configuration back"
     return [_finding("fault", topic, detail, remedy)] if detail else []
-
-
-def _waiting(topic: str, wanted: Mapping[str, str], embedded: bool) -> list[Finding]:
-    """Return a note on what the embedded broker does not execute yet."""
-    if not (embedded and (waiting := _not_executed(wanted))):
-        return []
-    detail = f"{', '.join(waiting)}: stored, but not executed by this version"
-    return [_finding("note", topic, detail, "nothing is deleted yet: watch the disk")]
-
-
-def _not_executed(wanted: Mapping[str, str]) -> list[str]:
-    from bus.broker.configs import NOT_EXECUTED_YET
-
-    asks_nothing = {("cleanup.policy", "delete"), ("retention.ms", "-1")}
-    return [
-        f"{name}={value}"
-        for name, value in sorted(wanted.items())
-        if name in NOT_EXECUTED_YET and (name, value) not in asks_nothing
-    ]
 
 
 def _finding(state: str, subject: str, detail: str, remedy: str, *, exit_code: int = NO) -> Finding:

@@ -266,15 +266,3 @@ def test_a_closed_pipe_is_no_error(stadtbus: Stadtbus, node: NodeProcess, comman
         timeout=60,
     )
     assert (done.returncode, done.stderr) == (0, "")
-
-
-def test_doctor_says_what_is_not_executed_yet(
-    stadtbus: Stadtbus, request: pytest.FixtureRequest
-) -> None:
-    """Apache Kafka executes all of it."""
-    embedded = request.node.callspec.params["node"] == "embedded"
-    (document,) = lines(stadtbus("doctor", "-o", "json"))
-    notes = [finding["detail"] for finding in document["findings"] if finding["state"] == "note"]
-    for config in ("cleanup.policy=compact", "retention.ms=2592000000"):
-        said = any(f"{config}: stored, but not executed" in note for note in notes)
-        assert said is embedded

@@ -6,7 +6,8 @@ from typing import Any
 
 from kio.schema.errors import ErrorCode
 
-from bus.broker.configs import TOPIC_CONFIGS, ConfigType, Source, problem, tidied
+from bus.broker.configs import TOPIC_CONFIGS, ConfigType, Source, inherited, problem, tidied
+from bus.broker.documentation import DOCUMENTATION
 from bus.broker.engine import NODE_ID, Engine
 from bus.broker.topics import Topic, name_problem
 from bus.broker.wire import Fields, Request
@@ -27,6 +28,8 @@ async def describe_configs(engine: Engine, request: Request) -> Fields:
         keys = resource.configuration_keys
         if not request.body.include_synonyms:
             configs = [config | {"synonyms": ()} for config in configs]
+        if not getattr(request.body, "include_documentation", False):
+            configs = [config | {"documentation": None} for config in configs]
         results.append(
             {
                 "error_code": error,
@@ -48,20 +51,20 @@ def _described(
         topic = engine.topics.get(name)
         if topic is None:
             return ErrorCode.unknown_topic_or_partition, None, []
-        return ErrorCode.none, None, _topic_configs(topic, engine.settings.max_batch_bytes)
+        return ErrorCode.none, None, _topic_configs(engine, topic)
     if kind == BROKER and name in {"", str(NODE_ID)}:
         return ErrorCode.none, None, _broker_configs(engine)
     return ErrorCode.invalid_request, "there are topics, and one broker", []
 
 
-def _topic_configs(topic: Topic, limit: int) -> list[dict[str, Any]]:
+def _topic_configs(engine: Engine, topic: Topic) -> list[dict[str, Any]]:
     configs = []
     for name, config in TOPIC_CONFIGS.items():
-        source = Source.TOPIC if name in topic.configs else Source.DEFAULT
-        value = topic.configs.get(name, config.default)
-        if name == "max.message.bytes" and source is Source.DEFAULT and value != str(limit):
-            value, source = str(limit), Source.STATIC_BROKER
-        configs.append(_config(name, value, source, config.kind, read_only=False))
+        value, source = inherited(name, engine.settings)
+        if name in topic.configs:
+            value, source = topic.configs[name], Source.TOPIC
+        made = _config(name, value, source, config.kind, read_only=False)
+        configs.append(made | {"documentation": DOCUMENTATION[name]})
     return configs
 
 

@@ -6,13 +6,14 @@ from typing import Any
 
 from kio.schema.errors import ErrorCode
 
-from bus.broker.configs import TOPIC_CONFIGS, Source, problem, tidied
+from bus.broker.configs import TOPIC_CONFIGS, Source, inherited, problem, tidied
 from bus.broker.engine import NODE_ID, Engine
 from bus.broker.stage import Stage
 from bus.broker.storage.store import Store
 from bus.broker.topics import Topic
 from bus.broker.wire import Fields, Request
 from bus.broker.writer import StorageFailed
+from bus.settings import BrokerSettings
 
 MOST_PARTITIONS = 100_000  # of all topics: each takes a little memory
 _DEFAULT_PARTITIONS = 1
@@ -36,7 +37,8 @@ async def create_topics(engine: Engine, request: Request) -> Fields:
         topic = None
         if verdict == _FINE and not body.validate_only:
             verdict, topic = await _create(engine, name, count, configs)
-        results.append(_created(name, topic, verdict, count, configs))
+        described = _described(configs, engine.settings)
+        results.append(_created(name, topic, verdict, count, described))
     return {"topics": results}
 
 
@@ -98,21 +100,30 @@ async def _create(
     return _FINE, topic
 
 
+def _described(configs: Mapping[str, str], settings: BrokerSettings) -> Sequence[Fields]:
+    """Return what a topic's configs are, once it is made."""
+    described = []
+    for name in TOPIC_CONFIGS:
+        value, source = inherited(name, settings)
+        if name in configs:
+            value, source = configs[name], Source.TOPIC
+        described.append(
+            {
+                "name": name,
+                "value": value,
+                "read_only": False,
+                "config_source": source,
+                "is_sensitive": False,
+            }
+        )
+    return described
+
+
 def _created(
-    name: str, topic: Topic | None, verdict: Verdict, count: int, configs: Mapping[str, str]
+    name: str, topic: Topic | None, verdict: Verdict, count: int, described: Sequence[Fields]
 ) -> Fields:
     error, reason = verdict
     fine = error is ErrorCode.none
-    described = [
-        {
-            "name": key,
-            "value": configs.get(key, config.default),
-            "read_only": False,
-            "config_source": Source.TOPIC if key in configs else Source.DEFAULT,
-            "is_sensitive": False,
-        }
-        for key, config in TOPIC_CONFIGS.items()
-    ]
     return {
         "name": name,
         "topic_id": topic.id if topic else None,
