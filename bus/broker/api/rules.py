@@ -169,10 +169,12 @@ async def _change(
     if made and len(security.rules) + len(made) > MOST_RULES:
         return ErrorCode.policy_violation, f"there can be {MOST_RULES} rules in all"
     try:
-        await engine.change(lambda store: store.rules.write(made, deleted))
+        await engine.change(
+            lambda store: store.rules.write(made, deleted),
+            lambda _: security.rules.change(made, deleted),
+        )
     except StorageFailed as failure:
         return ErrorCode.kafka_storage_error, str(failure)
-    security.rules.change(made, deleted)
     for what, rules in (("made", made), ("deleted", deleted)):
         for rule in rules:
             security.audit.changed(

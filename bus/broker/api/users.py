@@ -123,11 +123,13 @@ async def _store(
     verdicts: dict[str, Verdict],
 ) -> dict[str, Verdict]:
     try:
-        await engine.change(lambda store: store.users.write(upserted, deleted))
+        await engine.change(
+            lambda store: store.users.write(upserted, deleted),
+            lambda _: engine.security.users.change(upserted, deleted),
+        )
     except StorageFailed as failure:
         problem = (ErrorCode.kafka_storage_error, str(failure))
         return {name: problem if one == _FINE else one for name, one in verdicts.items()}
-    engine.security.users.change(upserted, deleted)
     for what, keys in (("set", upserted), ("deleted", deleted)):
         for name, mechanism in keys:
             engine.security.audit.changed(

@@ -4,7 +4,7 @@ As StandardAuthorizer of Apache Kafka decides: who is a super user may do everyt
 denies is denied, whatever others allow; what no rule allows is denied.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from enum import IntEnum
 from typing import NamedTuple
@@ -86,10 +86,6 @@ class Rule(NamedTuple):
             return name.startswith(self.name)
         return self.name in {name, EVERYTHING}
 
-    def concerns(self, principal: str, host: str) -> bool:
-        """Whether this principal on this host is meant."""
-        return self.principal in {principal, EVERYBODY} and self.host in {host, EVERYWHERE}
-
     def denies(self, operation: Operation) -> bool:
         """Whether the operation is denied."""
         return self.permission is Permission.DENY and self.operation in {operation, Operation.ALL}
@@ -100,6 +96,9 @@ class Rule(NamedTuple):
             self.operation in {operation, Operation.ALL}
             or self.operation in _IMPLY.get(operation, ())
         )
+
+
+_Place = tuple[Kind, str, Pattern]
 
 
 class Rules:
@@ -114,10 +113,14 @@ class Rules:
     """
 
     def __init__(self, rules: Iterable[Rule], super_users: Collection[str]) -> None:
-        self._rules, self._super = set(rules), frozenset(super_users)
-        self._by_kind: dict[Kind, list[Rule]] = {}
+        self._super = frozenset(super_users)
+        self._rules: set[Rule] = set()
+        # By kind, principal and pattern, and then by name: so that a decision costs no more
+        # where there are thousands of rules.
+        self._named: defaultdict[_Place, dict[str, set[Rule]]] = defaultdict(dict)
+        self._lengths: Counter[tuple[Kind, int]] = Counter()  # of prefixes
         self.version = 0
-        self._index()
+        self._add(rules)
 
     def __len__(self) -> int:
         return len(self._rules)
@@ -127,16 +130,48 @@ class Rules:
 
     def change(self, made: Iterable[Rule], deleted: Iterable[Rule]) -> None:
         """Bring this up to what is stored."""
-        self._rules.difference_update(deleted)
-        self._rules.update(made)
-        self._index()
+        self._remove(deleted)
+        self._add(made)
         self.version += 1
 
-    def _index(self) -> None:
-        by_kind = defaultdict(list)
-        for rule in self._rules:
-            by_kind[rule.kind].append(rule)
-        self._by_kind = dict(by_kind)
+    def _add(self, made: Iterable[Rule]) -> None:
+        for rule in made:
+            if rule in self._rules:
+                continue
+            self._rules.add(rule)
+            place = self._named[rule.kind, rule.principal, rule.pattern]
+            place.setdefault(rule.name, set()).add(rule)
+            if rule.pattern is Pattern.PREFIXED:
+                self._lengths[rule.kind, len(rule.name)] += 1
+
+    def _remove(self, deleted: Iterable[Rule]) -> None:
+        for rule in deleted:
+            if rule not in self._rules:
+                continue
+            self._rules.remove(rule)
+            place = self._named[rule.kind, rule.principal, rule.pattern]
+            place[rule.name].remove(rule)
+            if not place[rule.name]:
+                del place[rule.name]
+            if rule.pattern is Pattern.PREFIXED:
+                self._lengths[rule.kind, len(rule.name)] -= 1
+
+    def _about(self, principal: str, host: str, kind: Kind, name: str) -> Iterator[Rule]:
+        """Yield the rules about what is called so that concern a principal on a host."""
+        for who in (principal, EVERYBODY):
+            literal = self._named.get((kind, who, Pattern.LITERAL), {})
+            prefixed = self._named.get((kind, who, Pattern.PREFIXED), {})
+            for called in {name, EVERYTHING}:
+                yield from self._here(literal.get(called, ()), host)
+            if not prefixed:
+                continue
+            for (of, length), count in self._lengths.items():
+                if of is kind and count and length <= len(name):
+                    yield from self._here(prefixed.get(name[:length], ()), host)
+
+    @staticmethod
+    def _here(rules: Iterable[Rule], host: str) -> Iterator[Rule]:
+        return (rule for rule in rules if rule.host in {host, EVERYWHERE})
 
     def allows(
         self, principal: str, host: str, operation: Operation, kind: Kind, name: str
@@ -145,9 +180,7 @@ class Rules:
         if principal in self._super:
             return True
         allowed = False
-        for rule in self._by_kind.get(kind, ()):
-            if not rule.concerns(principal, host) or not rule.covers(name):
-                continue
+        for rule in self._about(principal, host, kind, name):
             if rule.denies(operation):
                 return False
             allowed = allowed or rule.allows(operation)
@@ -161,7 +194,13 @@ class Rules:
         """
         if principal in self._super:
             return True
-        about = [rule for rule in self._by_kind.get(kind, ()) if rule.concerns(principal, host)]
+        about = [
+            rule
+            for who in (principal, EVERYBODY)
+            for pattern in (Pattern.LITERAL, Pattern.PREFIXED)
+            for rules in self._named.get((kind, who, pattern), {}).values()
+            for rule in self._here(rules, host)
+        ]
         denying = [rule for rule in about if rule.denies(operation)]
         if any(rule.name == EVERYTHING and rule.pattern is Pattern.LITERAL for rule in denying):
             return False

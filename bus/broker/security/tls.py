@@ -5,12 +5,15 @@ import errno
 import logging
 import socket
 import ssl
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 HANDSHAKE_SECONDS = 10.0
 CLOSE_SECONDS = 5.0
-MOST_HANDSHAKES = 500  # under way
+MOST_HANDSHAKES = 1000  # under way
+MOST_OF_ONE_HOST = 500  # of them
 _PAUSE = 1.0  # seconds, when the process may open no more files
 
 # What OpenSSL calls it, and what it means here.
@@ -65,6 +68,7 @@ class TlsListener:
         self._listener, self._context = listener, context
         self._protocol, self._refused = protocol, refused
         self._handshakes: set[asyncio.Task[None]] = set()
+        self._hosts: Counter[str] = Counter()
         self._loop = asyncio.get_running_loop()
         self._accepting = self._loop.create_task(self._accept())
 
@@ -87,13 +91,21 @@ class TlsListener:
                     await asyncio.sleep(_PAUSE)
                 continue
             host = str(address[0])
-            if len(self._handshakes) >= MOST_HANDSHAKES:
+            many = len(self._handshakes) >= MOST_HANDSHAKES
+            if many or self._hosts[host] >= MOST_OF_ONE_HOST:
                 self._refused(host, "too many handshakes at once")
                 connection.close()
                 continue
             task = self._loop.create_task(self._shake_hands(connection, host))
             self._handshakes.add(task)
-            task.add_done_callback(self._handshakes.discard)
+            self._hosts[host] += 1
+            task.add_done_callback(partial(self._ended, host))
+
+    def _ended(self, host: str, task: asyncio.Task[None]) -> None:
+        self._handshakes.discard(task)
+        self._hosts[host] -= 1
+        if not self._hosts[host]:
+            del self._hosts[host]
 
     async def _shake_hands(self, connection: socket.socket, host: str) -> None:
         try:

@@ -1,7 +1,7 @@
 """Who can log in: the users' credentials in memory, and one for everybody who is no user."""
 
 import hmac
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 
 from bus.broker.security.credentials import (
     ITERATIONS,
@@ -24,6 +24,7 @@ class Users:
 
     def __init__(self, known: Mapping[Key, Credential], secret: bytes) -> None:
         self._known, self._secret = dict(known), secret
+        self._alike: dict[Mechanism, list[Credential]] = {}
 
     def __iter__(self) -> Iterator[str]:
         return iter(sorted({name for name, _ in self._known}))
@@ -42,6 +43,7 @@ class Users:
         for key in deleted:
             self._known.pop(key, None)
         self._known |= upserted
+        self._alike.clear()
 
     def claimed(self, name: str, mechanism: Mechanism) -> Credential:
         """Return a user's credential, or for a stranger one that nothing proves."""
@@ -50,16 +52,25 @@ class Users:
     def proving(self, name: str) -> Credential:
         """Return what proves a password that is sent as it is: the strongest that there is."""
         found = self.of(name)
-        return found[-1] if found else self._pretended(name, Mechanism.SCRAM_SHA_512)
+        return found[-1] if found else self._pretended(name, self._usual(name))
+
+    def _usual(self, name: str) -> Mechanism:
+        """Return a mechanism that a user of this name could have."""
+        kinds = [kind for kind in Mechanism if self._like(kind)] or [Mechanism.SCRAM_SHA_512]
+        return kinds[hmac.digest(self._secret, name.encode(), "sha256")[0] % len(kinds)]
+
+    def _like(self, mechanism: Mechanism) -> list[Credential]:
+        """Return all credentials of a mechanism, in the order of the users' names."""
+        if mechanism not in self._alike:
+            of = sorted(name for name, one in self._known if one is mechanism)
+            self._alike[mechanism] = [self._known[name, mechanism] for name in of]
+        return self._alike[mechanism]
 
     def _pretended(self, name: str, mechanism: Mechanism) -> Credential:
         """Return what looks like a user's: the same each time, as many iterations, as much salt."""
         seed = hmac.digest(self._secret, f"{mechanism.text} {name}".encode(), "sha512")
         iterations, size = ITERATIONS, SALT_BYTES
-        others: Sequence[Credential] = [
-            credential for (_, one), credential in sorted(self._known.items()) if one is mechanism
-        ]
-        if others:
+        if others := self._like(mechanism):
             like = others[int.from_bytes(seed[:4]) % len(others)]
             iterations, size = like.iterations, len(like.salt)
         salt = b"".join(
