@@ -108,8 +108,6 @@ def _check_fields(header: Header, version: int) -> None:
         raise BadBatch(ErrorCode.invalid_record, "clients may not write control batches")
     if header.producer_id >= 0 and (header.base_sequence < 0 or header.producer_epoch < 0):
         raise BadBatch(ErrorCode.invalid_record, "an idempotent batch needs epoch and sequence")
-    if header.attributes & TRANSACTIONAL and header.producer_id < 0:
-        raise BadBatch(ErrorCode.invalid_record, "a transactional batch needs a producer's id")
     if header.attributes & LOG_APPEND_TIME:
         raise BadBatch(ErrorCode.invalid_timestamp, "the append time is the broker's to set")
     codec = header.attributes & CODEC

@@ -163,8 +163,12 @@ async def _keep(
             stage.transactions.keep(name, group, positions)
         return error if error is not ErrorCode.none else refused
 
+    def publish(error: ErrorCode) -> None:
+        if error is ErrorCode.none:
+            engine.groups.meet(group)
+
     try:
-        error = await engine.transact(run)
+        error = await engine.transact(run, publish)
     except StorageFailed:
         return ErrorCode.coordinator_not_available
     # As the group's coordinator knows nothing of fencing: AddPartitionsToTxnManager of Kafka.

@@ -74,7 +74,7 @@ class Transactions:
         return {int(partition): int(last) for partition, last in found}
 
     def unmark(self, partition: int, marks: Iterable[int]) -> None:
-        """Forget what was aborted by these marks, as neither it nor they are in the log any more."""
+        """Forget what was aborted by these marks: neither it nor they are in the log any more."""
         self._db.executemany(
             "delete from aborted where partition = ? and last = ?",
             [(partition, mark) for mark in marks],

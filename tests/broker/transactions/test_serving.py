@@ -4,22 +4,18 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-import pytest
 from kio.schema.errors import ErrorCode
 
 from bus.broker import ApiKey, Broker
 from bus.settings import Address, BrokerSettings
 from bus.telemetry import Telemetry
-from tests.broker.raw import TIME, Raw, batch, fetch_fields, produce_fields
+from tests.broker.raw import Raw, batch, fetch_fields
 from tests.engines.transactor import (
     COMMITTED,
-    UNCOMMITTED,
     Transactor,
-    Txn,
     batches,
     read,
     stable,
-    transactional,
 )
 
 NONE = ErrorCode.none
@@ -78,29 +74,6 @@ async def test_beyond_the_last_stable_offset_there_is_nothing_yet(broker: Broker
             assert (told.error_code, told.records) == (NONE, b"")
 
 
-async def test_times_are_looked_up_before_the_last_stable_offset(broker: Broker) -> None:
-    async with await Raw.to(broker) as raw:
-        producer = await begun(raw)
-        await raw.produce("t", batch(b"a", times=(TIME - 1000,)))
-        await producer.send("t", b"b")
-        assert await offset_at(raw, TIME - 1000, COMMITTED) == 0
-        assert await offset_at(raw, TIME, COMMITTED) == -1
-        assert await offset_at(raw, TIME, UNCOMMITTED) == 1
-
-
-async def offset_at(raw: Raw, time: int, isolation: int) -> int:
-    """Return the first offset of a time or later."""
-    asked = [{"partition_index": 0, "current_leader_epoch": -1, "timestamp": time}]
-    answer = await raw.ask(
-        ApiKey.LIST_OFFSETS,
-        7,
-        replica_id=-1,
-        isolation_level=isolation,
-        topics=[{"name": "t", "partitions": asked}],
-    )
-    return int(answer.topics[0].partitions[0].offset)
-
-
 async def test_aborted_transactions_are_told_where_they_are_read(broker: Broker) -> None:
     async with await Raw.to(broker) as raw:
         producer = await begun(raw)
@@ -134,56 +107,6 @@ async def test_aborted_transactions_that_overlap_are_told_in_the_order_they_bega
         assert await aborted(raw, 0) == [0, 1]
         assert await aborted(raw, 3) == [0]
         assert await read(raw, "t", COMMITTED) == []
-
-
-async def test_what_is_not_of_the_transaction_is_refused_within_it(broker: Broker) -> None:
-    async with await Raw.to(broker) as raw:
-        producer = await begun(raw)
-        await producer.send("t", b"a")
-        told = await raw.produce("t", batch(b"b", producer=(producer.id, producer.epoch, 1)))
-        assert told.error_code is ErrorCode.invalid_txn_state
-        await producer.write("t", b"b")
-        await producer.end(commit=True)
-        assert await read(raw, "t", COMMITTED) == [b"a", b"b"]
-
-
-@pytest.mark.parametrize(
-    ("version", "error"),
-    [(10, ErrorCode.invalid_txn_state), (11, ErrorCode.transaction_abortable)],
-)
-async def test_newer_producers_are_told_to_abort(
-    broker: Broker, version: int, error: ErrorCode
-) -> None:
-    async with await Raw.to(broker) as raw:
-        producer = await begun(raw)
-        records = transactional(b"a", producer=(producer.id, producer.epoch, 0))
-        fields = produce_fields("t", records) | {"transactional_id": "me"}
-        answer = await raw.ask(ApiKey.PRODUCE, version, **fields)
-        assert answer.responses[0].partition_responses[0].error_code is error
-
-
-@pytest.mark.parametrize(
-    ("key", "fenced_since", "fields"),
-    [
-        pytest.param(Txn.END, 2, {"committed": True}, id="EndTxn"),
-        pytest.param(Txn.ADD_OFFSETS, 2, {"group_id": "g"}, id="AddOffsetsToTxn"),
-        pytest.param(
-            ApiKey.INIT_PRODUCER_ID, 4, {"transaction_timeout": 1000}, id="InitProducerId"
-        ),
-    ],
-)
-async def test_older_producers_are_told_of_fencing_by_the_error_they_know(
-    broker: Broker, key: int, fenced_since: int, fields: dict[str, Any]
-) -> None:
-    async with await Raw.to(broker) as raw:
-        producer = await begun(raw)
-        await Transactor(raw, "me").begin()
-        for version, error in (
-            (fenced_since - 1, ErrorCode.invalid_producer_epoch),
-            (fenced_since, ErrorCode.producer_fenced),
-        ):
-            answer = await producer.ask(key, version, **fields)
-            assert answer.error_code is error
 
 
 async def test_a_dropped_topic_does_not_hold_up_its_transaction(broker: Broker) -> None:
