@@ -38,6 +38,13 @@ FAILED = ErrorCode.sasl_authentication_failed
 DEADLINE = 20.0  # seconds
 VERSIONS = {"client_software_name": "tests", "client_software_version": "1"}
 
+VERSION_OF = (
+    {asked.key: asked.version for asked in ASKED}
+    | {key: version for key, (_, version) in TOKENS.items()}
+    | {16: 4, 36: 2, 60: 1, 66: 1}
+)
+"""Every API but those with which a connection begins, and a version of it."""
+
 
 @pytest.fixture(scope="module", params=["embedded", pytest.param("kafka", marks=pytest.mark.kafka)])
 def engine(request: pytest.FixtureRequest) -> Engine:
@@ -141,6 +148,14 @@ class TestLogin:
         assert (await raw.ask(18, 3, **VERSIONS)).error_code == 0
         raw.send(3, 9, **whole(3, 9, {}))
         assert await raw.answer() == b""
+
+    @pytest.mark.parametrize(
+        ("key", "version"),
+        [pytest.param(key, version, id=str(key)) for key, version in sorted(VERSION_OF.items())],
+    )
+    async def test_each_api_before_the_login(self, raw: Raw, key: int, version: int) -> None:
+        """Who has not logged in is served by no API, and cut off."""
+        assert await hung_up(raw, key, version)
 
     async def test_a_second_login(self, known: Raw) -> None:
         """Who has logged in cannot log in as somebody else."""
