@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bus.errors import BusError
-from ops.torture.broker import churn, flips, hostile, io_errors, kills, power_loss
+from ops.torture.broker import churn, flips, hostile, injected, io_errors, kills, power_loss
 from ops.torture.broker.disk import reachable
 
 MINUTES = 60.0
@@ -30,6 +30,9 @@ class Tally:
     breaches: Sequence[str] = ()
 
 
+Run = Callable[[Path, int], Coroutine[None, None, Tally]]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
     """One part of the campaign.
@@ -46,7 +49,7 @@ class Part:
     what: str
     planned: int
     minutes: float
-    run: Callable[[Path, int], Coroutine[None, None, Tally]]
+    run: Run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +81,15 @@ async def _disk(data: Path, seed: int) -> Tally:
     return Tally(tries=found.failures, more=more, breaches=found.breaches)
 
 
+async def _calls(data: Path, seed: int) -> Tally:
+    choose = random.Random(seed)
+    case = injected.Case(
+        choose.choice(injected.CALLS), choose.choice(injected.ERRORS), choose.randint(1, 50)
+    )
+    found = await injected.injected(data, seed, case)
+    return Tally(tries=1, breaches=found.breaches)
+
+
 async def _flips(data: Path, seed: int) -> Tally:
     found = await flips.flips(data, seed, 500)
     return Tally(tries=found.verdicts.total(), more=str(found), breaches=found.breaches)
@@ -104,9 +116,10 @@ async def _churn(data: Path, seed: int) -> Tally:
 
 
 PARTS = (
-    Part(name="kill -9", what="kills", planned=1000, minutes=21, run=_kills),
-    Part(name="power loss", what="power cuts", planned=10_000, minutes=19, run=_power),
+    Part(name="kill -9", what="kills", planned=1000, minutes=20, run=_kills),
+    Part(name="power loss", what="power cuts", planned=10_000, minutes=17, run=_power),
     Part(name="failing disk", what="failures", planned=480, minutes=3, run=_disk),
+    Part(name="failing calls", what="system calls", planned=50, minutes=3, run=_calls),
     Part(name="bit flips", what="flipped bits", planned=4000, minutes=5, run=_flips),
     Part(name="hostile bytes, parsed", what="requests", planned=1_000_000, minutes=3, run=_parsed),
     Part(name="hostile bytes, sent", what="requests", planned=100_000, minutes=3, run=_sent),
@@ -114,7 +127,16 @@ PARTS = (
 )
 """Their minutes add up to the hour."""
 
-_LAYERED = (_power, _disk)  # under these lies our own layer of SQLite's files
+_NEEDS: dict[Run, tuple[Callable[[], bool], str]] = {
+    _power: (reachable, "no layer can be put under this Python's SQLite"),
+    _disk: (reachable, "no layer can be put under this Python's SQLite"),
+    _calls: (injected.permitted, "strace is missing or may not trace"),
+}
+"""What can be impossible somewhere, and the sentence for it."""
+
+
+def _always() -> bool:
+    return True
 
 
 def campaign(minutes: float, seed: int, say: Callable[[str], None]) -> Iterator[Result]:
@@ -126,8 +148,9 @@ def campaign(minutes: float, seed: int, say: Callable[[str], None]) -> Iterator[
         say: told what goes on.
     """
     for part in PARTS:
-        if part.run in _LAYERED and not reachable():
-            say(f"{part.name}: left out: no layer can be put under this Python's SQLite")
+        possible, why = _NEEDS.get(part.run, (_always, ""))
+        if not possible():
+            say(f"{part.name}: left out: {why}")
             continue
         result = _tried(part, part.minutes * minutes / MINUTES * 60, seed)
         say(str(result))

@@ -6,9 +6,10 @@ wanted. A line on its input, "FOLDER", starts one; its answer is "PID HOST:PORT"
 
 import asyncio
 import os
-import select
 import signal
 import sys
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryFile
 from types import TracebackType
@@ -28,6 +29,8 @@ class Victims:
 
     Args:
         data: the folder.
+        prefix: a command that runs all of it.
+        started: whether the first one is started at once.
 
     Attributes:
         address: where the present one listens.
@@ -35,13 +38,14 @@ class Victims:
 
     address: Address
 
-    def __init__(self, data: Path) -> None:
-        self._data = data
+    def __init__(self, data: Path, *, prefix: Sequence[str] = (), started: bool = True) -> None:
+        self._data, self._prefix, self._started = data, prefix, started
         self._pid = 0
         self._log = TemporaryFile()  # noqa: SIM115  # as long as the brokers
 
     async def __aenter__(self) -> Self:
         self._parent = await asyncio.create_subprocess_exec(
+            *self._prefix,
             sys.executable,
             "-m",
             "ops.torture.broker.victim",
@@ -49,7 +53,8 @@ class Victims:
             stdout=asyncio.subprocess.PIPE,
             stderr=self._log,
         )
-        await self.start()
+        if self._started:
+            await self.start()
         return self
 
     async def __aexit__(
@@ -93,12 +98,24 @@ class Victims:
         """End it without any warning, and return once it is gone."""
         if not self._pid:
             return
-        process, self._pid = os.pidfd_open(self._pid), 0
+        with suppress(ProcessLookupError):  # it has stopped by itself
+            os.kill(self._pid, signal.SIGKILL)
+        async with asyncio.timeout(_ENDED):
+            await self.ended()
+        self._pid = 0
+
+    async def ended(self) -> None:
+        """Return once the present one has ended."""
         try:
-            signal.pidfd_send_signal(process, signal.SIGKILL)
-            gone, _, _ = await asyncio.to_thread(select.select, [process], [], [], _ENDED)
-            assert gone
+            process = os.pidfd_open(self._pid)
+        except ProcessLookupError:
+            return
+        loop, gone = asyncio.get_running_loop(), asyncio.Event()
+        loop.add_reader(process, gone.set)
+        try:
+            await gone.wait()
         finally:
+            loop.remove_reader(process)
             os.close(process)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from ops.torture.broker.disk import Failure, Operation
+from ops.torture.broker.injected import Case, injected, permitted
 from ops.torture.broker.io_errors import cases, full_disk, io_errors
 
 WAYS = [(operation, failure) for operation in Operation for failure in Failure]
@@ -22,6 +23,20 @@ async def test_whichever_operation_fails_nothing_acknowledged_is_lost(
     outcome = await io_errors(tmp_path, seed, wanted)
     assert not outcome.breaches
     assert outcome.failures == len(wanted)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "case", [Case("fdatasync", "EIO", 25), Case("pwrite64", "ENOSPC", 25)], ids=str
+)
+async def test_whichever_call_the_kernel_fails_nothing_acknowledged_is_lost(
+    tmp_path: Path, seed: int, case: Case
+) -> None:
+    if not permitted():
+        pytest.skip("strace is missing or may not trace")
+    outcome = await injected(tmp_path, seed, case)
+    assert not outcome.breaches
+    assert outcome.stopped == (case.error == "EIO")
 
 
 @pytest.fixture
