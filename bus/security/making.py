@@ -44,6 +44,8 @@ def initialise(
     """
     now, folder = now or datetime.now(UTC), Folder(settings.data)
     wanted = _names(settings, hostnames)
+    if not folder.exists:
+        _places(settings)  # refused before anything is made
     try:
         settings.data.mkdir(parents=True, exist_ok=True)
         with _alone(settings.data):
