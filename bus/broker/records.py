@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 from kio.schema.errors import ErrorCode
 
+from bus.broker import native
 from bus.broker.batch import CODEC, HEADER, LOG_APPEND_TIME, BadBatch, Header
 from bus.broker.compression import TooLarge, Unreadable, unpacked
 
 LIMIT = 64 * 2**20  # bytes; a batch that unpacks to more is not searched for a time
-_NULL = 1  # -1, the length of what is null, as a zigzag varint
 
 
 class Keyless(Unreadable, BadBatch):
@@ -61,7 +61,10 @@ def check_inside(batch: bytes, header: Header, *, limit: int, keyed: bool) -> In
     records = b""
     try:
         records = unpacked(batch[HEADER.size :], header.attributes & CODEC, limit)
-        return Inside(records, walk(records, header.record_count, keyed=keyed))
+        newest = native.newest(batch, header, records, keyed=keyed)
+        if newest is None:
+            newest = walk(records, header.record_count, keyed=keyed)
+        return Inside(records, newest)
     except TooLarge as error:
         raise BadBatch(ErrorCode.message_too_large, str(error)) from error
     except Keyless as error:
@@ -76,7 +79,7 @@ def check_inside(batch: bytes, header: Header, *, limit: int, keyed: bool) -> In
 def walk(  # noqa: C901  # a call for each number would take longer than all the rest
     records: bytes, count: int, *, keyed: bool
 ) -> int:
-    """Go from record to record; this is run for every record that is written to the bus.
+    """Go from record to record, and say what is wrong with the first that is not in order.
 
     Returns:
         the largest timestamp delta.
@@ -108,7 +111,7 @@ def walk(  # noqa: C901  # a call for each number would take longer than all the
         at += 1
         if key > 127:
             key, at = _rest(records, at, key)
-        if key != _NULL:
+        if not key & 1:  # else it is negative, which stands for null
             at += key >> 1
         elif keyed:
             raise Keyless
@@ -116,13 +119,13 @@ def walk(  # noqa: C901  # a call for each number would take longer than all the
         at += 1
         if value > 127:
             value, at = _rest(records, at, value)
-        if value != _NULL:
+        if not value & 1:
             at += value >> 1
         headers = records[at]
         at += 1
         if headers:
             at = _headers(records, at, headers, end)
-        if at != end or size & 1 or (key & 1 and key != _NULL) or (value & 1 and value != _NULL):
+        if at != end or size & 1:
             raise Unreadable(f"the lengths within record {delta} do not agree")
         if offset != delta << 1:
             raise Unreadable(f"the offset of record {delta} is not {delta}")
@@ -149,13 +152,10 @@ def _headers(records: bytes, at: int, count: int, end: int) -> int:
         at += 1
         if value > 127:
             value, at = _rest(records, at, value)
-        if value != _NULL:
+        if not value & 1:
             at += value >> 1
-            value &= 1
-        else:
-            value = 0
-        if name & 1 or value:
-            raise Unreadable("the length of a header is negative")
+        if name & 1:
+            raise Unreadable("a header has no name")
     return at
 
 
@@ -263,5 +263,5 @@ def pieces(records: bytes, count: int) -> Iterator[Piece]:
         if length >= 0:
             key = records[at : at + length]
             at += length
-        yield Piece(start, time_at, rest_at, end, time, delta, key, records[at] != _NULL)
+        yield Piece(start, time_at, rest_at, end, time, delta, key, not records[at] & 1)
         at = end

@@ -17,6 +17,9 @@ from bus.broker.records import check_inside
 from tests.broker.raw import CODECS, Raw, batch, wrapped
 
 LIMIT = 2**20
+LAST = 2**40 - 2**20 - 1
+"""The last offset that records may have: those behind are for the ends of transactions."""
+
 INVALID, TOO_LARGE = ErrorCode.invalid_record, ErrorCode.message_too_large
 
 PACK: dict[str, Callable[[bytes], bytes]] = {
@@ -89,15 +92,10 @@ LIES = [
     pytest.param(
         number(9) + b"\0\0\0" + number(100) + b"12345", 1, id="a key longer than its record"
     ),
-    pytest.param(number(5) + b"\0\0\0" + number(-2) + number(-1), 1, id="a key of length -2"),
-    pytest.param(number(6) + b"\0\0\0\1" + number(-3) + b"\0", 1, id="a value of length -3"),
     pytest.param(record(0, headers=number(2) + b"\0\0"), 1, id="fewer headers than said"),
     pytest.param(record(0, headers=number(2**31 - 1)), 1, id="headers without end"),
     pytest.param(record(0, headers=number(-1)), 1, id="a negative number of headers"),
     pytest.param(record(0, headers=number(1) + number(-1) + b"\0"), 1, id="a header without name"),
-    pytest.param(
-        record(0, headers=number(1) + b"\0" + number(-2)), 1, id="a header's value of length -2"
-    ),
 ]
 
 
@@ -112,6 +110,10 @@ HONEST = [
     pytest.param(b"".join(map(record, range(9000))), 9000, id="many"),
     pytest.param(record(0, key=None, value=None), 1, id="nulls"),
     pytest.param(record(0, key=b"", value=b""), 1, id="nothing"),
+    # Kafka takes every negative length for null (DefaultRecord.readFrom).
+    pytest.param(number(6) + b"\0\0\0" + number(-2) + number(-1) + b"\0", 1, id="a null of -2"),
+    pytest.param(number(6) + b"\0\0\0\1" + number(-3) + b"\0", 1, id="a null of -3"),
+    pytest.param(record(0, headers=number(1) + b"\0" + number(-2)), 1, id="a header's null of -2"),
     pytest.param(record(0, key=b"k" * 70, value=b"v" * 20_000), 1, id="long fields"),
     pytest.param(
         record(0, headers=number(2) + field(b"a" * 80) + field(b"b" * 90) + field(b"") + b"\1"),
@@ -218,10 +220,10 @@ async def test_a_partition_whose_offsets_are_used_up_says_so(broker: Broker) -> 
         assert engine is not None
         partition = engine.topics.partition("t", 0)
         assert partition is not None
-        engine._writer._ends[partition.number] = 2**40 - 3
-        assert (await raw.produce("t", batch(b"x"))).base_offset == 2**40 - 3
+        engine._writer._ends[partition.number] = LAST - 2
+        assert (await raw.produce("t", batch(b"x"))).base_offset == LAST - 2
         refused = await raw.produce("t", batch(b"x", b"y"))
         assert refused.error_code is ErrorCode.policy_violation
         assert "used up" in refused.error_message
-        assert (await raw.produce("t", batch(b"x"))).base_offset == 2**40 - 2
+        assert (await raw.produce("t", batch(b"x"))).base_offset == LAST - 1
         assert (await raw.produce("t", batch(b"x"))).error_code is ErrorCode.policy_violation
