@@ -27,8 +27,9 @@ from bus.broker.security.users import Users
 from bus.broker.sequences import Producer
 from bus.broker.stage import Append, ProducerKey, Stage
 from bus.broker.storage.database import now_ms
+from bus.broker.storage.log import Damaged
 from bus.broker.storage.positions import Position
-from bus.broker.storage.reader import Damaged, Reader
+from bus.broker.storage.reader import Reader
 from bus.broker.storage.store import Store
 from bus.broker.topics import Topic, Topics
 from bus.broker.transactions.shell import Transactions
@@ -162,26 +163,32 @@ class Engine:
         def trimmed(gone: Trimmed) -> None:
             loop.call_soon_threadsafe(self._trimmed, gone)
 
+        def damaged(number: int, reason: str) -> None:
+            loop.call_soon_threadsafe(self._found_damaged, number, reason)
+
         keeping = Housekeeping(
             self._store,
             self.settings.min_free_bytes,
             trimmed=trimmed,
+            damaged=damaged,
             overwrite=self.settings.overwrite_deleted,
         )
         keeping.know(
             (partition.number, Extent(partition.start, partition.end, partition.size))
             for topic in self.topics
             for partition in topic.partitions
+            if not partition.damage
         )
         return keeping
 
     def govern(self, topic: Topic) -> None:
         """Have a topic's records kept as its configs say; called whenever these may be others."""
         policy = Policy.of(topic.configs, self.settings.retention_ms)
-        numbers = [partition.number for partition in topic.partitions]
+        sound = [partition for partition in topic.partitions if not partition.damage]
+        numbers = [partition.number for partition in sound]
         self.tell(lambda keeping: keeping.govern(numbers, policy))
         terms = Terms.of(topic.configs)
-        for partition in topic.partitions:
+        for partition in sound:
             self._compaction.govern(partition, terms)
 
     def tell(self, run: Callable[[Housekeeping], None]) -> None:
@@ -219,6 +226,13 @@ class Engine:
             log.error("%s is out of service: %s; `stadtbus broker check` names it", place, reason)
             partition.damage = reason
             partition.forget()
+            self._compaction.forget(partition)
+            self.tell(lambda keeping: keeping.leave(partition.number))
+
+    def _found_damaged(self, number: int, reason: str) -> None:
+        partition = self.topics.numbered(number)
+        if partition is not None:
+            self.damaged(partition, reason)
 
     def _trimmed(self, gone: Trimmed) -> None:
         partition = self.topics.numbered(gone.partition)

@@ -18,6 +18,7 @@ from bus.broker.compaction.messages import Step
 from bus.broker.retention import Extent, Head, Policy, Schedule, Trimmed, outlived
 from bus.broker.stage import Row
 from bus.broker.storage.database import now_ms, passing
+from bus.broker.storage.log import Damaged
 from bus.broker.storage.store import Store
 
 PURGE_BYTES = 2**18
@@ -61,6 +62,7 @@ class Housekeeping:
         store: the database.
         min_free_bytes: space below which nothing is appended.
         trimmed: told what was deleted, after its commit.
+        damaged: told of a partition whose rows are not what was written, and why.
         overwrite: whether what was deleted must be in no file any more, which its write-ahead log
             is told by being cut off.
         clock: milliseconds since 1970, which records' times are compared with.
@@ -72,10 +74,12 @@ class Housekeeping:
         min_free_bytes: int,
         *,
         trimmed: Callable[[Trimmed], None] = lambda _: None,
+        damaged: Callable[[int, str], None] = lambda _, __: None,
         overwrite: bool = True,
         clock: Callable[[], int] = now_ms,
     ) -> None:
         self._store, self._min_free, self._trimmed = store, min_free_bytes, trimmed
+        self._damaged = damaged
         self._overwrite, self._clock = overwrite, clock
         self._purging = self._shrinking = True
         self._last = self._not_before = 0.0  # of the monotonic clock
@@ -99,6 +103,10 @@ class Housekeeping:
         """Have the rows of partitions kept as a policy says."""
         for partition in partitions:
             self._schedule.govern(partition, policy)
+
+    def leave(self, partition: int) -> None:
+        """Delete nothing more of a partition, as it is damaged."""
+        self._schedule.forget([partition])
 
     def forget(self, partitions: Iterable[int]) -> None:
         """Take note that partitions were dropped."""
@@ -198,7 +206,13 @@ class Housekeeping:
 
     def _trim_one(self, partition: int, now: int) -> bool:
         extent = self._schedule.extents[partition]
-        heads = self._store.log.heads(partition, _HEADS)
+        try:
+            heads = self._store.log.heads(partition, _HEADS)
+        except Damaged as error:
+            # Nothing of it is deleted any more: what it says of its age may be wrong.
+            self._schedule.forget([partition])
+            self._damaged(partition, str(error))
+            return False
         gone, due = outlived(
             heads,
             start=extent.start,

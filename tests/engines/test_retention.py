@@ -11,12 +11,11 @@ from collections.abc import Mapping
 import pytest
 from kio.schema.errors import ErrorCode
 
-from tests.broker.raw import CODECS, DEADLINE, TIME, Raw, batch
-from tests.engines.deviations import expected_to_fail, lacking
+from tests.broker.raw import CODECS, DEADLINE, Raw, batch
 from tests.engines.log import Logged, packed, stored, unpacked
 
 HOUR = 3_600_000  # milliseconds
-A_MOMENT = 1.0  # seconds
+LONG_AGO = 1_700_000_000_000  # milliseconds since 1970: longer ago than a segment lasts
 FOREVER = str(100 * 365 * 24 * HOUR)
 COMPACTED = {
     "cleanup_policy": "compact",
@@ -25,33 +24,23 @@ COMPACTED = {
 }
 
 
-
 def hours_ago(count: int) -> int:
     """Return a time in milliseconds since 1970."""
     return round(time.time() * 1000) - count * HOUR
 
 
-@pytest.fixture
-def patience(request: pytest.FixtureRequest) -> float:
-    """Seconds in which it has to happen: a moment where it is expected not to.
-
-    An engine that does it at all looks for it every moment in these tests.
-    """
-    return A_MOMENT if expected_to_fail(request.node) else DEADLINE
-
-
-async def begins(raw: Raw, topic: str, offset: int, *, end: int, patience: float) -> None:
+async def begins(raw: Raw, topic: str, offset: int, *, end: int) -> None:
     """Return once a log that ends there begins at an offset."""
-    async with asyncio.timeout(patience):
+    async with asyncio.timeout(DEADLINE):
         # Nothing comes after the end: each look waits a moment for it, and says the beginning.
         while (await raw.fetch(topic, end, max_wait=50)).log_start_offset != offset:
             continue
 
 
-async def holds(raw: Raw, topic: str, *records: Logged, patience: float) -> None:
+async def holds(raw: Raw, topic: str, *records: Logged) -> None:
     """Return once a log holds exactly these records."""
     end = records[-1].offset + 1
-    async with asyncio.timeout(patience):
+    async with asyncio.timeout(DEADLINE):
         while await stored(raw, topic) != list(records):
             await raw.fetch(topic, end, max_wait=50)  # nothing comes: a pause, and no more
 
@@ -69,41 +58,43 @@ def of(key: bytes, value: bytes | None, ago: int = 10) -> Logged:
 
 
 @pytest.mark.parametrize("policy", ["delete", "compact,delete"])
-async def test_by_time(raw: Raw, topic: str, patience: float, policy: str) -> None:
+async def test_by_time(raw: Raw, topic: str, policy: str) -> None:
     """Records older than retention.ms are deleted: the log begins with those that are left."""
     await raw.made(topic, cleanup_policy=policy, retention_ms=str(HOUR))
     for _ in range(2):
-        await write(raw, topic, Logged(b"old", b"old", timestamp=TIME))
+        await write(raw, topic, Logged(b"old", b"old", timestamp=LONG_AGO))
     kept = await write(raw, topic, of(b"new", b"new", ago=0))
-    await begins(raw, topic, 2, end=3, patience=patience)
+    await begins(raw, topic, 2, end=3)
     assert (await raw.fetch(topic, 1)).error_code is ErrorCode.offset_out_of_range
     assert await stored(raw, topic, start=2) == kept
 
 
-async def test_nothing_left(raw: Raw, topic: str, patience: float) -> None:
+async def test_nothing_left(raw: Raw, topic: str) -> None:
     """Where all records are too old, all are deleted, and the offsets go on."""
     await raw.made(topic, retention_ms=str(HOUR))
-    await raw.produce(topic, batch(b"a", b"b", times=(TIME, TIME)))
-    await begins(raw, topic, 2, end=2, patience=patience)
+    await raw.produce(topic, batch(b"a", b"b", times=(LONG_AGO, LONG_AGO)))
+    await begins(raw, topic, 2, end=2)
     assert await stored(raw, topic, start=2) == []
     assert (await raw.produce(topic, batch(b"c"))).base_offset == 2
 
 
-async def test_the_newest_record_of_a_batch(raw: Raw, topic: str, patience: float) -> None:
+async def test_the_newest_record_of_a_batch(raw: Raw, topic: str) -> None:
     """A batch lives as long as its newest record."""
     await raw.made(topic, retention_ms=str(HOUR))
-    await write(raw, topic, Logged(b"a", b"old", timestamp=TIME))
-    kept = await write(raw, topic, Logged(b"a", b"old", timestamp=TIME), of(b"b", b"new", ago=0))
-    await begins(raw, topic, 1, end=3, patience=patience)
+    await write(raw, topic, Logged(b"a", b"old", timestamp=LONG_AGO))
+    kept = await write(
+        raw, topic, Logged(b"a", b"old", timestamp=LONG_AGO), of(b"b", b"new", ago=0)
+    )
+    await begins(raw, topic, 1, end=3)
     assert await stored(raw, topic, start=1) == kept
 
 
-async def test_by_size(raw: Raw, topic: str, patience: float) -> None:
+async def test_by_size(raw: Raw, topic: str) -> None:
     """The oldest batches are deleted while at least retention.bytes are left."""
     await raw.made(topic, retention_bytes="1000000", segment_bytes=str(2**20))
     for _ in range(6):
         await raw.produce(topic, batch(b"x" * 600_000, times=(hours_ago(0),)))
-    await begins(raw, topic, 4, end=6, patience=patience)
+    await begins(raw, topic, 4, end=6)
     assert [one.offset for one in await stored(raw, topic, start=4)] == [4, 5]
 
 
@@ -115,21 +106,19 @@ async def test_by_size(raw: Raw, topic: str, patience: float) -> None:
         pytest.param({"message_timestamp_type": "LogAppendTime"}, id="appended just now"),
     ],
 )
-async def test_what_stays(
-    raw: Raw, topic: str, patience: float, configs: Mapping[str, str]
-) -> None:
+async def test_what_stays(raw: Raw, topic: str, configs: Mapping[str, str]) -> None:
     """Old records stay without a limit, in topics that are only compacted, and by append time."""
     other = f"{topic}.deleted"
     await raw.made(topic, 1, **{"retention_ms": str(HOUR), **configs})
     await raw.made(other, retention_ms=str(HOUR))
     for name in (topic, other):
-        await write(raw, name, Logged(b"a", b"old", timestamp=TIME))
-    await begins(raw, other, 1, end=1, patience=patience)
+        await write(raw, name, Logged(b"a", b"old", timestamp=LONG_AGO))
+    await begins(raw, other, 1, end=1)
     assert [one.value for one in await stored(raw, topic)] == [b"old"]
 
 
 @pytest.mark.parametrize("codec", list(CODECS))
-async def test_compaction(raw: Raw, topic: str, patience: float, codec: str) -> None:
+async def test_compaction(raw: Raw, topic: str, codec: str) -> None:
     """The last record of each key stays as it was, at its offset; earlier ones are deleted."""
     await raw.made(topic, 1, **COMPACTED)
     number = CODECS[codec]
@@ -137,39 +126,39 @@ async def test_compaction(raw: Raw, topic: str, patience: float, codec: str) -> 
     (a,) = await write(raw, topic, of(b"a", b"2"), codec=number)
     (c,) = await write(raw, topic, of(b"c", b"2"), codec=number)
     (newest,) = await write(raw, topic, of(b"a", b"3", ago=0), codec=number)
-    await holds(raw, topic, b, a, c, newest, patience=patience)
+    await holds(raw, topic, b, a, c, newest)
 
 
-async def test_reading_where_records_are_gone(raw: Raw, topic: str, patience: float) -> None:
+async def test_reading_where_records_are_gone(raw: Raw, topic: str) -> None:
     """Reading from an offset that was compacted away goes on with what follows."""
     await raw.made(topic, 1, **COMPACTED)
     for _ in range(4):
         await write(raw, topic, of(b"a", b"value"))
     (last,) = await write(raw, topic, of(b"a", b"value"))
     (newest,) = await write(raw, topic, of(b"b", b"value", ago=0))
-    await holds(raw, topic, last, newest, patience=patience)
+    await holds(raw, topic, last, newest)
     for offset in range(5):
         answer = await raw.fetch(topic, offset)
         assert (answer.error_code, answer.high_watermark) == (ErrorCode.none, 6)
         assert unpacked(answer.records)[0] == last
 
 
-async def test_tombstones(raw: Raw, topic: str, patience: float) -> None:
+async def test_tombstones(raw: Raw, topic: str) -> None:
     """A null value deletes what its key had; it stays itself for delete.retention.ms."""
     await raw.made(topic, 1, **COMPACTED, delete_retention_ms=FOREVER)
     await write(raw, topic, of(b"a", b"1"))
     (gone,) = await write(raw, topic, of(b"a", None))
     (newest,) = await write(raw, topic, of(b"b", b"1", ago=0))
-    await holds(raw, topic, gone, newest, patience=patience)
+    await holds(raw, topic, gone, newest)
 
 
-async def test_old_tombstones(raw: Raw, topic: str, patience: float) -> None:
+async def test_old_tombstones(raw: Raw, topic: str) -> None:
     """A null value older than delete.retention.ms is deleted in turn."""
     await raw.made(topic, 1, **COMPACTED, delete_retention_ms="0")
     await write(raw, topic, of(b"a", b"1", ago=10_000))
     await write(raw, topic, of(b"a", None, ago=10_000))
     keys = {b"a"}
-    async with asyncio.timeout(patience):
+    async with asyncio.timeout(DEADLINE):
         # Something has to come in for a log to be compacted again, each time in a new segment.
         for ago in range(9_000, 0, -2):
             (newest,) = await write(raw, topic, of(b"b", b"1", ago=ago))
@@ -187,9 +176,7 @@ async def test_old_tombstones(raw: Raw, topic: str, patience: float) -> None:
         pytest.param({"min_compaction_lag_ms": FOREVER}, id="younger than min.compaction.lag.ms"),
     ],
 )
-async def test_what_is_not_compacted(
-    raw: Raw, topic: str, patience: float, configs: Mapping[str, str]
-) -> None:
+async def test_what_is_not_compacted(raw: Raw, topic: str, configs: Mapping[str, str]) -> None:
     """Topics that are not to be compacted, or not yet, keep all records."""
     other = f"{topic}.compacted"
     await raw.made(topic, 1, **{**COMPACTED, **configs})
@@ -199,5 +186,5 @@ async def test_what_is_not_compacted(
         (last,) = await write(raw, name, of(b"a", b"2"))
         (newest,) = await write(raw, name, of(b"b", b"1", ago=0))
         if name == other:
-            await holds(raw, other, last, newest, patience=patience)
+            await holds(raw, other, last, newest)
     assert [one.offset for one in await stored(raw, topic)] == [0, 1, 2]

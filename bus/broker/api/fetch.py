@@ -9,7 +9,8 @@ from kio.schema.errors import ErrorCode
 
 from bus.broker.engine import LEADER_EPOCH, Engine
 from bus.broker.partition import NOTHING, Partition, Read, Waiter
-from bus.broker.storage.reader import Damaged, Gone
+from bus.broker.storage.log import Damaged
+from bus.broker.storage.reader import Gone
 from bus.broker.transactions.state import Aborted
 from bus.broker.wire import Fields, Request
 

@@ -11,7 +11,8 @@ from bus.broker.batch import LOG_APPEND_TIME, Span, spans
 from bus.broker.engine import LEADER_EPOCH, Engine
 from bus.broker.partition import Partition
 from bus.broker.records import first_since, times
-from bus.broker.storage.reader import Damaged, Gone, Reader, StoredRow
+from bus.broker.storage.log import Damaged
+from bus.broker.storage.reader import Gone, Reader, StoredRow
 from bus.broker.wire import Fields, Request
 
 LATEST, EARLIEST, MAX_TIMESTAMP, EARLIEST_LOCAL = -1, -2, -3, -4

@@ -6,7 +6,8 @@ from kio.schema.errors import ErrorCode
 
 from bus.broker.engine import Engine
 from bus.broker.stage import Stage
-from bus.broker.storage.reader import Damaged, Gone, StoredProducer
+from bus.broker.storage.log import Damaged
+from bus.broker.storage.reader import Gone, StoredProducer
 from bus.broker.storage.store import Store
 from bus.broker.transactions.state import NOBODY, Identity
 from bus.broker.wire import Fields, Request

@@ -19,7 +19,8 @@ from bus.broker.compaction.cleaner import Cleaner, Facts, Keys
 from bus.broker.compaction.messages import Answer, Done, Failed, Order, Step, order_of, send
 from bus.broker.compression import Unreadable
 from bus.broker.storage.cleaning import CleaningReader, SealedRow
-from bus.broker.storage.reader import Damaged, Gone
+from bus.broker.storage.log import Damaged
+from bus.broker.storage.reader import Gone
 
 STEP_BYTES = 2**19  # of rows that are put in place with one commit
 _PR_SET_PDEATHSIG = 1

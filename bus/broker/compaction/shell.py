@@ -16,7 +16,8 @@ from bus.broker.partition import Partition
 from bus.broker.retention import Head
 from bus.broker.stage import Row
 from bus.broker.storage.database import now_ms
-from bus.broker.storage.reader import Damaged, Reader
+from bus.broker.storage.log import Damaged
+from bus.broker.storage.reader import Reader
 
 KEYS = 400_000  # taken at once: about 70 MB in the process that compacts
 _PAUSE = 0.1  # seconds between two looks at what was written

@@ -9,8 +9,8 @@ from crc32c import crc32c
 from bus.broker.compaction.cleaner import Vain
 from bus.broker.sequences import Producer
 from bus.broker.storage.database import connect
-from bus.broker.storage.log import bounds, seal
-from bus.broker.storage.reader import Damaged, Gone
+from bus.broker.storage.log import Damaged, bounds, seal
+from bus.broker.storage.reader import Gone
 
 _SLICE_BYTES = 4 * 2**20
 _SLICE_ROWS = 1000

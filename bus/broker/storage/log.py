@@ -37,6 +37,10 @@ TABLES = (
 SINCE_1: tuple[str, ...] = (_EXTENTS,)
 
 
+class Damaged(Exception):
+    """Stored bytes that are not what was written."""
+
+
 class Log:
     """The log's rows, of all partitions."""
 
@@ -78,16 +82,21 @@ class Log:
             partition: its number.
             count: how many rows at most.
             offset: rows that begin before it are left out.
+
+        Raises:
+            Damaged: what one of them says of itself is not what was written.
         """
         low, high = bounds(partition)
-        return [
-            Head(position - low, next_, newest, size)
-            for position, next_, newest, size in self._db.execute(
-                "select position, next, newest, length(batches) from log "
-                "where position between ? and ? order by position limit ?",
-                (low + offset, high, count),
-            )
-        ]
+        found = []
+        for position, next_, newest, checksum, sealed, size in self._db.execute(
+            "select position, next, newest, checksum, seal, length(batches) from log "
+            "where position between ? and ? order by position limit ?",
+            (low + offset, high, count),
+        ).fetchall():
+            if seal(position, next_, newest, checksum) != sealed:
+                raise Damaged(f"the row at {position - low} fails its checksum")
+            found.append(Head(position - low, next_, newest, size))
+        return found
 
     def trim(self, partition: int, upto: int) -> None:
         """Delete a partition's rows that begin before an offset."""

@@ -11,7 +11,7 @@ from bus.broker.retention import Head
 from bus.broker.sequences import Producer
 from bus.broker.stage import OFFSET_BITS
 from bus.broker.storage.database import connect
-from bus.broker.storage.log import Log, bounds, seal
+from bus.broker.storage.log import Damaged, Log, bounds, seal
 from bus.broker.transactions.state import Aborted
 
 # The rows from the one that has an offset on; one statement, so that all it sees is of one moment.
@@ -21,10 +21,6 @@ _FROM = """from log where position between coalesce(
 _ROWS = f"select position, next, newest, checksum, seal, batches {_FROM} order by position"
 _SINCE = f"select position {_FROM} and newest >= :time order by position limit 1"
 _NEWEST = f"select position, newest {_FROM} order by newest desc, position limit 1"
-
-
-class Damaged(Exception):
-    """Stored bytes that are not what was written."""
 
 
 class Gone(Exception):
