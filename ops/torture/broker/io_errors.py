@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from bus.broker import Broker
 from ops.torture.broker.account import Account
@@ -22,6 +22,11 @@ CHECKPOINTS = 2
 
 GOES_ON = 3
 """Batches that are acknowledged before a failure and after it."""
+
+MOST_UNDER_WAY = 20
+"""Batches that clients may still be told of that were committed before."""
+
+_STOPS_WITHIN = 10.0  # seconds
 
 
 class Case(NamedTuple):
@@ -132,20 +137,22 @@ async def io_errors(data: Path, seed: int, wanted: Iterable[Case]) -> Outcome:
 async def _settled(life: _Restarted, load: Load, disk: Disk, case: Case) -> str:
     """See how the broker takes it, heal the disk, and let it go on; return what was wrong."""
     no_space = case.failure is Failure.ENOSPC and "write" in case.operation
-    stopped = asyncio.create_task(life.broker.failed.wait())
-    refused = asyncio.create_task(load.reached("refused", load.done["refused"] + 1))
-    goes_on = asyncio.create_task(load.reached("batches", load.done["batches"] + 2 * GOES_ON))
-    tasks = {stopped, refused, goes_on} if no_space else {stopped, goes_on}
-    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    waited: set[asyncio.Task[Any]] = {asyncio.create_task(life.broker.failed.wait())}
+    if no_space or not disk.failed_commit:
+        # Answers to what was committed before may still be on their way: more than those.
+        more = load.reached("batches", load.done["batches"] + MOST_UNDER_WAY)
+        waited.add(asyncio.create_task(more))
+    if no_space:
+        refused = load.reached("refused", load.done["refused"] + 1)
+        waited.add(asyncio.create_task(refused))
+    await asyncio.wait(waited, timeout=_STOPS_WITHIN, return_when=asyncio.FIRST_COMPLETED)
     disk.heal()
-    died = life.broker.failed.is_set()
-    for task in (stopped, refused, goes_on):
+    for task in waited:
         task.cancel()
-    if died:
-        await life.restarted()
-    if died and no_space:
-        return "it stopped for want of space"
-    return "" if died or no_space or not disk.failed_commit else "it went on after a failed commit"
+    if not life.broker.failed.is_set():
+        return "" if no_space or not disk.failed_commit else "it went on after a failed commit"
+    await life.restarted()
+    return "it stopped for want of space" if no_space else ""
 
 
 async def full_disk(data: Path, ballast: Path, seed: int) -> Outcome:
