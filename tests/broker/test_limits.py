@@ -10,12 +10,16 @@ from pathlib import Path
 
 import cramjam
 import pytest
+import trustme
 from kio.schema.errors import ErrorCode
 
 from bus.broker import ApiKey, Broker
 from bus.broker.housekeeping import Housekeeping
+from bus.settings import BrokerSettings
+from bus.telemetry import Telemetry
 from tests.broker.raw import CODECS, Raw, batch, fetch_fields, produce_fields, request, wrapped
-from tests.broker.stores import made
+from tests.broker.stores import LOCAL, made
+from tests.engines.login import encrypted, log_in
 
 MIB = 2**20
 
@@ -349,3 +353,44 @@ async def test_producing_stops_where_the_disk_is_nearly_full_and_goes_on_by_itse
             free["bytes"] = 2**40
             assert (await raw.produce("t", second)).base_offset == 1 + round_
     assert not broker.failed.is_set()
+
+
+async def test_quotas_and_places_are_a_users_and_not_a_connections(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    issued = authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem
+    issued.write_to_path(tmp_path / "broker.pem")
+    settings = BrokerSettings(
+        listen=LOCAL, certificate_file=tmp_path / "broker.pem", quota_requests=10
+    )
+    users = {"flood": "flood's", "polite": "polite's"}
+
+    async def silence(raw: Raw) -> float:
+        answer = await raw.ask(ApiKey.METADATA, 3, topics=[])
+        return float(answer.throttle_time.total_seconds())
+
+    async with Broker(settings, tmp_path / "broker", Telemetry(), users=users) as broker:
+        clients = []
+        for user in ("flood", "flood", "polite"):
+            raw = await encrypted(broker.address, tmp_path / "ca.pem")
+            assert (await log_in(raw, user, users[user])).error_code == 0
+            clients.append(raw)
+        one, another, polite = clients
+        for _ in range(30):
+            one.send(ApiKey.METADATA, 3, topics=[])
+        first = await one.answer()
+        assert first
+        while not Raw.read(ApiKey.METADATA, 3, await one.answer()).throttle_time:
+            pass
+        assert await silence(another) > 0
+        assert await silence(polite) == 0
+        for raw in (another, polite):
+            await raw.ask(ApiKey.PRODUCE, 9, **produce_fields("t", batch(b"x")))
+        await one.__aexit__()
+        lanes = {c._lane_of: c._lane for c in broker._connections.values() if c._lane_of}
+        assert lanes.keys() == {"User:flood", "User:polite"}
+        assert len(set(lanes.values())) == 2
+        assert broker._engine is not None
+        assert broker._engine.limits.lane("User:flood") is lanes["User:flood"]
+        for raw in (another, polite):
+            await raw.__aexit__()
