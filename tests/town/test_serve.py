@@ -62,11 +62,10 @@ def test_from_nothing_to_a_secured_node(
         says(stadtbus(folder.admin, "topic", "ls"), 0, "sensor.reading.v1")
 
 
-@pytest.mark.parametrize("listener", ["broker", "registry", "ops"])
-def test_an_open_listener_is_refused_before_anything_is_made(tmp_path: Path, listener: str) -> None:
+def test_an_open_listener_is_refused_before_anything_is_made(tmp_path: Path) -> None:
     data = tmp_path / "data"
-    refused = stadtbus(tmp_path, "serve", "--data", data, f"--{listener}-listen=0.0.0.0:0")
-    says(refused, 2, f"{listener}.listen: 0.0.0.0:0 can be reached", "--init-security")
+    refused = stadtbus(tmp_path, "serve", "--data", data, "--ops-listen=0.0.0.0:0")
+    says(refused, 2, "ops.listen: 0.0.0.0:0 can be reached", "--init-security")
     assert not data.exists()
 
 
