@@ -1,4 +1,4 @@
-"""A small Faust application: ``python -m tests.engines.counting BOOTSTRAP TOPIC FOLDER``.
+"""A small Faust application: ``python -m tests.engines.counting BOOTSTRAP TOPIC FOLDER [HOW]``.
 
 It says when its table is recovered. Then it counts the records of each key in the table, and prints
 a line for each record: its key, what the table held for it before, and how many records came in
@@ -16,12 +16,15 @@ COUNTED = "counted"
 """What its lines begin with."""
 
 
-def application(bootstrap: str, topic: str, folder: str) -> faust.App:
+def application(
+    bootstrap: str, topic: str, folder: str, guarantee: str = "at_least_once"
+) -> faust.App:
     """Return the application that counts the records of this topic."""
     app = faust.App(
         f"{topic}.counting",
         broker=f"kafka://{bootstrap}",
         datadir=folder,
+        processing_guarantee=guarantee,
         topic_partitions=PARTITIONS,
         topic_replication_factor=1,
         web_enabled=False,

@@ -19,6 +19,7 @@ from tests.broker.raw import DEADLINE, Raw
 from tests.engine import Engine
 from tests.engines import counting
 from tests.engines.party import Party
+from tests.engines.transactor import settled
 from tests.waiting import until
 
 pytestmark = pytest.mark.slow
@@ -217,10 +218,13 @@ async def test_kcat(bootstrap: str, raw: Raw, topic: str, group: str, kcat: str)
 
 
 @contextmanager
-def running(bootstrap: str, topic: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
+def running(
+    bootstrap: str, topic: str, folder: Path, guarantee: str
+) -> Iterator[subprocess.Popen[str]]:
     """Run the Faust application; it leaves its group in order at the end."""
     folder.mkdir()
-    command = [sys.executable, "-m", "tests.engines.counting", bootstrap, topic, str(folder)]
+    asked = (bootstrap, topic, str(folder), guarantee)
+    command = [sys.executable, "-m", "tests.engines.counting", *asked]
     with (
         (folder / SAID).open("w") as said,
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said, text=True) as process,
@@ -260,12 +264,13 @@ def counted(process: subprocess.Popen[str], wanted: Mapping[str, int]) -> list[t
     return came
 
 
-async def test_faust(bootstrap: str, raw: Raw, topic: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("guarantee", ["at_least_once", "exactly_once"])
+async def test_faust(bootstrap: str, raw: Raw, topic: str, tmp_path: Path, guarantee: str) -> None:
     """A faust-streaming application recovers its table from the changelog, and counts on."""
     await raw.made(topic, counting.PARTITIONS)
     for run in (1, 2):
         # A folder of its own, so that nothing but the engine remembers the run before.
-        with running(bootstrap, topic, tmp_path / f"run-{run}") as process:
+        with running(bootstrap, topic, tmp_path / f"run-{run}", guarantee) as process:
             late = asyncio.get_running_loop().call_later(3 * DEADLINE, process.kill)
             await asyncio.to_thread(ready, process)
             async with AIOKafkaProducer(bootstrap_servers=bootstrap) as producer:
@@ -273,5 +278,7 @@ async def test_faust(bootstrap: str, raw: Raw, topic: str, tmp_path: Path) -> No
                     await producer.send_and_wait(topic, b"x", key=b"ab"[number % 2 :][:1])
             came = await asyncio.to_thread(counted, process, {"a": 5 * run, "b": 5 * run})
             late.cancel()
+        if guarantee == "exactly_once":
+            await settled(raw, f"{topic}.counting-counts-changelog")
         # Only what is new came, and for each key it went on where the run before had ended.
         assert sorted(came) == [(key, 5 * (run - 1) + n) for key in "ab" for n in range(5)]
