@@ -1,4 +1,4 @@
-"""The rights that docs/kafka.md names are enough on a cluster that denies everything else."""
+"""The rights that docs/kafka.md names are enough on an engine that denies everything else."""
 
 import re
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -26,9 +26,10 @@ from bus.subscriber.waiting import dead_letters
 from bus.telemetry import Telemetry
 from tests.city import GROUP, READINGS, SYSTEM, reading, records
 from tests.engine import Engine
+from tests.secured import SecuredBroker
 from tests.waiting import until
 
-pytestmark = [pytest.mark.slow, pytest.mark.kafka]
+pytestmark = pytest.mark.slow
 
 PAGE = Path(__file__).parents[1] / "docs" / "kafka.md"
 ROW = re.compile(r"\| (\w+) \| (topic|group) \| `(\S+)` \| ([\w, ]+) \|")
@@ -49,17 +50,26 @@ def rules() -> Iterator[AclBinding]:
             )
 
 
+@pytest.fixture(params=["embedded", pytest.param("kafka", marks=pytest.mark.kafka)])
+def secure(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+    """An engine that denies everything: the embedded broker, and Apache Kafka."""
+    if request.param == "kafka":
+        yield request.getfixturevalue("kafka_secure")
+        return
+    with SecuredBroker(tmp_path) as broker:
+        yield Engine(name="embedded", settings=broker.settings, secured=broker)
+
+
 @pytest.fixture
-async def users(kafka_secure: Engine) -> dict[str, KafkaSettings]:
+async def users(secure: Engine) -> dict[str, KafkaSettings]:
     """The page's users, with the rights that it gives them."""
-    assert kafka_secure.cluster is not None
     wanted = list(rules())
     assert len(wanted) > 10
-    admin = AdminClient(_config(kafka_secure.settings))
+    admin = AdminClient(_config(secure.settings))
     for made in admin.create_acls(wanted).values():
         made.result(10)
     names = {rule.principal.removeprefix("User:") for rule in wanted}
-    return {name: await kafka_secure.cluster.add_user(name) for name in names}
+    return {name: await secure.secure.add_user(name) for name in names}
 
 
 @pytest.fixture
@@ -72,7 +82,7 @@ async def registry(users: dict[str, KafkaSettings]) -> AsyncIterator[RegistrySet
 
 
 async def test_they_are_enough(
-    users: dict[str, KafkaSettings], registry: RegistrySettings, kafka_secure: Engine
+    users: dict[str, KafkaSettings], registry: RegistrySettings, secure: Engine
 ) -> None:
     publisher = Settings(kafka=users["publisher"], registry=registry)
     async with Publisher(SYSTEM, publisher) as city:
@@ -90,7 +100,7 @@ async def test_they_are_enough(
 
         await agency.run(handle)
     assert found == [receipt.id for receipt in receipts]
-    assert len(await records(kafka_secure.settings, f"dead.de.agency.statistik.{READINGS}")) == 1
+    assert len(await records(secure.settings, f"dead.de.agency.statistik.{READINGS}")) == 1
     async with Admin(users["node"]) as admin, LogReader(users["node"]) as reader:
         assert [(lag.group, lag.records) for lag in await lags(admin, reader)] == [(GROUP, 0)]
         assert list(await dead_letters(admin, reader)) == [f"dead.de.agency.statistik.{READINGS}"]
