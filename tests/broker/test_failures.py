@@ -19,6 +19,7 @@ from tests.broker.raw import Raw, batch, produce_fields
 from tests.broker.stores import made
 
 IOERR = sqlite3.SQLITE_IOERR_FSYNC
+DOUBTFUL = {"failed sync": IOERR, "damage": sqlite3.SQLITE_CORRUPT}
 PASSING = {"full": sqlite3.SQLITE_FULL, "busy": sqlite3.SQLITE_BUSY}
 
 
@@ -52,15 +53,16 @@ def named(value: object) -> str:
 IN_A_ROUND = [(Store, "begin"), (Log, "write"), (Producers, "write"), (Store, "commit")]
 
 
+@pytest.mark.parametrize("code", DOUBTFUL.values(), ids=DOUBTFUL)
 @pytest.mark.parametrize(("kind", "name"), IN_A_ROUND, ids=named)
 async def test_after_a_failed_write_the_broker_stops_and_a_restart_is_clean(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type, name: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type, name: str, code: int
 ) -> None:
     async with made(tmp_path) as broker, await Raw.to(broker) as raw:
         await raw.create("t")
         assert (await raw.produce("t", batch(b"kept", producer=(5, 0, 0)))).base_offset == 0
         with monkeypatch.context() as patch:
-            Failing(patch, kind, name, IOERR)
+            Failing(patch, kind, name, code)
             raw.send(ApiKey.PRODUCE, 9, **produce_fields("t", batch(b"?", producer=(5, 0, 1))))
             await asyncio.wait_for(broker.failed.wait(), 5)
             if answer := await raw.answer():
