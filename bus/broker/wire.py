@@ -21,6 +21,7 @@ from kio.serial.errors import SerialError
 
 from bus.broker.guard import clean
 from bus.broker.keys import ApiKey
+from bus.broker.security.access import Access
 from bus.broker.security.principals import ANONYMOUS
 from bus.broker.security.session import Session
 
@@ -43,7 +44,8 @@ class Request:
     For a fetch also how large its answer may be, and how much of the memory for answers it holds;
     for a produce the lane that it shares with others of the same user.
 
-    The session is the login of its connection; None where nobody has to log in.
+    Session and access are the login of its connection, and what may be done there; None where
+    nobody has to log in, and everybody may do everything.
     """
 
     key: ApiKey
@@ -58,6 +60,7 @@ class Request:
     lane: Hashable = None
     principal: str = ANONYMOUS
     session: Session | None = None
+    access: Access | None = None
 
 
 def read_request(frame: bytes, key: ApiKey, version: int, correlation: int) -> Request:

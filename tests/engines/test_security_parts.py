@@ -372,3 +372,74 @@ class TestProducers:
             topic_data=[{"name": topics[0], "partition_data": records}],
         )
         assert answer.responses[0].partition_responses[0].error_code is NO_TRANSACTION
+
+
+def bits(*operations: int) -> int:
+    """Return operations as answers tell them."""
+    return sum(1 << operation for operation in operations)
+
+
+EVERYTHING_ON_A_TOPIC = bits(3, 4, 5, 6, 7, 8, 10, 11)
+EVERYTHING_ON_A_GROUP = bits(3, 6, 8, 10, 11)
+EVERYTHING_ON_THE_CLUSTER = bits(5, 7, 8, 9, 10, 11, 12)
+
+
+class TestTold:
+    """What one may do is told to who asks for it (KIP-430)."""
+
+    async def make(self, administrator: Raw, name: str) -> None:
+        """Make a topic and a group of this name."""
+        await until(lambda: finds(administrator, name))
+        await administrator.made(name)
+        part = {"committed_offset": 1, "committed_leader_epoch": -1, "committed_metadata": ""}
+        asked = [{"name": name, "partitions": [part]}]
+        fields = {"group_id": name, "generation_id_or_member_epoch": -1, "topics": asked}
+
+        async def committed() -> bool:
+            (topic,) = (await ask(administrator, 8, 8, **fields)).topics
+            return bool(topic.partitions[0].error_code == 0)
+
+        await until(committed)
+
+    async def test_administrators(self, administrator: Raw, name: str) -> None:
+        """An administrator may do everything that there is."""
+        await self.make(administrator, name)
+        on_topic, on_cluster, on_group = await operations(administrator, name)
+        assert on_topic == EVERYTHING_ON_A_TOPIC
+        assert on_cluster == (EVERYTHING_ON_THE_CLUSTER, EVERYTHING_ON_THE_CLUSTER)
+        assert on_group == EVERYTHING_ON_A_GROUP
+
+    async def test_users(self, user: Raw, administrator: Raw, name: str) -> None:
+        """Others are told what rules allow them, implied rights too."""
+        await self.make(administrator, name)
+        await allow(administrator, name, READ, GROUP, name)
+        await allow(administrator, name, WRITE, TOPIC, name)
+        await until(lambda: sees(user, name))
+        assert await operations(user, name) == (bits(WRITE, DESCRIBE), (0, 0), bits(READ, DESCRIBE))
+        await allow(administrator, name, DESCRIBE, CLUSTER, "kafka-cluster")
+
+        async def told() -> bool:
+            _, on_cluster, _ = await operations(user, name)
+            return bool(on_cluster == (bits(DESCRIBE), bits(DESCRIBE)))
+
+        await until(told)
+
+
+async def operations(raw: Raw, name: str) -> Any:
+    """Return what one may do on the topic, the cluster (asked twice) and the group of a name."""
+    listed = await ask(
+        raw,
+        3,
+        10,
+        topics=[{"name": name}],
+        include_topic_authorized_operations=True,
+        include_cluster_authorized_operations=True,
+    )
+    (topic,) = listed.topics
+    cluster = await ask(raw, 60, 1, include_cluster_authorized_operations=True, endpoint_type=1)
+    groups = await ask(raw, 15, 5, groups=(name,), include_authorized_operations=True)
+    return (
+        topic.topic_authorized_operations,
+        (listed.cluster_authorized_operations, cluster.cluster_authorized_operations),
+        groups.groups[0].authorized_operations,
+    )

@@ -115,3 +115,18 @@ async def test_sizes(raw: Raw, topic: str, version: int) -> None:
     ((name, parts),) = [(one.name, one.partitions) for one in folder.topics]
     sizes = {one.partition_index: one.partition_size for one in parts}
     assert (name, sizes) == (topic, {0: len(sent), 1: 0})
+
+
+async def test_what_one_may_do(raw: Raw, topic: str) -> None:
+    """Where nobody has to log in, everybody may do everything that there is (KIP-430)."""
+    await raw.made(topic)
+    answer = await raw.ask(
+        ApiKey.METADATA,
+        10,
+        topics=[{"name": topic, "topic_id": None}],
+        allow_auto_topic_creation=False,
+        include_cluster_authorized_operations=True,
+        include_topic_authorized_operations=True,
+    )
+    assert answer.topics[0].topic_authorized_operations == 0b1101_1111_1000
+    assert answer.cluster_authorized_operations == 0b1_1111_1010_0000

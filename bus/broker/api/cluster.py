@@ -8,6 +8,8 @@ from uuid import UUID
 from kio.schema.errors import ErrorCode
 
 from bus.broker.engine import LEADER_EPOCH, NODE_ID, Engine
+from bus.broker.security.access import operations
+from bus.broker.security.rules import CLUSTER_NAME, Kind, Operation
 from bus.broker.topics import Topic, name_problem
 from bus.broker.wire import Fields, Request
 
@@ -23,12 +25,31 @@ async def metadata(engine: Engine, request: Request) -> Fields:
         topics = [_topic(topic) for topic in engine.topics]
     else:
         topics = [_asked_topic(engine, one, request.version) for one in asked]
+    if getattr(request.body, "include_topic_authorized_operations", False):
+        topics = [_with_operations(request, topic) for topic in topics]
     return {
         "brokers": [_node(engine)],
         "cluster_id": engine.cluster,
         "controller_id": NODE_ID,
         "topics": topics,
+        **_on_cluster(request),
     }
+
+
+def _with_operations(request: Request, topic: Fields) -> Fields:
+    if topic["error_code"]:
+        return topic
+    allowed = operations(request.access, Kind.TOPIC, topic["name"])
+    return {**topic, "topic_authorized_operations": allowed}
+
+
+def _on_cluster(request: Request) -> Fields:
+    """Return what may be done to the cluster if it was asked for, to who may describe it."""
+    if not getattr(request.body, "include_cluster_authorized_operations", False):
+        return {}
+    allowed = operations(request.access, Kind.CLUSTER, CLUSTER_NAME)
+    sees = allowed & 1 << Operation.DESCRIBE
+    return {"cluster_authorized_operations": allowed if sees else 0}
 
 
 def _node(engine: Engine) -> Fields:
@@ -94,6 +115,7 @@ async def describe_cluster(engine: Engine, request: Request) -> Fields:
         "cluster_id": engine.cluster,
         "controller_id": NODE_ID,
         "brokers": [_node(engine)],
+        **_on_cluster(request),
     }
 
 

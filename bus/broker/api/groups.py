@@ -9,6 +9,8 @@ from bus.broker.engine import Engine
 from bus.broker.groups.group import Group
 from bus.broker.groups.member import State
 from bus.broker.groups.messages import Join, Sync
+from bus.broker.security.access import operations
+from bus.broker.security.rules import Kind
 from bus.broker.wire import Fields, Request
 from bus.broker.writer import StorageFailed
 
@@ -129,6 +131,13 @@ async def list_groups(engine: Engine, request: Request) -> Fields:
 async def describe_groups(engine: Engine, request: Request) -> Fields:
     """Describe groups; one that does not exist is dead."""
     described = [_described(name, engine.groups.get(name)) for name in request.body.groups]
+    if getattr(request.body, "include_authorized_operations", False):
+        described = [
+            {**one, "authorized_operations": operations(request.access, Kind.GROUP, name)}
+            if engine.groups.get(name) is not None
+            else one
+            for name, one in zip(request.body.groups, described, strict=True)
+        ]
     return {"groups": described}
 
 

@@ -57,4 +57,5 @@ RIGHTS: Mapping[ApiKey, Right] = {
 
 async def guarded(engine: Engine, request: Request, handle: Handle, access: Access) -> Fields:
     """Answer what of a request is allowed, and refuse the rest."""
+    request.access = access
     return await RIGHTS[request.key](Call(engine, request, handle, access))

@@ -5,6 +5,29 @@ from bus.broker.security.rules import Kind, Operation, Rules
 
 MOST_KEPT = 10_000  # decisions of one connection
 
+_OF_CONFIGS = (Operation.DESCRIBE_CONFIGS, Operation.ALTER_CONFIGS)
+_SUPPORTED = {
+    Kind.TOPIC: (
+        Operation.READ,
+        Operation.WRITE,
+        Operation.CREATE,
+        Operation.DESCRIBE,
+        Operation.DELETE,
+        Operation.ALTER,
+        *_OF_CONFIGS,
+    ),
+    Kind.GROUP: (Operation.READ, Operation.DESCRIBE, Operation.DELETE, *_OF_CONFIGS),
+    Kind.CLUSTER: (
+        Operation.CREATE,
+        Operation.CLUSTER_ACTION,
+        Operation.IDEMPOTENT_WRITE,
+        Operation.ALTER,
+        Operation.DESCRIBE,
+        *_OF_CONFIGS,
+    ),
+}
+"""What there is to allow (AclEntry.supportedOperations of Apache Kafka)."""
+
 
 class Access:
     """One connection's rights.
@@ -43,3 +66,17 @@ class Access:
     def may_any(self, operation: Operation, kind: Kind) -> bool:
         """Whether there could be anything of a kind that is allowed."""
         return self._rules.allows_any(self.principal, self.host, operation, kind)
+
+
+def operations(access: Access | None, kind: Kind, name: str) -> int:
+    """Return what is allowed as Kafka tells it: a bit for the number of each operation (KIP-430).
+
+    Args:
+        access: who asks; None if everybody may do everything.
+        kind, name: on what.
+    """
+    return sum(
+        1 << operation
+        for operation in _SUPPORTED[kind]
+        if access is None or access.sees(operation, kind, name)
+    )
