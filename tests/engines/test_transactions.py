@@ -30,6 +30,7 @@ from tests.waiting import until
 INVALID = ErrorCode.invalid_txn_state
 FENCED = ErrorCode.producer_fenced
 LONGEST = 900_000  # milliseconds
+WRITE_MARKS = 27  # the number of an API
 
 
 @pytest.fixture
@@ -407,3 +408,27 @@ class TestAdministration:
         (one,) = answer.topics[0].partitions[0].active_producers
         assert (one.producer_id, one.producer_epoch) == (producer.id, producer.epoch)
         assert (one.last_sequence, one.current_txn_start_offset) == (1, 1)
+
+    @differs("has one coordinator, which never changes, and tells of no epoch of it")
+    async def test_the_coordinators_epoch(
+        self, made: str, producer: Transactor, raw: Raw, engine: Engine
+    ) -> None:
+        """A partition tells the epoch of the coordinator that ended a producer's transaction."""
+        await producer.send(made, b"a")
+        await producer.end(commit=True)
+        await settled(raw, made)
+        wanted = [{"name": made, "partition_indexes": (0,)}]
+        answer = await raw.ask(Txn.DESCRIBE_PRODUCERS, 0, topics=wanted)
+        (one,) = answer.topics[0].partitions[0].active_producers
+        assert one.current_txn_start_offset == -1
+        assert (one.coordinator_epoch < 0) is (engine.name == EMBEDDED)
+
+
+@differs("offers the first version of transactions alone, and lets nobody else write their marks")
+async def test_what_is_offered(raw: Raw, engine: Engine) -> None:
+    """A producer's epoch may go up with each end, and administrators may end what hangs."""
+    offered = await raw.ask(ApiKey.API_VERSIONS, 0)
+    highest = {api.api_key: api.max_version for api in offered.api_keys}
+    second = {Txn.ADD_PARTITIONS: 4, Txn.END: 5, Txn.COMMIT_OFFSETS: 5, WRITE_MARKS: 1}
+    there = {key: highest.get(key, -1) >= version for key, version in second.items()}
+    assert set(there.values()) == {engine.name != EMBEDDED}
