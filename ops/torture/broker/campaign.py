@@ -9,10 +9,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bus.errors import BusError
-from ops.torture.broker import churn, flips, hostile, injected, io_errors, kills, power_loss
+from ops.torture.broker import churn, flips, guided, hostile, injected, io_errors, kills, power_loss
 from ops.torture.broker.disk import reachable
 
 MINUTES = 60.0
+
+GUIDED = 50.0
+"""Seconds of one run of the fuzzer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +108,11 @@ async def _parsed(data: Path, seed: int) -> Tally:
     return Tally(tries=found.tried, more=str(found), breaches=found.breaches)
 
 
+async def _guided(data: Path, seed: int) -> Tally:
+    tries, breaches = await guided.guided(data, seed, GUIDED)
+    return Tally(tries=tries, breaches=breaches)
+
+
 async def _sent(data: Path, seed: int) -> Tally:
     found = await hostile.send(data, seed, 10_000)
     return Tally(tries=found.sent, more=str(found), breaches=found.breaches)
@@ -116,12 +124,13 @@ async def _churn(data: Path, seed: int) -> Tally:
 
 
 PARTS = (
-    Part(name="kill -9", what="kills", planned=1000, minutes=20, run=_kills),
-    Part(name="power loss", what="power cuts", planned=10_000, minutes=17, run=_power),
+    Part(name="kill -9", what="kills", planned=1000, minutes=19, run=_kills),
+    Part(name="power loss", what="power cuts", planned=10_000, minutes=16, run=_power),
     Part(name="failing disk", what="failures", planned=480, minutes=3, run=_disk),
     Part(name="failing calls", what="system calls", planned=50, minutes=3, run=_calls),
     Part(name="bit flips", what="flipped bits", planned=4000, minutes=5, run=_flips),
     Part(name="hostile bytes, parsed", what="requests", planned=1_000_000, minutes=3, run=_parsed),
+    Part(name="hostile bytes, guided", what="requests", planned=500_000, minutes=2, run=_guided),
     Part(name="hostile bytes, sent", what="requests", planned=100_000, minutes=3, run=_sent),
     Part(name="churn", what="events", planned=1_000_000, minutes=6, run=_churn),
 )
@@ -131,6 +140,7 @@ _NEEDS: dict[Run, tuple[Callable[[], bool], str]] = {
     _power: (reachable, "no layer can be put under this Python's SQLite"),
     _disk: (reachable, "no layer can be put under this Python's SQLite"),
     _calls: (injected.permitted, "strace is missing or may not trace"),
+    _guided: (guided.installed, "atheris is not installed"),
 }
 """What can be impossible somewhere, and the sentence for it."""
 

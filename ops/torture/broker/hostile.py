@@ -130,16 +130,16 @@ def parse(seed: int, tries: int) -> Parsed:
         tries: how many, half of them batches.
     """
     chance = random.Random(seed)
-    frames = _frames(chance)
-    batches = [_batch(chance) for _ in range(100)]
+    whole = frames(chance)
+    batches = [whole_batch(chance) for _ in range(100)]
     before, slowest, accepted = _memory(), 0.0, 0
     breaches: list[str] = []
     for number in range(tries):
         read: Callable[[bytes], bool]
         if number % 2:
-            read, data = _is_request, damaged(chance, chance.choice(frames))[4:]
+            read, data = is_request, damaged(chance, chance.choice(whole))[4:]
         else:
-            read, data = _is_batch, _resealed(chance, chance.choice(batches))
+            read, data = is_batch, _resealed(chance, chance.choice(batches))
         started = time.perf_counter()
         try:
             accepted += read(data)
@@ -156,7 +156,8 @@ def parse(seed: int, tries: int) -> Parsed:
     )
 
 
-def _frames(chance: random.Random) -> Sequence[bytes]:
+def frames(chance: random.Random) -> Sequence[bytes]:
+    """Return whole requests of every API and version, each with its size in front."""
     return [
         request(key, version, example(load_request_schema(key, version), chance))
         for key, version in served()
@@ -164,7 +165,8 @@ def _frames(chance: random.Random) -> Sequence[bytes]:
     ]
 
 
-def _batch(chance: random.Random) -> bytes:
+def whole_batch(chance: random.Random) -> bytes:
+    """Return a batch of a few records."""
     values = [chance.randbytes(chance.randrange(200)) for _ in range(chance.randrange(1, 5))]
     return batch(*values, producer=(5, 0, 0), codec=chance.randrange(5))
 
@@ -179,7 +181,8 @@ def _resealed(chance: random.Random, whole: bytes) -> bytes:
     return bytes(changed)
 
 
-def _is_request(frame: bytes) -> bool:
+def is_request(frame: bytes) -> bool:
+    """Whether it is read as a request; anything but a refusal is raised."""
     if len(frame) < PREFIX.size:
         return False
     number, version, correlation = PREFIX.unpack_from(frame)
@@ -193,7 +196,8 @@ def _is_request(frame: bytes) -> bool:
     return True
 
 
-def _is_batch(data: bytes) -> bool:
+def is_batch(data: bytes) -> bool:
+    """Whether it would be stored; anything but a refusal is raised."""
     try:
         check_inside(data, check(data, version=9, limit=_UNPACKED), limit=_UNPACKED, keyed=False)
     except BadBatch:
@@ -240,7 +244,7 @@ async def send(data: Path, seed: int, tries: int) -> Answered:
         tries: how many.
     """
     chance = random.Random(seed)
-    frames = _frames(chance)
+    whole = frames(chance)
     async with Victims(data) as victim:
         await prepared(lambda: victim.address)
         before = victim.memory()
@@ -248,7 +252,7 @@ async def send(data: Path, seed: int, tries: int) -> Answered:
         other = asyncio.create_task(_other(victim, stop))
         try:
             for _ in range(0, tries, _AT_ONCE):
-                some = [damaged(chance, chance.choice(frames)) for _ in range(_AT_ONCE)]
+                some = [damaged(chance, chance.choice(whole)) for _ in range(_AT_ONCE)]
                 await _attack(victim, some)
         finally:
             stop.set()
