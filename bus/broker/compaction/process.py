@@ -11,6 +11,7 @@ import signal
 import sqlite3
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -110,4 +111,6 @@ if __name__ == "__main__":
     _end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the node, which ends this
     os.nice(_NICE)
-    serve(CleaningReader(Path(sys.argv[1])), sys.stdin.buffer, sys.stdout.buffer)
+    with suppress(BrokenPipeError):  # the broker ended; nobody wants to know
+        serve(CleaningReader(Path(sys.argv[1])), sys.stdin.buffer, sys.stdout.buffer)
+    os._exit(0)  # without a last word into the pipe
