@@ -14,6 +14,7 @@ from bus.telemetry import Telemetry
 from ops.kafka import missing
 from ops.node import NodeProcess
 from tests.engine import ApacheSwitch, EmbeddedSwitch, Engine, Switch, apache_kafka, emptied
+from tests.secured import SecuredBroker
 
 HOUSEKEEPING = {
     "log.initial.task.delay.ms": "100",
@@ -84,6 +85,16 @@ def kafka_secure(apache: None, tmp_path_factory: pytest.TempPathFactory) -> Iter
     """One Apache Kafka broker with TLS, SCRAM and default deny, for the whole session."""
     with apache_kafka(tmp_path_factory.mktemp("kafka-secure"), secure=True) as engine:
         yield engine
+
+
+@pytest.fixture(params=["embedded", pytest.param("kafka", marks=pytest.mark.kafka)])
+def denying(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+    """An engine that denies everything: the embedded broker, and Apache Kafka."""
+    if request.param == "kafka":
+        yield request.getfixturevalue("kafka_secure")
+        return
+    with SecuredBroker(tmp_path) as broker:
+        yield Engine(name="embedded", settings=broker.settings, secured=broker)
 
 
 @pytest.fixture(params=["embedded", pytest.param("kafka", marks=pytest.mark.kafka)])

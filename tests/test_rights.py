@@ -26,7 +26,6 @@ from bus.subscriber.waiting import dead_letters
 from bus.telemetry import Telemetry
 from tests.city import GROUP, READINGS, SYSTEM, reading, records
 from tests.engine import Engine
-from tests.secured import SecuredBroker
 from tests.waiting import until
 
 pytestmark = pytest.mark.slow
@@ -50,26 +49,16 @@ def rules() -> Iterator[AclBinding]:
             )
 
 
-@pytest.fixture(params=["embedded", pytest.param("kafka", marks=pytest.mark.kafka)])
-def secure(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    """An engine that denies everything: the embedded broker, and Apache Kafka."""
-    if request.param == "kafka":
-        yield request.getfixturevalue("kafka_secure")
-        return
-    with SecuredBroker(tmp_path) as broker:
-        yield Engine(name="embedded", settings=broker.settings, secured=broker)
-
-
 @pytest.fixture
-async def users(secure: Engine) -> dict[str, KafkaSettings]:
+async def users(denying: Engine) -> dict[str, KafkaSettings]:
     """The page's users, with the rights that it gives them."""
     wanted = list(rules())
     assert len(wanted) > 10
-    admin = AdminClient(_config(secure.settings))
+    admin = AdminClient(_config(denying.settings))
     for made in admin.create_acls(wanted).values():
         made.result(10)
     names = {rule.principal.removeprefix("User:") for rule in wanted}
-    return {name: await secure.secure.add_user(name) for name in names}
+    return {name: await denying.secure.add_user(name) for name in names}
 
 
 @pytest.fixture
@@ -82,7 +71,7 @@ async def registry(users: dict[str, KafkaSettings]) -> AsyncIterator[RegistrySet
 
 
 async def test_they_are_enough(
-    users: dict[str, KafkaSettings], registry: RegistrySettings, secure: Engine
+    users: dict[str, KafkaSettings], registry: RegistrySettings, denying: Engine
 ) -> None:
     publisher = Settings(kafka=users["publisher"], registry=registry)
     async with Publisher(SYSTEM, publisher) as city:
@@ -100,7 +89,7 @@ async def test_they_are_enough(
 
         await agency.run(handle)
     assert found == [receipt.id for receipt in receipts]
-    assert len(await records(secure.settings, f"dead.de.agency.statistik.{READINGS}")) == 1
+    assert len(await records(denying.settings, f"dead.de.agency.statistik.{READINGS}")) == 1
     async with Admin(users["node"]) as admin, LogReader(users["node"]) as reader:
         assert [(lag.group, lag.records) for lag in await lags(admin, reader)] == [(GROUP, 0)]
         assert list(await dead_letters(admin, reader)) == [f"dead.de.agency.statistik.{READINGS}"]
