@@ -134,41 +134,50 @@ class Stage:
             # Kafka, whose offsets have 63 bits, has no error of its own for it.
             return Outcome(ErrorCode.policy_violation, reason=_USED_UP)
         if header.producer_id >= 0:
-            key = (number, header.producer_id)
-            known = self.producers.get(key) or self.committed_producers.get(key)
-            transactional = header.attributes & TRANSACTIONAL
-            begins = False
-            if transactional:
-                begins = known is None or known.opened is None
-                if begins or (known and known.epoch != header.producer_epoch):
-                    error = self._verify(append)
-                    if error is not ErrorCode.none:
-                        return Outcome(error)
-            verdict = judge(
-                known,
-                epoch=header.producer_epoch,
-                first=header.base_sequence,
-                count=header.record_count,
-                offset=offset,
-            )
-            if isinstance(verdict, Written):
-                return Outcome(ErrorCode.none, verdict.offset, repeat=True)
-            if isinstance(verdict, ErrorCode):
-                return Outcome(verdict)
-            if begins:
-                verdict = verdict.opening(offset)
-                self.opened.setdefault(number, {})[header.producer_id] = offset
-            elif verdict.opened is not None and not transactional:
-                return Outcome(ErrorCode.invalid_txn_state, reason=_WITHIN)
-            self.producers[key] = verdict
+            told = self._sequence(append, offset)
+            if told is not None:
+                return told
         self._place(append, offset)
         return Outcome(ErrorCode.none, offset, self.now if append.stamped else -1)
+
+    def _sequence(self, append: Append, offset: int) -> Outcome | None:
+        """Take note of a producer's batch that is next; or say why it is not stored."""
+        number, header = append.partition, append.header
+        key = (number, header.producer_id)
+        known = self.producers.get(key) or self.committed_producers.get(key)
+        begins = False
+        if header.attributes & TRANSACTIONAL:
+            begins = known is None or known.opened is None
+            if begins or (known and known.epoch != header.producer_epoch):
+                error = self._verify(append)
+                if error is not ErrorCode.none:
+                    return Outcome(error)
+        elif known and known.opened is not None:
+            return Outcome(ErrorCode.invalid_txn_state, reason=_WITHIN)
+        verdict = judge(
+            known,
+            epoch=header.producer_epoch,
+            first=header.base_sequence,
+            count=header.record_count,
+            offset=offset,
+        )
+        if isinstance(verdict, Written):
+            return Outcome(ErrorCode.none, verdict.offset, repeat=True)
+        if isinstance(verdict, ErrorCode):
+            return Outcome(verdict)
+        if begins:
+            verdict = verdict.opening(offset)
+            self.opened.setdefault(number, {})[header.producer_id] = offset
+        self.producers[key] = verdict
+        return None
 
     def _place(self, append: Append, offset: int) -> None:
         header = append.header
         time = self.now if append.stamped else None
         pieces = placed(append.records, header, offset, time)
         newest = header.max_timestamp if time is None else time
+        if newest < 0:  # records without a time are as old as their row
+            newest = self.now
         size = len(append.records)
         self._put(append.partition, offset, header.record_count, pieces, size, newest)
 

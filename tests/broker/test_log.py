@@ -187,3 +187,29 @@ def test_a_batch_that_unpacks_to_too_much_is_not_looked_into(codec: str) -> None
     with pytest.raises(TooLarge):
         unpacked(bomb[HEADER.size :], CODECS[codec], LIMIT)
     assert first_since(bomb, 0, 0) == (0, TIME)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.booleans(), st.integers(0, 40)), max_size=60),
+    st.integers(0, 3000),
+)
+def test_what_is_dropped_from_memory_makes_room_and_nothing_else_goes(
+    steps: list[tuple[int, bool, int]], limit: int
+) -> None:
+    partitions = [Partition(number, 0, 0) for number in range(3)]
+    tail = TailCache(limit)
+    dropped = [0, 0, 0]
+    for number, drop, upto in steps:
+        partition = partitions[number]
+        if drop:
+            tail.drop(partition, upto)
+            dropped[number] = max(dropped[number], min(upto, partition.end))
+        else:
+            data = b"x" * 100
+            row = Row(number, partition.end, partition.end + 3, 0, [], len(data), 3, data)
+            tail.add(partition, row)
+        held = [len(data) for one in partitions for data in one._rows[one._head :]]
+        assert tail._size == sum(held) + 300 * len(held) <= max(limit, 0)
+        assert len(tail._order) <= 2 * len(held) + 1
+        for one, gone in zip(partitions, dropped, strict=True):
+            assert one.cached_from == one.end or one.cached_from + 3 > gone

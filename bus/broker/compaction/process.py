@@ -94,7 +94,8 @@ def _steps(reader: CleaningReader, order: Order, end: int, cleaner: Cleaner) -> 
         run.rows.append(row)
         run.pieces.append(cleaned.batches)
         run.unmarked += cleaned.unmarked
-        run.newest = max(run.newest, cleaned.newest)
+        if cleaned.batches:
+            run.newest = max(run.newest, cleaned.newest if cleaned.newest >= 0 else row.newest)
         run.read += len(row.batches)
         run.changed |= cleaned.changed
     if run.rows:

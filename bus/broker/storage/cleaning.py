@@ -21,6 +21,7 @@ class SealedRow(NamedTuple):
 
     base: int
     next: int
+    newest: int
     seal: int
     batches: bytes
 
@@ -130,7 +131,7 @@ class CleaningReader:
                 raise Damaged(f"the row at {position - low} fails its checksum")
             if position - low != at:
                 raise Damaged(f"offsets {at} to {position - low} are not there")
-            found.append(SealedRow(position - low, next_, sealed, batches))
+            found.append(SealedRow(position - low, next_, newest, sealed, batches))
             at, size = next_, size + len(batches)
             if size >= _SLICE_BYTES:
                 break
