@@ -160,6 +160,13 @@ class Telemetry:
             ["reason"],
             registry=self.registry,
         )
+        self.certificate_reloads = Counter(
+            "stadtbus_certificate_reloads_total",
+            "Certificates of the embedded broker that were read anew, by outcome (ok, error: the "
+            "last good one stays in use).",
+            ["outcome"],
+            registry=self.registry,
+        )
         self.registry_requests = Counter(
             "stadtbus_registry_requests_total",
             "Requests to the schema registry, by method and HTTP status.",

@@ -35,6 +35,7 @@ class Certificate:
         setting: the setting that names the certificate, for error messages.
         client_ca_file: PEM; what certificates of clients must lead to.
         client_certificate: whether clients are asked for one, as the settings say it.
+        renewed: told of each look at files that have changed, whether they can be used.
         clock: seconds that only go forward.
 
     Raises:
@@ -49,12 +50,14 @@ class Certificate:
         setting: str,
         client_ca_file: Path | None = None,
         client_certificate: str = "none",
+        renewed: Callable[[bool], None] = lambda usable: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._certificate, self._key, self._setting = certificate_file, key_file, setting
         self._authority = client_ca_file if client_certificate != "none" else None
         self._asked = _ASKED[client_certificate]
         self._clock, self._looked = clock, clock()
+        self._renewed = renewed
         self._state = self._seen()
         self._newest = self._load()
         self.context = self._newest
@@ -106,13 +109,15 @@ class Certificate:
         self._looked = now
         if (state := self._seen()) == self._state:
             return
+        self._state = state  # files that cannot be used are told once, until they change again
         try:
             self._newest = self._load()
         except InvalidSettings as error:
             log.warning("the last good certificate stays in use: %s", error)
+            self._renewed(False)
         else:
-            self._state = state
             log.info("%s: a new certificate is in use", self._setting)
+            self._renewed(True)
 
     def _seen(self) -> _State:
         files = (self._certificate, self._key, self._authority)

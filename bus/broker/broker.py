@@ -93,7 +93,7 @@ class Broker:
             lacking=lacking(settings),
             insecure=settings.insecure,
         )
-        certificate = secured(settings)
+        certificate = secured(settings, self._telemetry)
         self._directory.take()
         listener: socket.socket | None = None
         try:
@@ -197,8 +197,8 @@ class Broker:
 
     def _no_tls(self, host: str, reason: str) -> None:
         """Note that TLS could not be agreed on with somebody."""
-        log.warning("no TLS with %s: %s", host, reason)
-        self._telemetry.handshake_failures.labels(reason).inc()
+        if self._engine is not None:
+            self._engine.security.audit.unencrypted(host, reason)
 
     def _protocol(self) -> asyncio.BaseProtocol:
         return ClientProtocol(asyncio.StreamReader(_READ_AHEAD), self._accept)
@@ -268,7 +268,7 @@ def lacking(settings: BrokerSettings) -> list[str]:
     return missing
 
 
-def secured(settings: BrokerSettings) -> Certificate | None:
+def secured(settings: BrokerSettings, telemetry: Telemetry) -> Certificate | None:
     """Return the certificate to listen with; None if there is no TLS.
 
     Raises:
@@ -292,4 +292,7 @@ def secured(settings: BrokerSettings) -> Certificate | None:
         setting="broker.certificate_file",
         client_ca_file=settings.client_ca_file,
         client_certificate=settings.client_certificate,
+        renewed=lambda usable: telemetry.certificate_reloads.labels(
+            "ok" if usable else "error"
+        ).inc(),
     )

@@ -11,12 +11,14 @@ from collections.abc import Iterator
 
 import pytest
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
+from kio.schema.errors import ErrorCode
 from pydantic import BaseModel
 
 from bus.broker import ApiKey
 from bus.settings import Address, Settings
 from tests.broker.raw import Raw
 from tests.engine import Engine
+from tests.engines.rights import whole
 
 
 async def offered(raw: Raw) -> set[int]:
@@ -58,6 +60,35 @@ async def test_rules(raw: Raw, key: int) -> None:
 async def test_users(raw: Raw, key: int) -> None:
     """Users and their passwords can be described and altered."""
     assert key in await offered(raw)
+
+
+async def test_login_in_clear_text(raw: Raw) -> None:
+    """Where nobody has to log in, nobody can."""
+    for version in (0, 1):
+        told = await raw.ask(17, version, mechanism="PLAIN")
+        assert (told.error_code, told.mechanisms) == (ErrorCode.illegal_sasl_state, ())
+    told = await raw.ask(36, 2, auth_bytes=b"\0admin\0secret")
+    assert told.error_code is ErrorCode.illegal_sasl_state
+
+
+async def test_rules_without_security(raw: Raw) -> None:
+    """Where everybody may do everything, there are no rules, and nobody can make any."""
+    anything = {"resource_type_filter": 1, "pattern_type_filter": 1, "operation": 1}
+    told = await raw.ask(29, 3, **whole(29, 3, anything | {"permission_type": 1}))
+    assert (told.error_code, told.resources) == (ErrorCode.security_disabled, ())
+    rule = {
+        "resource_type": 2,
+        "resource_name": "x",
+        "resource_pattern_type": 3,
+        "principal": "User:x",
+        "host": "*",
+        "operation": 3,
+        "permission_type": 3,
+    }
+    told = await raw.ask(30, 3, creations=[rule])
+    assert [one.error_code for one in told.results] == [ErrorCode.security_disabled]
+    told = await raw.ask(31, 3, **whole(31, 3, {"filters": [anything | {"permission_type": 1}]}))
+    assert [one.error_code for one in told.filter_results] == [ErrorCode.security_disabled]
 
 
 ENCRYPTING = re.compile(r"tls|ssl|secur|cert|key_?(file|store)")

@@ -35,7 +35,8 @@ async def sasl_handshake(engine: Engine, request: Request) -> Fields:
         error = session.choose(request.body.mechanism, headers=request.version > 0)
         if session.ended:
             await asyncio.sleep(REFUSED_AFTER)
-    return {"error_code": error, "mechanisms": offered if session is not None else ()}
+    told = () if error is ErrorCode.illegal_sasl_state else offered
+    return {"error_code": error, "mechanisms": told}
 
 
 async def sasl_authenticate(engine: Engine, request: Request) -> Fields:

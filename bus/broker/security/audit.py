@@ -66,6 +66,11 @@ class Audit:
         )
         self._tell(("login", user[:LONGEST], host, mechanism, reason), line)
 
+    def unencrypted(self, host: str, reason: str) -> None:
+        """Note that TLS could not be agreed on with somebody."""
+        self._telemetry.handshake_failures.labels(reason).inc()
+        self._tell(("tls", host, reason), f"no TLS host={quoted(host)} reason={quoted(reason)}")
+
     def admitted(self, mechanism: str) -> None:
         """Count somebody who got in."""
         self._telemetry.logins.labels(mechanism, "ok").inc()

@@ -92,7 +92,7 @@ class TestFaults:
             raw.send(18, 3, **VERSIONS)
             assert await raw.answer() == b""
         await until(lambda: failures(secured, "no TLS") == before + 1)
-        assert "no TLS with 127.0.0.1: no TLS" in caplog.text
+        assert 'no TLS host="127.0.0.1" reason="no TLS"' in caplog.text
 
     async def test_old_tls(self, secured: SecuredBroker) -> None:
         """TLS 1.1 is too old."""
@@ -269,6 +269,37 @@ class TestCertificates:
                 return "the last good certificate stays in use" in caplog.text
 
             await until(noticed)
+            exposition = broker.telemetry.exposition()
+            assert b'stadtbus_certificate_reloads_total{outcome="ok"} 1.0' in exposition
+            assert b'stadtbus_certificate_reloads_total{outcome="error"} 1.0' in exposition
+
+    async def test_a_new_authority_of_clients(self, tmp_path: Path) -> None:
+        """Once clients are to be of another authority, those of the former are refused."""
+        with SecuredBroker(tmp_path, client_certificate="required") as broker:
+            old, other = broker.clients, trustme.CA()
+            for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+                new = trustme.CA()
+                context = showing(broker, new.issue_cert("client.test", common_name="new"))
+                former = showing(broker, old.issue_cert("client.test", common_name="old"))
+                context.minimum_version = context.maximum_version = version
+                former.minimum_version = former.maximum_version = version
+                assert await enters(broker, former)
+                made = tmp_path / "new.pem"
+                new.cert_pem.write_to_path(made)
+                made.rename(broker.client_ca_file)
+                await until(partial(enters, broker, context))
+                assert not await enters(broker, former)
+                old = new
+            assert not await enters(broker, showing(broker, other.issue_cert("client.test")))
+
+
+async def enters(broker: SecuredBroker, context: ssl.SSLContext) -> bool:
+    """Say whether a client is let in."""
+    try:
+        async with await connected(broker, context) as raw:
+            return await served(raw)
+    except (ssl.SSLError, ConnectionError):
+        return False
 
 
 def shown(raw: Raw) -> Any:
