@@ -25,6 +25,9 @@ from bus.errors import StorageUnusable
 MOST_NAMED = 1000
 """Damages that are named one by one; the others are counted."""
 
+UNREADABLE = (sqlite3.DatabaseError, UnicodeDecodeError)
+"""What reading damaged pages ends in; SQLite believes that text is text."""
+
 
 class Damage(NamedTuple):
     """One thing that is wrong.
@@ -106,7 +109,7 @@ def check(path: Path, *, max_unpacked: int | None, progress: Progress = nothing)
     return report
 
 
-def _unreadable(path: Path, error: sqlite3.Error) -> StorageUnusable:
+def _unreadable(path: Path, error: Exception) -> StorageUnusable:
     return StorageUnusable(
         f"the database cannot be read: {error}", where=str(path), remedy="restore it from a copy"
     )
@@ -124,14 +127,14 @@ class _Check:
         examiner = self._examiner
         try:
             version, size = examiner.version(), examiner.size()
-        except sqlite3.Error as error:
+        except (*UNREADABLE, sqlite3.Error) as error:
             raise _unreadable(self._path, error) from error
         known_version(version, self._path)
         self._report = report = Report(version, size, structure)
         self._collect(examiner.references())
         try:
             places = examiner.places()
-        except sqlite3.DatabaseError as error:
+        except UNREADABLE as error:
             report.add(Damage("", -1, -1, -1, f"the partitions cannot be read: {error}"))
             places = []
         for place in places:
@@ -144,7 +147,7 @@ class _Check:
         try:
             for what in found:
                 self._report.add(Damage("", -1, -1, -1, what))
-        except sqlite3.DatabaseError as error:
+        except UNREADABLE as error:
             self._report.add(Damage("", -1, -1, -1, f"a table cannot be read: {error}"))
 
     def _partition(self, place: Place) -> None:
@@ -160,7 +163,7 @@ class _Check:
                 walk.go(chunk.start, chunk.rows)
                 self._seen += sum(len(row[-1] or b"") for row in chunk.rows)
                 self._progress(place.topic, self._seen, report.size_bytes)
-        except sqlite3.DatabaseError as error:
+        except UNREADABLE as error:
             report.add(
                 Damage(place.topic, place.ordinal, walk.wanted, -1, f"it cannot be read: {error}")
             )

@@ -69,3 +69,20 @@ def change(database: Path, *statements: str) -> None:
 def contents(folder: Path) -> dict[str, str]:
     """Return the digest of every file in a folder."""
     return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in folder.iterdir()}
+
+
+def tables(database: Path) -> dict[str, list[tuple[object, ...]]]:
+    """Return all that a database holds, and what it says of itself."""
+    with closing(sqlite3.connect(f"file:{database}?mode=ro&immutable=1", uri=True)) as connection:
+        named = [n for (n,) in connection.execute("select name from sqlite_master order by name")]
+        found = {
+            name: connection.execute(f"select * from {name}").fetchall()  # noqa: S608
+            for name in named
+            if not name.startswith("sqlite_autoindex")
+        }
+        for pragma in ("user_version", "application_id", "page_size", "auto_vacuum"):
+            found[pragma] = connection.execute(f"pragma {pragma}").fetchall()
+        found["schema"] = connection.execute(
+            "select type, name, sql from sqlite_master order by name"
+        ).fetchall()
+        return found

@@ -17,7 +17,17 @@ from bus.broker.storage import copying
 from bus.broker.storage.copying import Copy
 from bus.errors import Conflict, NotFound, StorageInUse, StorageUnusable
 from tests.broker.raw import Raw, batch
-from tests.broker.stores import RECORDS, UNPACKED, change, committed, contents, fill, filled, made
+from tests.broker.stores import (
+    RECORDS,
+    UNPACKED,
+    change,
+    committed,
+    contents,
+    fill,
+    filled,
+    made,
+    tables,
+)
 
 MARKER = b"erased-4711" * 400
 
@@ -36,23 +46,6 @@ async def test_a_backup_of_a_stopped_store_is_that_store(tmp_path: Path) -> None
 def names(folder: Path) -> list[str]:
     """Return what is in a folder."""
     return sorted(file.name for file in folder.iterdir())
-
-
-def tables(database: Path) -> dict[str, list[tuple[object, ...]]]:
-    """Return all that a database holds, and what it says of itself."""
-    with closing(sqlite3.connect(f"file:{database}?mode=ro&immutable=1", uri=True)) as connection:
-        named = [n for (n,) in connection.execute("select name from sqlite_master order by name")]
-        found = {
-            name: connection.execute(f"select * from {name}").fetchall()  # noqa: S608
-            for name in named
-            if not name.startswith("sqlite_autoindex")
-        }
-        for pragma in ("user_version", "application_id", "page_size", "auto_vacuum"):
-            found[pragma] = connection.execute(f"pragma {pragma}").fetchall()
-        found["schema"] = connection.execute(
-            "select type, name, sql from sqlite_master order by name"
-        ).fetchall()
-        return found
 
 
 async def test_a_backup_beside_a_running_broker_is_of_one_commit(tmp_path: Path) -> None:

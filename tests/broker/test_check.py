@@ -1,9 +1,11 @@
 """`stadtbus broker check`: what is whole is called whole, what is not is named, nothing changes."""
 
 import asyncio
+import random
 import shutil
 import sqlite3
 import struct
+from collections import Counter
 from contextlib import closing
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from bus.broker.check import Damage, check
 from bus.broker.storage.log import seal
 from bus.errors import NotFound, StorageUnusable
 from tests.broker.raw import Raw, batch
-from tests.broker.stores import RECORDS, UNPACKED, change, contents, fill, filled, made
+from tests.broker.stores import RECORDS, UNPACKED, change, contents, fill, filled, made, tables
 
 
 async def test_a_store_that_is_whole_is_called_whole_and_left_as_it_is(tmp_path: Path) -> None:
@@ -168,6 +170,59 @@ async def test_what_is_damaged_is_named(
     if place is not None:
         assert found[0][:3] == place
     assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("statement", "what"),
+    [
+        pytest.param(
+            "delete from log where position = (select max(position) from log where $t0)",
+            "t/0 does not end at 15, as it did",
+            id="the last row",
+        ),
+        pytest.param(
+            "update positions set position = position + 1", "digest differs", id="a position"
+        ),
+        pytest.param(
+            "alter table positions rename column note to nota", "table positions", id="a column"
+        ),
+    ],
+)
+async def test_what_nothing_refers_to_is_held_against_what_the_broker_left(
+    tmp_path: Path, statement: str, what: str
+) -> None:
+    database = await filled(tmp_path)
+    change(database, query(statement))
+    report = check(database, max_unpacked=UNPACKED)
+    assert any(what in damage.what for damage in report.damage), report.damage
+
+
+SEED, FLIPS = 20261121, 150
+
+
+async def test_a_bit_that_flipped_is_named_or_harmless(tmp_path: Path) -> None:
+    database = await filled(tmp_path / "whole")
+    whole, good = database.read_bytes(), tables(database)
+    chance = random.Random(SEED)
+    flipped = tmp_path / "flipped"
+    seen = Counter[str]()
+    for number in range(FLIPS):
+        at = chance.randrange(len(whole))
+        while number % 2 and not whole[at]:  # half of them where there is something
+            at = chance.randrange(len(whole))
+        one = bytearray(whole)
+        one[at] ^= 1 << chance.randrange(8)
+        flipped.write_bytes(one)
+        try:
+            outcome = "named" if check(flipped, max_unpacked=UNPACKED).damages else "harmless"
+        except StorageUnusable:
+            outcome = "refused"
+        seen[outcome] += 1
+        if outcome == "harmless":
+            left = tables(flipped)
+            # How a table was made is text; what counts of it is checked.
+            assert left | {"schema": []} == good | {"schema": []}, f"seed {SEED}, byte {at}"
+    assert seen["named"] > FLIPS / 4
 
 
 async def rewritten(tmp_path: Path, batches: bytes, *, next_: int = 3) -> list[Damage]:

@@ -58,17 +58,33 @@ class Digest:
             if found != "ok":
                 raise sqlite3.DatabaseError(f"table {table}: {found}")
         left = self._db.execute("select value from meta where name = ?", (_DIGEST,)).fetchone()
-        if left is not None and left[0] != self._sum():
+        if self.differs():
             raise sqlite3.DatabaseError("its tables are not what was written")
-        ends = self._ends()
-        starts = dict(self._db.execute("select number, start from partitions").fetchall())
-        wrong = {n: end for n, end in ends.items() if self._end(n, starts.get(n, 0)) != end}
+        ends, wrong = self._ends(), self.lost()
         if left is not None or wrong != ends:
             self._db.execute("begin immediate")
             self.forget()
             self._put(_ENDS, json.dumps(wrong))
             self._db.execute("commit")
         return wrong
+
+    def differs(self) -> bool:
+        """Say whether the tables are not what a broker left behind when it stopped.
+
+        Raises:
+            sqlite3.Error: they cannot be read.
+        """
+        left = self._db.execute("select value from meta where name = ?", (_DIGEST,)).fetchone()
+        return left is not None and left[0] != self._sum()
+
+    def lost(self) -> dict[int, int]:
+        """Return where partitions ended when the broker stopped, of those that end elsewhere now.
+
+        Raises:
+            sqlite3.Error: they cannot be read.
+        """
+        starts = dict(self._db.execute("select number, start from partitions").fetchall())
+        return {n: end for n, end in self._ends().items() if self._end(n, starts.get(n, 0)) != end}
 
     def forget(self) -> None:
         """Take the digest away in the transaction at hand, which changes what it is of."""

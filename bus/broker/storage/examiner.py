@@ -6,12 +6,15 @@ between. Rows are given out as they lie there; who judges them stands in `bus.br
 
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from bus.broker.stage import OFFSET_BITS
-from bus.broker.storage.log import bounds
+from bus.broker.storage import schema
+from bus.broker.storage.digest import Digest
+from bus.broker.storage.log import Log, bounds
 
 CHUNK_BYTES = 8 * 2**20
 _MOST_MESSAGES = 100  # of SQLite's own check
@@ -142,7 +145,7 @@ class Examiner:
             self._db.set_progress_handler(None, 0)
 
     def references(self) -> Iterator[str]:
-        """Yield what refers to something that is not there."""
+        """Yield what refers to something that is not there, or is not as it was left."""
         tables = self._tables()
         self._db.execute("begin")
         try:
@@ -152,8 +155,33 @@ class Examiner:
                         yield sentence.format(*found)
             if {"log", "partitions", "dropped"} <= tables:
                 yield from self._strays()
+            if self.version() == schema.VERSION:
+                yield from self._shapes()
+            yield from self._left()
         finally:
             self._db.execute("rollback")
+
+    def _shapes(self) -> Iterator[str]:
+        """Yield the tables that are not made as this version makes them."""
+        with closing(sqlite3.connect(":memory:")) as fresh:
+            for statement in schema.TABLES:
+                fresh.execute(statement)
+            for (name,) in fresh.execute("select name from sqlite_master where type = 'table'"):
+                question = 'select name, type, "notnull", pk from pragma_table_xinfo(?)'
+                wanted = fresh.execute(question, (name,)).fetchall()
+                if self._db.execute(question, (name,)).fetchall() != wanted:
+                    yield f"table {name} does not have the columns that it should have"
+
+    def _left(self) -> Iterator[str]:
+        """Yield where the store is not as a broker that stopped in order left it."""
+        digest = Digest(self._db, Log(self._db).end)
+        if digest.differs():
+            yield "what is not in the log is not what was written (the tables' digest differs)"
+        places = {place.number: place for place in self.places()}
+        for number, end in digest.lost().items():
+            if number in places:
+                place = places[number]
+                yield f"{place.topic}/{place.ordinal} does not end at {end}, as it did"
 
     def _strays(self) -> Iterator[str]:
         """Yield the partitions that rows of the log belong to although nobody knows them."""
