@@ -145,15 +145,13 @@ class Stage:
         number, header = append.partition, append.header
         key = (number, header.producer_id)
         known = self.producers.get(key) or self.committed_producers.get(key)
-        begins = False
-        if header.attributes & TRANSACTIONAL:
+        transactional, begins = header.attributes & TRANSACTIONAL, False
+        if transactional:
             begins = known is None or known.opened is None
             if begins or (known and known.epoch != header.producer_epoch):
                 error = self._verify(append)
                 if error is not ErrorCode.none:
                     return Outcome(error)
-        elif known and known.opened is not None:
-            return Outcome(ErrorCode.invalid_txn_state, reason=_WITHIN)
         verdict = judge(
             known,
             epoch=header.producer_epoch,
@@ -168,6 +166,8 @@ class Stage:
         if begins:
             verdict = verdict.opening(offset)
             self.opened.setdefault(number, {})[header.producer_id] = offset
+        elif verdict.opened is not None and not transactional:
+            return Outcome(ErrorCode.invalid_txn_state, reason=_WITHIN)
         self.producers[key] = verdict
         return None
 
