@@ -442,7 +442,8 @@ def _config(kafka: KafkaSettings) -> dict[str, Any]:
     for name, file in (
         ("ssl.ca.location", kafka.ca_file),
         ("ssl.certificate.location", kafka.certificate_file),
-        ("ssl.key.location", kafka.key_file),
+        # Python finds the key in the certificate's file, too, librdkafka only if it is told so.
+        ("ssl.key.location", kafka.key_file or kafka.certificate_file),
     ):
         if file is not None:
             config[name] = str(file)

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from bus import __version__
-from bus.cli import acl, broker, contract, dead, group, schema, topic, user
+from bus.cli import acl, broker, certificate, contract, dead, group, schema, topic, user
 from bus.cli.demo import demo
 from bus.cli.doctor import doctor
 from bus.cli.publish import publish
@@ -31,6 +31,7 @@ app.add_typer(group.app, name="group")
 app.add_typer(dead.app, name="dead")
 app.add_typer(user.app, name="user")
 app.add_typer(acl.app, name="acl")
+app.add_typer(certificate.app, name="certificate")
 app.add_typer(broker.app, name="broker")
 app.command()(doctor)
 

@@ -90,7 +90,7 @@ class CertificateWatch:
             return
         self._said[name] = now
         log.warning(
-            "%s: the certificate %s expires in %s days; renew it (docs/security.md)",
+            "%s: the certificate %s expires in %s days; renew it (stadtbus certificate renew)",
             name,
             file,
             max(left.days, 0),
