@@ -8,6 +8,7 @@ from bus.broker.transactions.coordinator import KEPT, Coordinator
 from bus.broker.transactions.state import IDLE, State, Transaction
 
 _LOOK_EVERY = 0.5  # seconds, for transactions that are open for too long
+_AT_ONCE = 200  # of these, as the round that ends them must stay short
 _EXPIRE_EVERY = 3_600_000  # milliseconds
 
 log = logging.getLogger(__name__)
@@ -84,7 +85,7 @@ class Transactions:
             self._task.cancel()
 
     def _due(self, now: int) -> Turn | None:
-        late = [one.name for one in self._open.values() if one.late(now)]
+        late = [one.name for one in self._open.values() if one.late(now)][:_AT_ONCE]
         if late:
             return lambda every: every.abort_late(late)
         if now - self._expired >= _EXPIRE_EVERY:
