@@ -1,6 +1,7 @@
 """The embedded broker with TLS, login and rules, in a thread of its own."""
 
 import asyncio
+import datetime as dt
 import secrets
 import threading
 from pathlib import Path
@@ -55,9 +56,11 @@ class SecuredBroker:
         self.telemetry = Telemetry()
         self.settings = KafkaSettings()
 
-    def certify(self) -> None:
+    def certify(
+        self, *, since: dt.datetime | None = None, until: dt.datetime | None = None
+    ) -> None:
         """Give it a new certificate."""
-        issued = self.authority.issue_cert(HOST, "localhost")
+        issued = self.authority.issue_cert(HOST, "localhost", not_before=since, not_after=until)
         made = self.certificate_file.with_suffix(".new")
         issued.private_key_and_cert_chain_pem.write_to_path(made)
         made.rename(self.certificate_file)

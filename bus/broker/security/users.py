@@ -47,12 +47,13 @@ class Users:
 
     def claimed(self, name: str, mechanism: Mechanism) -> Credential:
         """Return a user's credential, or for a stranger one that nothing proves."""
-        return self._known.get((name, mechanism)) or self._pretended(name, mechanism)
+        pretended = self._pretended(name, mechanism)  # always, as it would take a stranger longer
+        return self._known.get((name, mechanism), pretended)
 
     def proving(self, name: str) -> Credential:
         """Return what proves a password that is sent as it is: the strongest that there is."""
-        found = self.of(name)
-        return found[-1] if found else self._pretended(name, self._usual(name))
+        pretended = self._pretended(name, self._usual(name))
+        return next(reversed(self.of(name)), pretended)
 
     def _usual(self, name: str) -> Mechanism:
         """Return a mechanism that a user of this name could have."""

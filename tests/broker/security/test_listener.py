@@ -74,6 +74,15 @@ def showing(broker: SecuredBroker, certificate: trustme.LeafCert) -> ssl.SSLCont
     return context
 
 
+def connect(address: Address, context: ssl.SSLContext) -> None:
+    """Connect with a client that says why it goes; asyncio's own does not."""
+    with (
+        socket.create_connection((address.host, address.port)) as connection,
+        context.wrap_socket(connection, server_hostname=HOST),
+    ):
+        pass
+
+
 class TestFaults:
     """Each fault is told in the log, is counted, and hinders nobody else."""
 
@@ -108,15 +117,26 @@ class TestFaults:
         """A client that does not trust the broker is told apart."""
         reason = "the client does not trust our certificate"
         before = failures(secured, reason)
-        address = secured.address
-
-        def connect() -> None:  # asyncio's client goes without a word
-            with socket.create_connection((address.host, address.port)) as connection:
-                ssl.create_default_context().wrap_socket(connection, server_hostname=HOST)
-
         with pytest.raises(ssl.SSLCertVerificationError, match="unable to get local issuer"):
-            await asyncio.to_thread(connect)
+            await asyncio.to_thread(connect, secured.address, ssl.create_default_context())
         await until(lambda: failures(secured, reason) == before + 1)
+
+    async def test_a_certificate_that_has_expired(self, tmp_path: Path) -> None:
+        """A broker whose certificate has expired is told so by its clients."""
+        with SecuredBroker(tmp_path) as broker:
+            broker.certify(not_before=YESTERDAY, not_after=YESTERDAY)
+
+            async def refused() -> bool:
+                try:
+                    await asyncio.to_thread(connect, broker.address, trusting(broker))
+                except ssl.SSLCertVerificationError as error:
+                    return "expired" in str(error)
+                return False
+
+            await until(refused)
+            await until(
+                lambda: failures(broker, "our certificate has expired, says the client") > 0
+            )
 
     async def test_another_host(self, secured: SecuredBroker) -> None:
         """A certificate of another host is refused by the client, and others are served on."""

@@ -1,6 +1,8 @@
 """Who may do what: Kafka's rules as a table of decisions."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bus.broker.security.rules import (
     EVERYTHING,
@@ -176,3 +178,39 @@ def everything(
 def test_filters(wanted: Filter, found: list[int]) -> None:
     """Which rules a filter finds."""
     assert [index for index, one in enumerate(STORED) if wanted.finds(one)] == found
+
+
+NAMES = st.sampled_from(["a", "ab", "abc", "b", "*", ""])
+ANY_RULE = st.builds(
+    Rule,
+    st.sampled_from([Kind.TOPIC, Kind.GROUP]),
+    st.sampled_from([Pattern.LITERAL, Pattern.PREFIXED]),
+    NAMES,
+    st.sampled_from(["User:a", "User:b", "User:*"]),
+    st.sampled_from(["*", HOST, ELSEWHERE]),
+    st.sampled_from([READ, WRITE, ALL, Operation.DESCRIBE, Operation.DELETE]),
+    st.sampled_from([Permission.ALLOW, Permission.DENY]),
+)
+
+
+@given(st.lists(ANY_RULE), st.lists(ANY_RULE), NAMES, st.sampled_from([READ, Operation.DESCRIBE]))
+def test_the_index(
+    before: list[Rule], changed: list[Rule], name: str, operation: Operation
+) -> None:
+    """What is decided by the index is what a look at every rule decides."""
+    rules = Rules(before, ())
+    rules.change(changed, before[:2])
+    there = (set(before) - set(before[:2])) | set(changed)
+    assert set(rules) == there
+    about = [
+        one
+        for one in there
+        if one.kind is Kind.TOPIC
+        and one.principal in {"User:a", "User:*"}
+        and one.host in {"*", HOST}
+        and one.covers(name)
+    ]
+    expected = any(one.allows(operation) for one in about) and not any(
+        one.denies(operation) for one in about
+    )
+    assert rules.allows("User:a", HOST, operation, Kind.TOPIC, name) is expected
