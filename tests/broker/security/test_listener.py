@@ -124,7 +124,7 @@ class TestFaults:
     async def test_a_certificate_that_has_expired(self, tmp_path: Path) -> None:
         """A broker whose certificate has expired is told so by its clients."""
         with SecuredBroker(tmp_path) as broker:
-            broker.certify(not_before=YESTERDAY, not_after=YESTERDAY)
+            broker.certify(since=YESTERDAY, until=YESTERDAY)
 
             async def refused() -> bool:
                 try:
