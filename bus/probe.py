@@ -26,6 +26,7 @@ _NEEDED = {0: ("Produce", 3), 1: ("Fetch", 4), 22: ("InitProducerId", 0), 19: ("
 _SASL_HANDSHAKE = 17
 _UNSUPPORTED_MECHANISM, _ILLEGAL_STATE = 33, 34  # error codes
 _CORRELATION = 1
+_EXPIRED = 10  # X509_V_ERR_CERT_HAS_EXPIRED
 _LARGEST = 64 * 1024
 
 
@@ -105,8 +106,7 @@ async def _probe(address: Address, kafka: KafkaSettings, context: ssl.SSLContext
         raise NotAuthenticated(
             f"its certificate cannot be verified: {error.verify_message}",
             where=where,
-            remedy="name the certificates that it leads to in kafka.ca_file, and reach it by a "
-            "name that its certificate bears",
+            remedy=remedy_for(error, "kafka.ca_file"),
         ) from error
     except (ssl.SSLError, _NoHandshake) as error:
         raise await _without_tls(address, protocol, error) from error
@@ -130,6 +130,21 @@ async def _probe(address: Address, kafka: KafkaSettings, context: ssl.SSLContext
         ) from error
     _refuse_old(answer.served, where)
     _refuse_login(answer, kafka, where)
+
+
+def remedy_for(error: ssl.SSLCertVerificationError, setting: str) -> str:
+    """Return what to do where a certificate could not be verified.
+
+    Args:
+        error: why not.
+        setting: which names the certificates that are trusted.
+    """
+    if error.verify_code == _EXPIRED:
+        return "have it renewed: `stadtbus certificate renew`, where a secured node made it"
+    return (
+        f"name the certificates that it leads to in {setting}, and reach it by a name that its "
+        "certificate bears"
+    )
 
 
 async def _ask(address: Address, context: ssl.SSLContext | None, mechanism: str = "") -> _Answer:

@@ -30,6 +30,7 @@ from bus.errors import (
     NotAuthorised,
     NotFound,
 )
+from bus.probe import remedy_for
 from bus.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -254,8 +255,7 @@ class SchemaClient:
                 return NotAuthenticated(
                     f"the registry's certificate cannot be verified: {cause.verify_message}",
                     where=self._url,
-                    remedy="name the certificates that it leads to in registry.ca_file or "
-                    "kafka.ca_file, and reach it by a name that its certificate bears",
+                    remedy=remedy_for(cause, "registry.ca_file or kafka.ca_file"),
                 )
         for cause in causes:
             if isinstance(cause, ssl.SSLError):

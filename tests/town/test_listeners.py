@@ -186,21 +186,21 @@ async def serving(folder: Path, *names: str, days: int = 365) -> AsyncIterator[t
 
 
 @pytest.mark.parametrize(
-    ("names", "days", "ours", "why"),
+    ("names", "days", "ours", "why", "remedy"),
     [
-        pytest.param(["127.0.0.1"], -1, True, "certificate has expired", id="expired"),
-        pytest.param(["other.example"], 365, True, "is not valid for '127.0.0.1'", id="wrong host"),
-        pytest.param(["127.0.0.1"], 365, False, "unable to get local issuer", id="wrong CA"),
+        pytest.param(["127.0.0.1"], -1, True, "has expired", "certificate renew", id="expired"),
+        pytest.param(["other.example"], 365, True, "valid for '127.0.0.1'", "a name", id="host"),
+        pytest.param(["127.0.0.1"], 365, False, "get local issuer", "registry.ca_file", id="CA"),
     ],
 )
 async def test_a_client_says_why_a_certificate_cannot_be_verified(
-    tmp_path: Path, names: list[str], days: int, ours: bool, why: str
+    tmp_path: Path, names: list[str], days: int, ours: bool, why: str, remedy: str
 ) -> None:
     async with serving(tmp_path, *names, days=days) as (url, ca):
         error = await asked(url, ca if ours else None)
     assert type(error) is NotAuthenticated
     assert why in error.what
-    assert "registry.ca_file" in error.remedy
+    assert remedy in error.remedy
     assert error.where == url
 
 
