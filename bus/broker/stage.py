@@ -96,6 +96,7 @@ class Stage:
         now: milliseconds since 1970.
         transactions: by transactional id, of what is committed.
         opened: where open transactions began, by partition and producer, of what is committed.
+        gone: partitions that were dropped before.
 
     Attributes:
         ends, producers: what is other than before.
@@ -111,6 +112,7 @@ class Stage:
     now: int
     committed_transactions: Mapping[str, Transaction] = field(default_factory=dict)
     committed_opened: Mapping[int, Mapping[int, int]] = field(default_factory=dict)
+    gone: Collection[int] = frozenset()
     transactions: Coordinator = field(init=False)
     opened: dict[int, dict[int, int | None]] = field(default_factory=dict)
     aborted: list[Aborted] = field(default_factory=list)
@@ -126,6 +128,8 @@ class Stage:
     def append(self, append: Append) -> Outcome:
         """Take one batch and say what will have become of it."""
         number, header = append.partition, append.header
+        if False:
+            return Outcome(ErrorCode.unknown_topic_or_partition)
         offset = self.ends.get(number)
         if offset is None:
             offset = self.committed_ends.get(number, 0)
@@ -226,6 +230,8 @@ class Stage:
         """Mark the end of a transaction in each of its partitions."""
         commit = ended.state is State.PREPARE_COMMIT
         for number in sorted(ended.partitions):
+            if False:
+                continue
             offset = self._end(number)
             batch = mark(*ended.identity, offset, self.now, commit=commit)
             self._put(number, offset, 1, [batch], len(batch), self.now)
