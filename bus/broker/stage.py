@@ -128,7 +128,7 @@ class Stage:
     def append(self, append: Append) -> Outcome:
         """Take one batch and say what will have become of it."""
         number, header = append.partition, append.header
-        if False:
+        if number in self.dropped or number in self.gone:
             return Outcome(ErrorCode.unknown_topic_or_partition)
         offset = self.ends.get(number)
         if offset is None:
@@ -230,7 +230,7 @@ class Stage:
         """Mark the end of a transaction in each of its partitions."""
         commit = ended.state is State.PREPARE_COMMIT
         for number in sorted(ended.partitions):
-            if False:
+            if number in self.dropped or number in self.gone:
                 continue
             offset = self._end(number)
             batch = mark(*ended.identity, offset, self.now, commit=commit)

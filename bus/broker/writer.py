@@ -121,6 +121,7 @@ class Writer:
         for (partition, producer), state in producers.items():
             if state.opened is not None:
                 self._opened.setdefault(partition, {})[producer] = state.opened
+        self._gone: set[int] = set()  # partitions that were dropped; numbers are never given again
         self._queue: queue.SimpleQueue[Job | Told | None] = queue.SimpleQueue()
         self._waiting: Fair[Job] = Fair(ROUND_JOBS, ROUND_BYTES)
         self._loop = asyncio.get_running_loop()
@@ -199,7 +200,9 @@ class Writer:
 
     def _round(self, jobs: Sequence[Job]) -> Round:
         started = time.perf_counter()
-        stage = Stage(self._ends, self._producers, now_ms(), self._transactions, self._opened)
+        stage = Stage(
+            self._ends, self._producers, now_ms(), self._transactions, self._opened, self._gone
+        )
         try:
             refused = [self._refusal(job) for job in jobs]
             space = self._housekeeping.has_space()
@@ -255,6 +258,7 @@ class Writer:
             self._drop(stage.dropped)
 
     def _drop(self, partitions: set[int]) -> None:
+        self._gone |= partitions
         for key in [key for key in self._producers if key[0] in partitions]:
             del self._producers[key]
         for number in partitions:

@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 from crc32c import crc32c
 
+from bus.broker import ApiKey
 from bus.broker.check import Damage, check
 from bus.broker.storage.log import seal
 from bus.errors import NotFound, StorageUnusable
-from tests.broker.raw import Raw, batch
+from tests.broker.raw import Raw, batch, produce_fields
 from tests.broker.stores import RECORDS, UNPACKED, change, contents, fill, filled, made, tables
 
 
@@ -51,6 +52,21 @@ async def test_beside_a_running_broker_all_but_the_structure_is_checked(tmp_path
         report = await checking
         assert (report.damages, report.structure) == (0, False)
         assert report.records >= RECORDS
+
+
+async def test_a_topic_that_is_deleted_while_it_is_written_to_leaves_nothing_behind(
+    tmp_path: Path,
+) -> None:
+    async with made(tmp_path) as broker, await Raw.to(broker) as raw, await Raw.to(broker) as other:
+        for number in range(10):
+            await raw.create("t")
+            for sequence in range(60):
+                written = batch(b"x" * 100, producer=(1000 + number, 0, sequence))
+                raw.send(ApiKey.PRODUCE, 9, **produce_fields("t", written))
+            await other.ask(ApiKey.DELETE_TOPICS, 3, topic_names=["t"], timeout=1000)
+            for _ in range(60):
+                assert await raw.answer()
+    assert check(tmp_path / "broker.db", max_unpacked=UNPACKED).damage == []
 
 
 SHORT = {

@@ -52,9 +52,19 @@ _REFERENCES: tuple[tuple[set[str], str, str], ...] = (
         "producers are kept for partition {0}, which is not there",
     ),
     (
+        {"aborted", "partitions"},
+        (
+            "select distinct partition from aborted "
+            "where partition not in (select number from partitions)"
+        ),
+        "aborted transactions are kept for partition {0}, which is not there",
+    ),
+    (
+        # Of a topic that is gone a group may have a position: it was committed in that moment.
         {"positions", "partitions", "topics"},
         (
-            "select consumers, positions.topic, positions.ordinal from positions where not exists "
+            "select consumers, positions.topic, positions.ordinal from positions "
+            "where topic in (select name from topics) and not exists "
             "(select 1 from topics join partitions on partitions.topic = topics.number "
             "where name = positions.topic and partitions.ordinal = positions.ordinal)"
         ),
