@@ -8,6 +8,7 @@ from ops.torture.broker.churn import SETTLED, churn
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 async def test_members_are_killed_and_added_while_events_flow(tmp_path: Path, seed: int) -> None:
     outcome = await churn(tmp_path, seed, events=20_000, seconds=10.0)
     assert not outcome.breaches

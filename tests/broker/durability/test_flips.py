@@ -10,6 +10,7 @@ FLIPS = 1000
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 async def test_a_flipped_bit_is_never_served_as_good(tmp_path: Path, seed: int) -> None:
     outcome = await flips(tmp_path, seed, FLIPS)
     assert not outcome.breaches

@@ -10,6 +10,7 @@ CYCLES = 50
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 async def test_killed_at_random_moments_it_keeps_all_promises(tmp_path: Path, seed: int) -> None:
     outcome = await kills(tmp_path, seed, CYCLES)
     assert not outcome.breaches
