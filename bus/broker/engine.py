@@ -135,6 +135,12 @@ class Engine:
             ends=ends,
             producers=producers,
             transactions=transactions,
+            unknown=[
+                partition.number
+                for topic in self.topics
+                for partition in topic.partitions
+                if partition.damage
+            ],
             housekeeping=self._housekeeping(),
             max_unpacked_bytes=self.settings.max_unpacked_bytes,
             finish=self._finish,

@@ -96,7 +96,7 @@ class Stage:
         now: milliseconds since 1970.
         transactions: by transactional id, of what is committed.
         opened: where open transactions began, by partition and producer, of what is committed.
-        gone: partitions that were dropped before.
+        gone: partitions that were dropped before, or are damaged: nothing is appended to them.
 
     Attributes:
         ends, producers: what is other than before.

@@ -10,7 +10,7 @@ import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -97,6 +97,7 @@ class Writer:
         ends: the next offset by partition number, as stored.
         producers: the producers' states, as stored.
         transactions: the transactions by transactional id, as stored.
+        unknown: partitions whose end is not known, because they are damaged.
         housekeeping: what is done between rounds, and what knows whether there is space.
         max_unpacked_bytes: what the records of a compressed batch may unpack to.
         finish: called on the event loop with each round.
@@ -109,6 +110,7 @@ class Writer:
         ends: Mapping[int, int],
         producers: Mapping[ProducerKey, Producer],
         transactions: Mapping[str, Transaction],
+        unknown: Iterable[int] = (),
         housekeeping: Housekeeping,
         max_unpacked_bytes: int,
         finish: Callable[[Round], None],
@@ -121,7 +123,7 @@ class Writer:
         for (partition, producer), state in producers.items():
             if state.opened is not None:
                 self._opened.setdefault(partition, {})[producer] = state.opened
-        self._gone: set[int] = set()  # partitions that were dropped; numbers are never given again
+        self._gone = set(unknown)  # and what is dropped; numbers are never given again
         self._queue: queue.SimpleQueue[Job | Told | None] = queue.SimpleQueue()
         self._waiting: Fair[Job] = Fair(ROUND_JOBS, ROUND_BYTES)
         self._loop = asyncio.get_running_loop()

@@ -1,6 +1,7 @@
 """Transactions across restarts, and across kill -9: whole or not at all."""
 
 import asyncio
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,26 @@ async def test_a_timeout_goes_on_across_a_restart(tmp_path: Path) -> None:
         assert await read(raw, "t", COMMITTED) == []
         producer.raw = raw
         assert await producer.end(commit=True) is ErrorCode.producer_fenced
+
+
+async def test_damage_does_not_hold_up_a_transaction_elsewhere(tmp_path: Path) -> None:
+    async with made(tmp_path) as broker, await Raw.to(broker) as raw:
+        await raw.made("t", 2)
+        producer = await Transactor(raw, "me").begin()
+        for partition in range(2):
+            await producer.send("t", b"needle%d" % partition * 9, partition=partition)
+    database = tmp_path / "broker.db"
+    with sqlite3.connect(database) as db:
+        db.execute(
+            "update log set seal = seal + 1 where position = (select min(position) from log)"
+        )
+    db.close()
+    async with made(tmp_path) as broker, await Raw.to(broker) as raw:
+        producer.raw = raw
+        assert await producer.end(commit=True) is NONE
+        assert await read(raw, "t", COMMITTED, partition=1) == [b"needle1" * 9]
+        assert (await raw.fetch("t", 0)).error_code is ErrorCode.corrupt_message
+        assert not broker.failed.is_set()
 
 
 async def position(raw: Raw, group: str, *, stable: bool) -> int | ErrorCode:
