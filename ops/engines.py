@@ -46,13 +46,13 @@ HEAD = """# Two engines
 Stadtbus runs on one of two engines, without a changed line: both speak the Kafka protocol.
 
 - **The embedded broker** (`stadtbus serve`, role `broker`): one process, one SQLite database, no
-  Java. It is ready at once and needs some tens of megabytes. It listens on its own machine alone.
-  Every acknowledged event is on the disk, but there is one machine and one disk. Take it to
-  develop, to test, to show, and for a bus that may stand still while its machine does.
-- **Apache Kafka** (`stadtbus serve --kafka HOST:PORT,…`): replicated over several machines, with
-  encryption, authentication and rules who may do what. Take it in production for a region, a state
-  or a country: wherever the loss of a machine must not stop the bus, or where somebody you do not
-  know can reach it.
+  Java. It is ready at once and needs some tens of megabytes. Every acknowledged event is on the
+  disk, but there is one machine and one disk: [backups](operation.md) are yours to make. Take it to
+  develop, to test, to show, for a town, and for any bus that may stand still while its machine does.
+  It listens on its own machine alone until it is [secured](security.md).
+- **Apache Kafka** (`stadtbus serve --kafka HOST:PORT,…`): replicated over several machines. Take it
+  in production for a region, a state or a country: wherever the loss of a machine must not stop the
+  bus, or where more is written than one disk takes.
 
 A bus can begin on the one and move to the other: contracts, programs and clients stay as they are.
 
@@ -61,10 +61,7 @@ is written there once, with Apache Kafka's answer as what is expected, and tried
 
 - **✔**: tried, and as described.
 - **not yet**: the embedded broker does not do this yet. The test is expected to fail there, and the
-  suite turns red the moment it passes. Do not build on it with the embedded broker. Rows that need
-  a secured engine cannot turn red themselves, since the embedded broker cannot be started secured
-  at all; the last rows under *Security* do it for them: they are tripwires that look whether it
-  offers login, rules, users, TLS or a setting for a certificate.
+  suite turns red the moment it passes. Do not build on it with the embedded broker.
 - **differs**: the embedded broker answers differently, on purpose and for good; both answers are
   tried.
 
