@@ -1,9 +1,10 @@
 """What the writer does between rounds: delete what has had its time, give the space back.
 
-Each step is a transaction of its own and short, so that it holds up no round for long. Steps are
-done while nobody waits for a round; where somebody always does, a step every moment, and as many as
-it takes to delete as quickly as is written. Pages that are free inside the database are used before
-the file grows; they are given back to the file system where they are many, or where it needs them.
+Each step is a transaction of its own and short, so that it holds up no round for long. While nobody
+writes one step follows the other. While somebody does they take a fifth of the time, whatever the
+disk makes of them, and as much as it takes to delete as quickly as is written. Pages that are free
+inside the database are used before the file grows; they are given back to the file system where
+they are many, or where it needs them.
 """
 
 import logging
@@ -23,9 +24,12 @@ from bus.broker.storage.store import Store
 
 PURGE_BYTES = 2**18
 MOST_BYTES = 2**20  # deleted by one step, where as much was written since the last
-VACUUM_PAGES = 32
+MOST_WRITTEN = 8 * MOST_BYTES  # that is caught up with
+VACUUM_PAGES = 16
 MOST_FREE = 0.2  # of the file's pages, before they are given back
-STEP_EVERY = 0.05  # seconds, so that it keeps up while there is produce
+STEP_EVERY = 0.05  # seconds at most between two steps, so that it gets on while there is produce
+QUIET = 0.02  # seconds without a round, then nobody writes
+_REST = 4  # times as long as a step took it rests, while somebody writes
 LONGEST = 0.015  # seconds of steps between two rounds
 TRY_AGAIN = 5.0  # seconds, after a step that failed or met a reader
 FOLD_AGAIN = 1.0  # seconds, where a reader was in the way
@@ -82,7 +86,8 @@ class Housekeeping:
         self._damaged = damaged
         self._overwrite, self._clock = overwrite, clock
         self._purging = self._shrinking = True
-        self._last = self._not_before = 0.0  # of the monotonic clock
+        self._not_before = 0.0  # of the monotonic clock
+        self._wrote_at = self._rested_at = 0.0  # when there was a round, when the next step may be
         self._vacuumed = False
         self._fold_at: float | None = None  # of the monotonic clock, if something was deleted
         self._written = 0  # bytes since the last step
@@ -120,7 +125,7 @@ class Housekeeping:
     def wrote(self, rows: Iterable[Row]) -> None:
         """Take note of the rows of a round."""
         for row in rows:
-            self._written += row.size
+            self._written = min(self._written + row.size, MOST_WRITTEN)
             self._schedule.wrote(row.partition, Head(row.base, row.next, row.newest, row.size))
             grown = self._grown.get(row.partition, 0) + row.size + _ROW
             self._grown[row.partition] = grown
@@ -141,6 +146,14 @@ class Housekeeping:
 
     def wait(self) -> float | None:
         """Return the seconds until the next step if there is nothing else to do; None: no step."""
+        due_in = self._due_in()
+        if due_in is None:
+            return None
+        free_at = min(self._wrote_at + QUIET, self._rested_at)
+        return max(due_in, free_at - time.monotonic())
+
+    def _due_in(self) -> float | None:
+        """Return the seconds until there is something to do; None if that is not foreseeable."""
         now = time.monotonic()
         waits = []
         if self._purging or self._shrinking or self._count or self._work:
@@ -161,26 +174,27 @@ class Housekeeping:
             sqlite3.Error: nobody knows what is stored.
         """
         started = time.monotonic()
-        if self.wait() != 0.0:
+        if not idle:
+            self._wrote_at = started
+        if self._due_in() != 0.0:
+            self._written = 0
             return
-        if not idle and self._written < MOST_BYTES and started < self._last + STEP_EVERY:
+        if self.wait() != 0.0 and self._written < MOST_BYTES:
             return
-        self._last = started
         try:
-            while True:
+            while self._due_in() == 0.0:
                 self._one()
                 self._written = max(0, self._written - MOST_BYTES)
-                late = time.monotonic() - started > LONGEST
-                if idle or late or self._written < MOST_BYTES or self.wait() != 0.0:
+                if self._written < MOST_BYTES or time.monotonic() - started > LONGEST:
                     break
+            ended = time.monotonic()
+            self._rested_at = ended + min(_REST * (ended - started), STEP_EVERY)
         except sqlite3.Error as error:
             if not passing(error):
                 raise
             log.error("deleting what has had its time failed: %s", error)
             self._store.rollback()
             self._not_before = started + TRY_AGAIN
-        if not idle:
-            self._written = 0
 
     def _one(self) -> None:
         if self._fold_at is not None and time.monotonic() >= self._fold_at:
