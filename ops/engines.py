@@ -48,8 +48,8 @@ Stadtbus runs on one of two engines, without a changed line: both speak the Kafk
 - **The embedded broker** (`stadtbus serve`, role `broker`): one process, one SQLite database, no
   Java. It is ready at once and needs some tens of megabytes. Every acknowledged event is on the
   disk, but there is one machine and one disk: [backups](operation.md) are yours to make. Take it to
-  develop, to test, to show, for a town, and for any bus that may stand still while its machine does.
-  It listens on its own machine alone until it is [secured](security.md).
+  develop, to test, to show, for a town, and for any bus that may stand still while its machine
+  does. It listens on its own machine alone until it is [secured](security.md).
 - **Apache Kafka** (`stadtbus serve --kafka HOST:PORT,…`): replicated over several machines. Take it
   in production for a region, a state or a country: wherever the loss of a machine must not stop the
   bus, or where more is written than one disk takes.
@@ -195,9 +195,10 @@ def _sum(found: Sequence[Behaviour]) -> str:
     kinds = [{case.kind for case in one.cases} for one in found]
     alike = kinds.count({""})
     lacking, differing = (sum(kind in one for one in kinds) for kind in KINDS.values())
+    missing = f"; {lacking} are not there yet, or not in every case" if lacking else ""
     return (
-        f"Of {len(found)} behaviours, the embedded broker has {alike}; {lacking} are not there "
-        f"yet, or not in every case, and in {differing} it differs.\n"
+        f"Of {len(found)} behaviours, the embedded broker has {alike}{missing}; in {differing} it "
+        "differs.\n"
     )
 
 
