@@ -19,6 +19,8 @@ ALONE_AFTER = 1.0
 class Fair(Generic[T]):
     """What waits, by source; each source's own in the order in which it came.
 
+    The source None is nobody in particular: it makes no crowd, and may fill a round.
+
     Args:
         jobs: how many fit into a round.
         size: how many bytes fit.
@@ -48,15 +50,17 @@ class Fair(Generic[T]):
         """
         if not self._waiting:
             return []
-        if len(self._waiting) > 1 or next(iter(self._waiting)) != self._last:
-            self._crowded = now
+        for source in self._waiting:
+            if source is not None:
+                if source != self._last:
+                    self._crowded = now
+                self._last = source
         crowded = now - self._crowded < ALONE_AFTER
         parts, all_ = (SHARE, CROWD) if crowded else (1, 1)
         taken: list[T] = []
         size = 0
         for source in list(self._waiting):
-            taken, size = self._of(source, parts, taken, size)
-            self._last = source
+            taken, size = self._of(source, parts if source is not None else 1, taken, size)
             if len(taken) >= self._most // all_ or size >= self._most_bytes // all_:
                 break
         return taken

@@ -22,6 +22,9 @@ NO = 3
 
 MOST_SHOWN = 50
 
+MOST_UNPACKED = 2**28
+"""Bytes that a stored batch may unpack to: it may have been taken while the setting was another."""
+
 app = typer.Typer(
     help="The embedded broker's store: check it, back it up, put a backup back.",
     no_args_is_help=True,
@@ -47,10 +50,9 @@ def check(
 
     settings = _settings(data)
     path = file or database(settings)
+    unpacked = max(settings.broker.max_unpacked_bytes, MOST_UNPACKED)
     with _Progress("checked") as progress:
-        report = examine(
-            path, max_unpacked=settings.broker.max_unpacked_bytes, progress=progress.tell
-        )
+        report = examine(path, max_unpacked=unpacked, progress=progress.tell)
     _show_report(path, report, output)
 
 
@@ -98,7 +100,7 @@ def restore(
         made = put_back(
             file,
             database(settings).parent,
-            max_unpacked=settings.broker.max_unpacked_bytes,
+            max_unpacked=max(settings.broker.max_unpacked_bytes, MOST_UNPACKED),
             force=force,
             damaged=accept_damage,
             progress=progress.tell,

@@ -71,6 +71,15 @@ def test_with_many_sources_all_get_their_turn() -> None:
     assert rounds <= 500 * 5 / (JOBS / 2) + 1
 
 
+def test_what_comes_from_nobody_makes_no_crowd() -> None:
+    fair = flooded(1000)
+    fair.take(0.0)
+    fair.put(None, "commit", 0)
+    assert len(fair.take(ALONE_AFTER)) == JOBS
+    taken = fair.take(ALONE_AFTER + 0.1)
+    assert (taken[0], len(taken)) == ("commit", JOBS)
+
+
 def test_one_that_is_alone_fills_a_round() -> None:
     fair = flooded(1000)
     fair.take(0.0)

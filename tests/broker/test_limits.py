@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 import struct
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +16,7 @@ from kio.schema.errors import ErrorCode
 
 from bus.broker import ApiKey, Broker
 from bus.broker.housekeeping import Housekeeping
+from bus.broker.turns import Turns
 from bus.settings import BrokerSettings
 from bus.telemetry import Telemetry
 from tests.broker.raw import CODECS, Raw, batch, fetch_fields, produce_fields, request, wrapped
@@ -26,6 +28,10 @@ MIB = 2**20
 
 def bomb(codec: str, size: int) -> bytes:
     """Return so many zeros, packed."""
+    if codec == "snappy-java":
+        chunk = bytes(cramjam.snappy.compress_raw(bytes(MIB)))
+        chunks = (struct.pack(">i", len(chunk)) + chunk) * (size // MIB)
+        return b"\x82SNAPPY\x00" + struct.pack(">ii", 1, 1) + chunks
     if codec == "snappy":
         return bytes(cramjam.snappy.compress_raw(bytes(size)))
     packer = {
@@ -53,7 +59,13 @@ def count_peak_anew() -> None:
 
 @pytest.mark.parametrize(
     ("codec", "unpacked"),
-    [("zstd", 1024 * MIB), ("gzip", 512 * MIB), ("lz4", 128 * MIB), ("snappy", 20 * MIB)],
+    [
+        ("zstd", 1024 * MIB),
+        ("gzip", 512 * MIB),
+        ("lz4", 128 * MIB),
+        ("snappy", 20 * MIB),
+        ("snappy-java", 17 * MIB),
+    ],
 )
 async def test_a_bomb_is_refused_after_unpacking_no_more_than_the_limit(
     tmp_path: Path, codec: str, unpacked: int
@@ -62,7 +74,7 @@ async def test_a_bomb_is_refused_after_unpacking_no_more_than_the_limit(
     assert len(packed) < MIB
     async with made(tmp_path, max_unpacked_bytes=16 * MIB) as broker, await Raw.to(broker) as raw:
         await raw.create("t")
-        hostile = wrapped(packed, 1000, CODECS[codec])
+        hostile = wrapped(packed, 1000, CODECS[codec.partition("-")[0]])
         del packed
         count_peak_anew()
         before = memory("VmRSS")
@@ -326,6 +338,17 @@ async def test_large_requests_wait_where_their_memory_is_used_up_and_small_ones_
         memory_of_requests.give(2 * MIB - 1000)
         assert await other.answer()
         assert (await raw.fetch("t", 0)).high_watermark == 1
+
+
+async def test_a_long_turn_of_the_event_loop_shows() -> None:
+    turns, longest = Turns(), 0.0
+    turns.start()
+    asyncio.get_running_loop().call_later(0.05, time.sleep, 0.1)
+    async with asyncio.timeout(5):
+        while longest < 0.05:
+            await asyncio.sleep(0)
+            longest = max(longest, turns.longest())
+    turns.stop()
 
 
 async def test_producing_stops_where_the_disk_is_nearly_full_and_goes_on_by_itself(
