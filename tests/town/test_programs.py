@@ -5,10 +5,13 @@ import stat
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from bus import Event, Publisher, Subscriber
-from bus.errors import NotAuthorised
+from bus.cli.app import app
+from bus.errors import InvalidSettings, NotAuthorised
 from tests.city import reading
+from tests.running import program, run
 from tests.town.conftest import GROUP, NOBODY, PUBLISHER, READINGS, SUBSCRIBER, Town, says
 
 pytestmark = pytest.mark.slow
@@ -27,6 +30,22 @@ async def test_a_publisher_and_a_subscriber_with_their_rights(town: Town) -> Non
 
         await agency.run(handle)
     assert receipt.id in found
+
+
+async def test_the_programs_that_are_shipped(town: Town, tmp_path: Path) -> None:
+    """A city publishes counts, an agency reports them, each in its folder."""
+    environment: dict[str, str] = {}
+    place = town.of(PUBLISHER)
+    city = await run("producers.counts", ["--limit", 3], environment, place)
+    assert city.process.returncode == 0, city.talk
+    assert city.reports[-1] == {"event": "done", "published": 3, "acknowledged": 3}
+    wanted = set(city.ids("acknowledged"))
+    database = f"sqlite:///{tmp_path}/report.db"
+    arguments = ["--database", database]
+    place = town.of(SUBSCRIBER)
+    async with program("consumers.count_report", arguments, environment, place) as agency:
+        await agency.until(lambda _: wanted <= set(agency.ids("delivered")))
+        assert await agency.stop() == 0
 
 
 async def test_one_without_rights_is_told_which_it_lacks(town: Town) -> None:
@@ -66,7 +85,6 @@ def test_a_user_sees_what_it_may_see(town: Town) -> None:
     assert "_stadtbus.journal" not in seen.stdout
     says(town.stadtbus(NOBODY, "topic", "ls"), 0, f"none that the user {NOBODY} may see")
     says(town.stadtbus(PUBLISHER, "user", "ls"), 5, "Describe on the cluster")
-    says(town.stadtbus(PUBLISHER, "user", "add", "x"), 5, "Describe on the cluster")
     says(town.stadtbus(PUBLISHER, "acl", "ls"), 5, "Describe on the cluster")
     says(
         town.stadtbus(PUBLISHER, "acl", "add", PUBLISHER, "cluster", "*", "All"),
@@ -87,7 +105,9 @@ def test_only_who_may_write_puts_schemas_in_force(town: Town, tmp_path: Path) ->
 def test_a_users_folder_is_its_own(town: Town) -> None:
     folder = town.of(PUBLISHER)
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    for file in folder.iterdir():
+    made = {"stadtbus.toml", "client.properties", "kcat.conf", "ca.pem", "password"}
+    assert made <= {file.name for file in folder.iterdir()}
+    for file in (folder / name for name in made):
         assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
 
 
@@ -96,7 +116,6 @@ def test_users_come_and_go(town: Town) -> None:
     made = ("user", "add", user, "--folder", folder)
     says(town.stadtbus("admin", *made, "--subscribe", READINGS), 0)
     says(town.stadtbus("admin", "acl", "ls", user), 0, READINGS, "de.agency.kurz.*")
-    says(town.stadtbus(user, "topic", "ls"), 0, READINGS)
     says(town.stadtbus("admin", *made), 3, "there is such a user", "--renew")
     before = town.password(user)
     says(town.stadtbus("admin", *made, "--renew"), 0)
@@ -106,7 +125,6 @@ def test_users_come_and_go(town: Town) -> None:
     says(town.stadtbus(user, "topic", "ls"), 5, "the login was refused", "kafka.password_file")
     says(town.stadtbus(user, "schema", "ls"), 5, "the registry refused the login")
     says(town.stadtbus("admin", "user", "remove", user), 6, "there is no such user")
-    assert user not in town.stadtbus("admin", "acl", "ls").stdout
 
 
 def test_rules_come_and_go(town: Town) -> None:
@@ -120,31 +138,26 @@ def test_rules_come_and_go(town: Town) -> None:
     assert listed.count('"may": "may not"') == 2
     says(town.stadtbus("admin", "acl", "remove", *rule), 0, "rules taken out of force: 2")
     says(town.stadtbus("admin", "acl", "remove", *rule), 6, "there is no such rule")
-    denied = (*rule, "--deny", "--host", "192.0.2.1")
-    says(town.stadtbus("admin", "acl", "remove", *denied), 0, "rules taken out of force: 2")
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "what"),
     [
-        pytest.param(
-            ("acl", "add", "x", "topc", "a", "Read"),
-            ("no kind", 'did you mean "topic"?'),
-            id="kind",
-        ),
-        pytest.param(
-            ("acl", "add", "x", "topic", "a", "Reed"),
-            ("no operation", 'did you mean "Read"?'),
-            id="operation",
-        ),
+        pytest.param(("acl", "add", "x", "topc", "a", "Read"), 'no kind "topc"', id="kind"),
+        pytest.param(("acl", "add", "x", "topic", "a", "Reed"), 'no operation "Reed"', id="right"),
         pytest.param(
             ("user", "add", "bericht", "--subscribe", READINGS),
-            ("subscribers belong to a member",),
+            "subscribers belong to a member",
             id="subscriber of no member",
         ),
+        pytest.param(("user", "add", "x"), "needs the certificate", id="nobody to hand out"),
     ],
 )
-def test_wrong_words_are_refused(
-    town: Town, arguments: tuple[str, ...], words: tuple[str, ...]
+def test_wrong_words_are_refused_before_anybody_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], what: str
 ) -> None:
-    says(town.stadtbus("admin", *arguments), 2, *words)
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, arguments)
+    assert isinstance(done.exception, InvalidSettings)
+    assert what in str(done.exception)
+    assert list(tmp_path.iterdir()) == []
