@@ -12,7 +12,6 @@ from bus.broker.security.rules import Kind, Operation
 from bus.broker.wire import Fields
 
 _FAILED = ErrorCode.transactional_id_authorization_failed
-_OF_BROKERS_SINCE = 4  # AddPartitionsToTxn version
 
 
 async def init_producer_id(call: Call) -> Fields:
@@ -32,11 +31,6 @@ async def init_producer_id(call: Call) -> Fields:
 
 async def add_partitions_to_txn(call: Call) -> Fields:
     """WRITE on the transactional id and on each topic; if one is refused, none is added."""
-    if call.request.version >= _OF_BROKERS_SINCE:
-        if call.may_on_cluster(Operation.CLUSTER_ACTION):
-            return await call.answer()
-        error = ErrorCode.cluster_authorization_failed
-        return {"error_code": error, "results_by_transaction": ()}
     topics = call.body.v3_and_below_topics
     if not call.may(
         Operation.WRITE, Kind.TRANSACTIONAL_ID, call.body.v3_and_below_transactional_id

@@ -71,13 +71,14 @@ class TlsListener:
         self._hosts: Counter[str] = Counter()
         self._loop = asyncio.get_running_loop()
         self._accepting = self._loop.create_task(self._accept())
+        # Not before the loop has let go of it.
+        self._accepting.add_done_callback(lambda _: listener.close())
 
     def close(self) -> None:
         """Take no more connections."""
         self._accepting.cancel()
         for task in self._handshakes:
             task.cancel()
-        self._listener.close()
 
     async def _accept(self) -> None:
         while True:
