@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -51,7 +52,25 @@ class Ended(NamedTuple):
     transaction: str
 
 
-Event = Sent | Stored | Committing | Committed | Ending | Ended
+class Created(NamedTuple):
+    """A topic whose making was acknowledged."""
+
+    topic: str
+
+
+class Deleting(NamedTuple):
+    """A topic whose deletion is on its way."""
+
+    topic: str
+
+
+class Deleted(NamedTuple):
+    """A topic whose deletion was acknowledged."""
+
+    topic: str
+
+
+Event = Sent | Stored | Committing | Committed | Ending | Ended | Created | Deleting | Deleted
 
 
 class Entry(NamedTuple):
@@ -72,11 +91,13 @@ class Found:
         log: every record, by partition.
         visible: what those who read only what was committed see, by partition.
         positions: by group.
+        topics: all of them.
     """
 
     log: Mapping[int, Sequence[Entry]]
     visible: Mapping[int, Sequence[bytes]]
     positions: Mapping[str, int]
+    topics: AbstractSet[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -89,6 +110,8 @@ class Account:
     committed: dict[str, int] = field(default_factory=dict)
     ending: dict[str, Ending] = field(default_factory=dict)
     ended: set[str] = field(default_factory=set)
+    topics: set[str] = field(default_factory=set)
+    deleted: set[str] = field(default_factory=set)
 
     def note(self, event: Event) -> None:
         """Add what happened."""
@@ -105,6 +128,12 @@ class Account:
                 self.ending[transaction] = event
             case Ended(transaction):
                 self.ended.add(transaction)
+            case Created(topic):
+                self.topics.add(topic)
+            case Deleting(topic):
+                self.topics.discard(topic)
+            case Deleted(topic):
+                self.deleted.add(topic)
 
     @property
     def acknowledged(self) -> int:
@@ -118,6 +147,8 @@ class Account:
             *self._records(found),
             *self._positions(found),
             *self._transactions(found),
+            *(f"topic {topic} is lost" for topic in self.topics - found.topics),
+            *(f"topic {topic} is back" for topic in self.deleted & found.topics),
         ]
 
     @staticmethod

@@ -107,6 +107,18 @@ def batch(
     return bytes(made.build())
 
 
+def creation(topic: str, partitions: int) -> dict[str, Any]:
+    """Return a CreateTopics request's fields; the topic's records stay for ever."""
+    made = {
+        "name": topic,
+        "num_partitions": partitions,
+        "replication_factor": 1,
+        "assignments": [],
+        "configs": [{"name": "retention.ms", "value": "-1"}],
+    }
+    return {"topics": [made], "timeout": 1000, "validate_only": False}
+
+
 def produce(
     topic: str, batches: dict[int, bytes], *, transaction: str | None = None
 ) -> dict[str, Any]:

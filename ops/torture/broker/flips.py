@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from bus.broker.keys import ApiKey
 from bus.broker.storage.database import NAME
 from bus.errors import BusError
 from ops.torture.broker.account import Account, Entry
 from ops.torture.broker.client import Client
 from ops.torture.broker.load import PARTITIONS, TOPIC, Load, at_work
 from ops.torture.broker.opened import local, prepared
-from ops.torture.broker.reading import Unreadable, entries, position
+from ops.torture.broker.reading import Unreadable, entries, position, topics_of
 
 
 class Verdict(StrEnum):
@@ -117,7 +116,7 @@ async def _served(folder: Path, groups: list[str]) -> _Content:
         client = await Client.to(lambda: broker.address)
         try:
             return _Content(
-                await _topics(client),
+                await topics_of(client),
                 {number: await _partition(client, number) for number in range(PARTITIONS)},
                 {group: await position(client, TOPIC, group) for group in groups},
             )
@@ -130,8 +129,3 @@ async def _partition(client: Client, number: int) -> list[Entry] | str:
         return await entries(client, TOPIC, number)
     except Unreadable as error:
         return str(error)
-
-
-async def _topics(client: Client) -> dict[str, int]:
-    answer = await client.ask(ApiKey.METADATA, 4, topics=None, allow_auto_topic_creation=False)
-    return {topic.name: len(topic.partitions) for topic in answer.topics}

@@ -12,13 +12,25 @@ from kio.schema.errors import ErrorCode
 
 from bus.broker.keys import ApiKey
 from bus.settings import Address
-from ops.torture.broker.account import Committed, Committing, Ended, Ending, Event, Sent, Stored
-from ops.torture.broker.client import Client, Lost, batch, produce
+from ops.torture.broker.account import (
+    Committed,
+    Committing,
+    Created,
+    Deleted,
+    Deleting,
+    Ended,
+    Ending,
+    Event,
+    Sent,
+    Stored,
+)
+from ops.torture.broker.client import Client, Lost, batch, creation, produce
 
 TOPIC = "t"
 PARTITIONS = 3
 _CODECS = (0, 0, 1, 4)
 _ADD_PARTITIONS, _ADD_OFFSETS, _END, _COMMIT_OFFSETS = 24, 25, 26, 28
+_FILLING = 300_000  # bytes
 _WINDOW = 5  # batches of one producer and partition under way: what Kafka remembers
 _STALLED = 60.0  # seconds
 _PAUSE = 0.005  # seconds before what was refused is tried again
@@ -49,7 +61,7 @@ class Load:
         where: the broker's address now.
         note: called with each thing that is asked and each that is acknowledged.
         seed: settles what is written.
-        writers, transactors, committers: how many of each.
+        writers, transactors, committers, builders: how many of each.
         pause: seconds between one thing and the next of each client.
     """
 
@@ -59,6 +71,7 @@ class Load:
     writers: int = 2
     transactors: int = 2
     committers: int = 1
+    builders: int = 1
     pause: float = 0.0
     large: int = 0
     name: str = ""
@@ -79,6 +92,8 @@ class Load:
                 group.create_task(_Transactor(self, f"x{self.name}{number}").run())
             for number in range(self.committers):
                 group.create_task(_Committer(self, f"g{self.name}{number}").run())
+            for number in range(self.builders):
+                group.create_task(_Builder(self, f"d{self.name}{number}").run())
 
     def stop(self) -> None:
         """Begin nothing new."""
@@ -284,6 +299,31 @@ class _Committer(_Worker):
         if not await self.passing(error, "OFFSET_COMMIT"):
             self.load.note(Committed(self.name, self.count))
             await self.load.took("positions")
+
+
+class _Builder(_Worker):
+    """Makes a topic, fills it and deletes it, so that there is always space to give back."""
+
+    async def step(self) -> None:
+        self.count += 1
+        topic = f"{self.name}.{self.count}"
+        await self._until_done(topic, ApiKey.CREATE_TOPICS, 5, **creation(topic, 1))
+        self.load.note(Created(topic))
+        for _ in range(self.choose.randint(0, 3)):
+            data = batch(self.choose.randbytes(_FILLING))
+            await self.ask(ApiKey.PRODUCE, 9, **produce(topic, {0: data}))
+        self.load.note(Deleting(topic))
+        fields = {"topic_names": [topic], "timeout": 1000}
+        await self._until_done(topic, ApiKey.DELETE_TOPICS, 3, **fields)
+        self.load.note(Deleted(topic))
+        await self.load.took("topics")
+
+    async def _until_done(self, topic: str, key: ApiKey, version: int, **fields: Any) -> None:
+        while True:
+            answer = await self.ask(key, version, **fields)
+            (told,) = getattr(answer, "topics", None) or answer.responses
+            if not await self.passing(told.error_code, f"{key.name} {topic}"):
+                return
 
 
 class _Transactor(_Worker):

@@ -14,7 +14,7 @@ from bus.errors import BusError
 from bus.settings import Address, BrokerSettings
 from bus.telemetry import Telemetry
 from ops.torture.broker.account import Account
-from ops.torture.broker.client import Client
+from ops.torture.broker.client import Client, creation
 from ops.torture.broker.load import PARTITIONS, TOPIC
 from ops.torture.broker.reading import Unreadable, everything
 
@@ -26,24 +26,10 @@ def local(data: Path, **more: int) -> Broker:
 
 
 async def prepared(where: Callable[[], Address], partitions: int = PARTITIONS) -> None:
-    """Make the topic that a load writes to; its records stay for ever."""
+    """Make the topic that a load writes to."""
     client = await Client.to(where)
     try:
-        answer = await client.ask(
-            ApiKey.CREATE_TOPICS,
-            5,
-            topics=[
-                {
-                    "name": TOPIC,
-                    "num_partitions": partitions,
-                    "replication_factor": 1,
-                    "assignments": [],
-                    "configs": [{"name": "retention.ms", "value": "-1"}],
-                }
-            ],
-            timeout=1000,
-            validate_only=False,
-        )
+        answer = await client.ask(ApiKey.CREATE_TOPICS, 5, **creation(TOPIC, partitions))
     finally:
         client.close()
     assert answer.topics[0].error_code is ErrorCode.none, answer

@@ -54,7 +54,8 @@ async def everything(
             log[partition] = await entries(client, topic, partition)
             visible[partition] = await _visible(client, topic, partition)
         positions = {group: await position(client, topic, group) for group in groups}
-        return Found(log=log, visible=visible, positions=positions)
+        topics = frozenset(await topics_of(client))
+        return Found(log=log, visible=visible, positions=positions, topics=topics)
     finally:
         client.close()
 
@@ -67,6 +68,12 @@ async def entries(client: Client, topic: str, partition: int) -> list[Entry]:
     """
     batches = [one async for one in _batches(client, topic, partition, _UNCOMMITTED, [])]
     return [entry for one in batches for entry in one.entries]
+
+
+async def topics_of(client: Client) -> dict[str, int]:
+    """Return all topics, and how many partitions each has."""
+    answer = await client.ask(ApiKey.METADATA, 4, topics=None, allow_auto_topic_creation=False)
+    return {topic.name: len(topic.partitions) for topic in answer.topics}
 
 
 async def _end(client: Client, name: str) -> None:

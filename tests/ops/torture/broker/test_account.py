@@ -6,6 +6,9 @@ from ops.torture.broker.account import (
     Account,
     Committed,
     Committing,
+    Created,
+    Deleted,
+    Deleting,
     Ended,
     Ending,
     Entry,
@@ -34,6 +37,10 @@ def entry(offset: int, value: bytes, sequence: int = -1) -> Entry:
 def found(*logs: list[Entry], visible: list[list[bytes]] | None = None, **positions: int) -> Found:
     seen = visible or [[one.value or b"" for one in log] for log in logs]
     return Found(log=dict(enumerate(logs)), visible=dict(enumerate(seen)), positions=positions)
+
+
+def with_topic(name: str) -> Found:
+    return Found(log={}, visible={}, positions={}, topics={name})
 
 
 XY = ([entry(0, b"x")], [entry(0, b"y")])
@@ -90,6 +97,12 @@ XY = ([entry(0, b"x")], [entry(0, b"y")])
         pytest.param(
             [*WHOLE[:4], Ending("t:1", False)], found(*XY), "not committed", id="seen once aborted"
         ),
+        pytest.param([Created("d")], found(), "topic d is lost", id="a lost topic"),
+        pytest.param([Created("d"), Deleting("d")], found(), "", id="a topic that may be gone"),
+        pytest.param(
+            [Created("d"), Deleting("d"), Deleted("d")], with_topic("d"), "back", id="a topic back"
+        ),
+        pytest.param([Created("d"), Deleting("d")], with_topic("d"), "", id="and may be there"),
     ],
 )
 def test_what_is_there(happened: list[Event], there: Found, broken: str) -> None:
