@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import trustme
+from confluent_kafka import Producer
 
 from bus.broker import Broker
 from bus.broker.security import tls
@@ -371,6 +372,39 @@ class TestAgain:
                 assert told.error_code == 58
                 assert "re-authentication" in told.error_message
                 assert await raw.answer() == b""
+
+    async def test_a_client(self, brief: SecuredBroker) -> None:
+        """A client of librdkafka's does so by itself, and loses nothing."""
+        async with await connected(brief, trusting(brief)) as raw:
+            await log_in(raw, *brief.settings.login())
+            await raw.made("again")
+        user, password = brief.settings.login()
+        failed: list[object] = []
+        producer = Producer(
+            {
+                "bootstrap.servers": brief.bootstrap,
+                "security.protocol": "SASL_SSL",
+                "sasl.mechanism": "SCRAM-SHA-512",
+                "sasl.username": user,
+                "sasl.password": password,
+                "ssl.ca.location": str(brief.ca_file),
+                "error_cb": failed.append,
+            }
+        )
+        written = logins(brief)
+
+        def once_more() -> bool:
+            producer.produce("again", b"x", on_delivery=lambda error, _: failed.append(error))
+            producer.flush(10)
+            return logins(brief) >= written + 4
+
+        await until(lambda: asyncio.to_thread(once_more))
+        assert set(failed) == {None}
+
+
+def logins(broker: SecuredBroker) -> float:
+    """Return how often somebody has logged in."""
+    return float(broker.telemetry.logins.labels("SCRAM-SHA-512", "ok")._value.get())
 
 
 async def accepted(raw: Raw, mechanism: str = "SCRAM-SHA-512") -> bool:
