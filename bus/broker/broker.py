@@ -7,12 +7,14 @@ import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Self
 
 from bus.broker.connection import ClientProtocol, Connection
+from bus.broker.descriptors import room_for
 from bus.broker.directory import Directory
 from bus.broker.engine import Engine
 from bus.broker.faults import Faults
@@ -31,6 +33,7 @@ from bus.tls import Certificate
 
 _MEASURE_EVERY = 1.0  # seconds
 _GRACE = 2.0  # seconds for answering what was taken, when stopping
+_MOST_TOLD = 10  # hosts that are named in the log within a second
 _SEND_AHEAD = 2**19  # bytes that the system takes of an answer before the client does
 _READ_AHEAD = 2**18  # bytes buffered of a connection beyond the frame at hand
 
@@ -72,6 +75,8 @@ class Broker:
         self._server: asyncio.Server | TlsListener | None = None
         self._connections: dict[asyncio.Task[None], Connection] = {}
         self._addresses: Counter[str] = Counter()
+        self._refused: set[tuple[str, str]] = set()  # and told so, since it was measured last
+        self._room = settings.max_connections
         self._turns = Turns()
         self._timer: asyncio.TimerHandle | None = None
         self._stopping: asyncio.Task[None] | None = None
@@ -94,6 +99,7 @@ class Broker:
             insecure=settings.insecure,
         )
         certificate = secured(settings, self._telemetry)
+        self._room = room_for(settings.max_connections)
         self._directory.take()
         listener: socket.socket | None = None
         try:
@@ -209,21 +215,28 @@ class Broker:
             return
         connection = Connection(self._engine, reader, writer)
         if limit := self._full(connection.host):
-            self._telemetry.connections_refused.labels(limit).inc()
-            log.warning("refusing a connection from %s: limit %s", connection.host, limit)
+            self._refuse(connection.host, limit)
             writer.transport.abort()
             return
         if (sock := writer.get_extra_info("socket")) is not None:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_AHEAD)
+            with suppress(OSError):  # it has gone already
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_AHEAD)
         task = connection.start()
         self._connections[task] = connection
         self._addresses[connection.host] += 1
         self._telemetry.connections.inc()
         task.add_done_callback(self._gone)
 
+    def _refuse(self, host: str, limit: str) -> None:
+        """Count a connection that is not taken, and say so once until it is measured again."""
+        self._telemetry.connections_refused.labels(limit).inc()
+        if (host, limit) not in self._refused and len(self._refused) < _MOST_TOLD:
+            log.warning("refusing connections from %s: the limit is reached (%s)", host, limit)
+            self._refused.add((host, limit))
+
     def _full(self, host: str) -> str:
         """Return the limit that one more connection would break; empty if none."""
-        if len(self._connections) >= self._settings.max_connections:
+        if len(self._connections) >= self._room:
             return "all"
         if self._addresses[host] >= self._settings.max_connections_per_address:
             return "address"
@@ -239,6 +252,7 @@ class Broker:
     def _measure(self) -> None:
         if self._engine is not None:
             self._engine.measure()
+            self._refused.clear()
             self._telemetry.longest_turn.set(self._turns.longest())
             for connection in self._connections.values():
                 if reason := connection.overdue():

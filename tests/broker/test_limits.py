@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import resource
 import socket
 import struct
 import time
@@ -15,6 +16,7 @@ import trustme
 from kio.schema.errors import ErrorCode
 
 from bus.broker import ApiKey, Broker
+from bus.broker.descriptors import room_for
 from bus.broker.housekeeping import Housekeeping
 from bus.broker.turns import Turns
 from bus.settings import BrokerSettings
@@ -113,6 +115,30 @@ async def test_so_many_connections_are_taken_and_no_more(
                         break
         for raw in open_:
             await raw.__aexit__()
+
+
+NO_LIMIT = resource.RLIM_INFINITY
+
+
+@pytest.mark.parametrize(
+    ("soft", "hard", "set_to", "room"),
+    [
+        pytest.param(5000, 5000, None, 2000, id="enough"),
+        pytest.param(NO_LIMIT, NO_LIMIT, None, 2000, id="no limit"),
+        pytest.param(1024, 4096, 2128, 2000, id="enough once it is raised"),
+        pytest.param(1024, NO_LIMIT, 2128, 2000, id="raised without a limit"),
+        pytest.param(1024, 1500, 1500, 1372, id="too few, but more"),
+        pytest.param(1024, 1024, None, 896, id="too few"),
+    ],
+)
+def test_connections_leave_the_database_its_files(
+    monkeypatch: pytest.MonkeyPatch, soft: int, hard: int, set_to: int | None, room: int
+) -> None:
+    asked = []
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (soft, hard))
+    monkeypatch.setattr(resource, "setrlimit", lambda _, limits: asked.append(limits))
+    assert room_for(2000) == room
+    assert asked == ([] if set_to is None else [(set_to, hard)])
 
 
 class Stalled:
