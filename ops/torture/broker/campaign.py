@@ -15,7 +15,10 @@ from ops.torture.broker.disk import reachable
 MINUTES = 60.0
 
 GUIDED = 50.0
-"""Seconds of one run of the fuzzer."""
+"""Seconds of one run of the fuzzer, at the most."""
+
+CHURN, SHORTEST_CHURN = 300.0, 10.0
+"""Seconds of churn, at the most and at the least; 3,334 events in each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +36,7 @@ class Tally:
     breaches: Sequence[str] = ()
 
 
-Run = Callable[[Path, int], Coroutine[None, None, Tally]]
+Run = Callable[[Path, int, float], Coroutine[None, None, Tally]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +48,8 @@ class Part:
         what: what is tried, in the plural.
         planned: how often.
         minutes: its share of the hour, at the most.
-        run: tries some of it in an empty folder, settled by a seed.
+        run: tries some of it in an empty folder, settled by a seed, and is told the seconds that
+            are left for it.
     """
 
     name: str
@@ -73,18 +77,18 @@ class Result:
         )
 
 
-async def _power(data: Path, seed: int) -> Tally:
+async def _power(data: Path, seed: int, seconds: float) -> Tally:
     found = await power_loss.power_loss(data, seed)
     return Tally(tries=found.cuts, breaches=found.breaches)
 
 
-async def _disk(data: Path, seed: int) -> Tally:
+async def _disk(data: Path, seed: int, seconds: float) -> Tally:
     found = await io_errors.io_errors(data, seed, list(io_errors.cases()))
     more = f"the broker stopped by itself {found.stops} times in {found.failures}"
     return Tally(tries=found.failures, more=more, breaches=found.breaches)
 
 
-async def _calls(data: Path, seed: int) -> Tally:
+async def _calls(data: Path, seed: int, seconds: float) -> Tally:
     choose = random.Random(seed)
     case = injected.Case(
         choose.choice(injected.CALLS), choose.choice(injected.ERRORS), choose.randint(1, 50)
@@ -93,33 +97,34 @@ async def _calls(data: Path, seed: int) -> Tally:
     return Tally(tries=1, breaches=found.breaches)
 
 
-async def _flips(data: Path, seed: int) -> Tally:
+async def _flips(data: Path, seed: int, seconds: float) -> Tally:
     found = await flips.flips(data, seed, 500)
     return Tally(tries=found.verdicts.total(), more=str(found), breaches=found.breaches)
 
 
-async def _kills(data: Path, seed: int) -> Tally:
+async def _kills(data: Path, seed: int, seconds: float) -> Tally:
     found = await kills.kills(data, seed, 50)
     return Tally(tries=found.kills, more=str(found), breaches=found.breaches)
 
 
-async def _parsed(data: Path, seed: int) -> Tally:
+async def _parsed(data: Path, seed: int, seconds: float) -> Tally:
     found = await asyncio.to_thread(hostile.parse, seed, 100_000)
     return Tally(tries=found.tried, more=str(found), breaches=found.breaches)
 
 
-async def _guided(data: Path, seed: int) -> Tally:
-    tries, breaches = await guided.guided(data, seed, GUIDED)
+async def _guided(data: Path, seed: int, seconds: float) -> Tally:
+    tries, breaches = await guided.guided(data, seed, min(GUIDED, seconds))
     return Tally(tries=tries, breaches=breaches)
 
 
-async def _sent(data: Path, seed: int) -> Tally:
+async def _sent(data: Path, seed: int, seconds: float) -> Tally:
     found = await hostile.send(data, seed, 10_000)
     return Tally(tries=found.sent, more=str(found), breaches=found.breaches)
 
 
-async def _churn(data: Path, seed: int) -> Tally:
-    found = await churn.churn(data, seed, events=1_000_000, seconds=300.0)
+async def _churn(data: Path, seed: int, seconds: float) -> Tally:
+    lasts = min(CHURN, max(SHORTEST_CHURN, seconds - churn.SETTLED))
+    found = await churn.churn(data, seed, events=int(lasts * 3334), seconds=lasts)
     return Tally(tries=found.events, more=str(found), breaches=found.breaches)
 
 
@@ -180,7 +185,8 @@ def _tried(part: Part, seconds: float, seed: int) -> Result:
         number = rounds.randrange(2**31)
         try:
             with TemporaryDirectory() as folder:
-                found = asyncio.run(part.run(Path(folder), number))
+                left = started + seconds - begun
+                found = asyncio.run(part.run(Path(folder), number, left))
         except (BusError, ExceptionGroup, RuntimeError, TimeoutError) as error:
             breaches.append(f"seed {number}: {error!r}")
             break

@@ -12,7 +12,7 @@ from ops.torture.broker.page import FIGURES, PAGE, figures, with_figures
 def part(*tallies: Tally, planned: int = 3, minutes: float = MINUTES) -> Part:
     left = list(tallies)
 
-    async def run(_: Path, __: int) -> Tally:
+    async def run(_: Path, __: int, ___: float) -> Tally:
         return left.pop(0)
 
     return Part(name="p", what="tries", planned=planned, minutes=minutes, run=run)
@@ -49,7 +49,7 @@ def test_a_part_ends_at_the_first_broken_promise(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_part_that_cannot_go_on_has_broken_a_promise(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def run(_: Path, __: int) -> Tally:
+    async def run(_: Path, __: int, ___: float) -> Tally:
         raise TimeoutError("nothing goes on")
 
     stalled = Part(name="p", what="tries", planned=1, minutes=1, run=run)
