@@ -109,6 +109,14 @@ class Dirt:
             return self.not_before
         return max(self.oldest + self.terms.most, self.not_before)
 
+    def waited(self, now: int) -> bool:
+        """Say whether something of it waited for so long that it is compacted whatever the ratio.
+
+        Args:
+            now: milliseconds since 1970.
+        """
+        return self.oldest is not None and self.oldest + self.terms.most <= now
+
 
 def _earlier(one: int | None, other: int | None) -> int | None:
     if one is None or other is None:

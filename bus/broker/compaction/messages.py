@@ -21,6 +21,8 @@ class Order:
         least: milliseconds that a record is left alone.
         delete_retention: milliseconds that tombstones stay.
         keys: so many of them are taken at once.
+        clean: the bytes before `cleaned`.
+        ratio: so much of what can be compacted must be new, or it is left alone.
     """
 
     partition: int
@@ -31,6 +33,8 @@ class Order:
     least: int
     delete_retention: int
     keys: int
+    clean: int = 0
+    ratio: float = 0.0
 
 
 class Step(NamedTuple):

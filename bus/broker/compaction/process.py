@@ -25,6 +25,7 @@ from bus.broker.storage.reader import Gone
 
 STEP_BYTES = 2**19  # of rows that are put in place with one commit
 _PR_SET_PDEATHSIG = 1
+_LOOK_AGAIN_MS = 60_000  # where too little is old enough: how much there is has to be counted
 _NICE = 10  # so that it yields to the broker where both want the processor
 
 
@@ -40,12 +41,18 @@ def compacted(reader: CleaningReader, order: Order) -> Iterator[Answer]:
     try:
         young = order.now - order.least if order.least else None
         end, again = reader.cleanable(order.partition, order.cleaned, order.end, young)
+        if again >= 0:
+            again += order.least
+            dirty = reader.size(order.partition, order.cleaned, end)
+            if dirty <= order.ratio * (order.clean + dirty):
+                yield Done(order.cleaned, max(again, order.now + _LOOK_AGAIN_MS))
+                return
         vain, newest = reader.facts(order.partition)
         facts = Facts(order.now, order.delete_retention, vain, newest)
         keys, end = _learned(reader, order, end, facts)
         if end > order.cleaned:
             yield from _steps(reader, order, end, Cleaner(keys, facts))
-        yield Done(end, again + order.least if again >= 0 else -1)
+        yield Done(end, again)
     except Gone:
         yield Done(order.cleaned, -1)
     except (Damaged, Unreadable, IndexError, sqlite3.Error) as error:

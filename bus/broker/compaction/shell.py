@@ -22,6 +22,7 @@ from bus.broker.storage.reader import Reader
 KEYS = 400_000  # taken at once: about 70 MB in the process that compacts
 _PAUSE = 0.1  # seconds between two looks at what was written
 _AGAIN_MS = 2_000  # after a run that could not get on, an open transaction for example
+_FAILED_MS = 60_000  # after one that failed
 _IDLE = 30.0  # seconds without work, then the process ends
 _HEADS = 1000
 
@@ -115,15 +116,24 @@ class Compaction:
 
     async def _run(self) -> None:
         while True:
-            self._wake.clear()
-            for number in [self._touched.pop() for _ in range(len(self._touched))]:
-                await self._look(number)
-            number, due = min(self._due.items(), key=lambda item: item[1], default=(-1, None))
-            if due is not None and due <= self._clock():
-                await self._compact(number)
-                continue
-            await self._wait(None if due is None else (due - self._clock()) / 1000)
+            try:
+                await self._turn()
+            except Exception:  # of one partition; the others are to be compacted all the same
+                log.exception("compaction failed")
+                await self._worker.end()
             await asyncio.sleep(_PAUSE)
+
+    async def _turn(self) -> None:
+        """Compact what is due, or else wait until something may be."""
+        self._wake.clear()
+        for number in [self._touched.pop() for _ in range(len(self._touched))]:
+            await self._look(number)
+        number, due = min(self._due.items(), key=lambda item: item[1], default=(-1, None))
+        if due is not None and due <= self._clock():
+            del self._due[number]
+            await self._compact(number)
+        else:
+            await self._wait(None if due is None else (due - self._clock()) / 1000)
 
     async def _wait(self, seconds: float | None) -> None:
         """Wait until something was written, or for so long; the process ends meanwhile."""
@@ -183,15 +193,19 @@ class Compaction:
             least=terms.least,
             delete_retention=terms.delete_retention,
             keys=self._keys,
+            clean=partition.size - dirt.active - dirt.closed,
+            ratio=0.0 if dirt.waited(now) else terms.ratio,
         )
         not_before = 0
         try:
             await self._worker.order(order)
             done = await self._steps(partition)
-            if done is None or done.cleaned <= order.cleaned:
-                not_before = now + _AGAIN_MS
-            if done is not None:
-                not_before = max(not_before, done.again)
+            if done is None:
+                not_before = now + _FAILED_MS
+            elif done.cleaned <= order.cleaned:
+                not_before = max(now + _AGAIN_MS, done.again)
+            else:
+                not_before = done.again
         except WorkerEnded as error:
             log.warning("compaction is tried again: %s", error)
             await self._worker.end()
@@ -199,7 +213,6 @@ class Compaction:
         except OSError as error:
             log.error("compaction failed: %s", error)
             not_before = now + _AGAIN_MS
-        self._due.pop(number, None)
         if number in self._partitions:
             self._dirt.pop(number, None)
             await self._look(number)
@@ -222,8 +235,7 @@ class Compaction:
                 return None
             less = await self._put(partition, answer, None)
             if less is None:  # other rows stand there by now
-                await self._worker.end()
-                return None
+                raise WorkerEnded("what it has read is not there any more")
             self._broker.replaced(partition, answer.next, less)
 
     def _put(

@@ -68,6 +68,16 @@ class CleaningReader:
         ).fetchone()
         return (end, -1) if first is None else (first[0] - low, first[1])
 
+    def size(self, partition: int, since: int, end: int) -> int:
+        """Return the bytes of a partition's rows between two offsets where rows begin."""
+        low, _ = bounds(partition)
+        found = self._db.execute(
+            "select coalesce(sum(length(batches)), 0) from log "
+            "where position >= ? and position < ?",
+            (low + since, low + end),
+        ).fetchone()
+        return int(found[0])
+
     def facts(self, partition: int) -> tuple[tuple[Vain, ...], dict[int, int]]:
         """Return what was written in vain, and the offset of each producer's newest batch."""
         vain = self._db.execute(

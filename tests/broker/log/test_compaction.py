@@ -222,6 +222,31 @@ def test_a_young_row_is_in_the_way(disk: Disk) -> None:
     assert disk.reader.cleanable(1, 0, 4, 3) == (4, -1)
 
 
+@pytest.mark.parametrize(
+    ("ratio", "done"),
+    [
+        pytest.param(0.0, Done(2, 102), id="whatever there is"),
+        pytest.param(0.5, Done(0, 60_101), id="too little of it is old enough"),
+    ],
+)
+def test_what_is_too_young_does_not_count(disk: Disk, ratio: float, done: Done) -> None:
+    disk.write(rows_of([([[Logged(b"a", b"x", timestamp=n)]], 0) for n in range(4)]))
+    order = Order(
+        partition=1,
+        start=0,
+        cleaned=0,
+        end=4,
+        now=101,
+        least=100,
+        delete_retention=0,
+        keys=9,
+        clean=10**6,
+        ratio=ratio,
+    )
+    *_, last = process.compacted(disk.reader, order)
+    assert last == done
+
+
 def test_rows_that_changed_meanwhile_are_left_alone(disk: Disk) -> None:
     disk.write(rows_of([([[Logged(b"a", b"x")]], 0)] * 4))
     order = Order(
