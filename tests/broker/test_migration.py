@@ -12,6 +12,7 @@ from crc32c import crc32c
 from kio.schema.errors import ErrorCode
 
 from bus.broker import ApiKey
+from bus.broker.backup import backup, restore
 from bus.broker.batch import HEADER, Header, placed
 from bus.broker.check import check
 from bus.broker.directory import Directory
@@ -120,6 +121,17 @@ async def test_a_database_of_version_1_keeps_everything_and_works_on(old: Path) 
     async with made(old) as broker, await Raw.to(broker) as raw:
         assert (await raw.fetch("t", 0)).high_watermark == 4
     assert check(old / "broker.db", max_unpacked=UNPACKED).damage == []
+
+
+async def test_a_backup_of_version_1_is_of_version_1_and_opens_like_it(
+    old: Path, tmp_path: Path
+) -> None:
+    made_ = backup(old / "broker.db", tmp_path / "copy")
+    assert (made_.report.version, made_.report.damages) == (1, 0)
+    restore(tmp_path / "copy", tmp_path / "other", max_unpacked=UNPACKED)
+    async with made(tmp_path / "other") as broker, await Raw.to(broker) as raw:
+        assert (await raw.fetch("t", 0)).high_watermark == 3
+        assert (await raw.produce("t", batch(b"on"))).base_offset == 3
 
 
 async def test_what_comes_of_it_is_what_a_new_database_is(old: Path, tmp_path: Path) -> None:
