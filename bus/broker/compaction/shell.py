@@ -130,7 +130,7 @@ class Compaction:
             await self._look(number)
         number, due = min(self._due.items(), key=lambda item: item[1], default=(-1, None))
         if due is not None and due <= self._clock():
-            del self._due[number]
+            self._due[number] = self._clock() + _FAILED_MS  # unless it says better
             await self._compact(number)
         else:
             await self._wait(None if due is None else (due - self._clock()) / 1000)
@@ -213,6 +213,7 @@ class Compaction:
         except OSError as error:
             log.error("compaction failed: %s", error)
             not_before = now + _AGAIN_MS
+        self._due.pop(number, None)
         if number in self._partitions:
             self._dirt.pop(number, None)
             await self._look(number)

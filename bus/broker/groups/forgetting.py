@@ -93,9 +93,13 @@ class Forgetting:
 
     async def _run(self) -> None:
         while True:
-            with suppress(StorageFailed):  # it is tried again, or the broker ends
+            try:
                 await self._watch()
                 await self._forget()
+            except StorageFailed as error:  # it is tried again, or the broker ends
+                log.warning("positions are not forgotten now: %s", error)
+            except Exception:  # of one group; the others are to be looked at all the same
+                log.exception("forgetting positions failed")
             await asyncio.sleep(_LOOK_EVERY)
 
     async def _watch(self) -> None:

@@ -7,6 +7,9 @@ import pytest
 from kio.schema.errors import ErrorCode
 
 from bus.broker import ApiKey, Broker
+from bus.broker.compaction import shell
+from bus.broker.compaction.messages import Answer
+from bus.broker.compaction.worker import Worker, WorkerEnded
 from bus.settings import Address, BrokerSettings
 from bus.telemetry import Telemetry
 from tests.broker.raw import Raw, batch, fetch_fields
@@ -121,3 +124,32 @@ async def test_a_compacted_topic_is_read_from_disk_as_from_memory(tmp_path: Path
             answer = await raw.fetch("t", offset, max_bytes=1)
             assert answer.error_code is ErrorCode.none
             assert int.from_bytes(answer.records[:8], "big") == 16
+
+
+@pytest.mark.parametrize(
+    "trouble", [WorkerEnded("it was killed"), RuntimeError("something unforeseen")]
+)
+async def test_where_compaction_fails_it_is_tried_again(
+    raw: Raw, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, trouble: Exception
+) -> None:
+    monkeypatch.setattr(shell, "_AGAIN_MS", 50)
+    answer, troubles = Worker.answer, [trouble]
+
+    async def answers(worker: Worker) -> Answer:
+        if troubles:
+            raise troubles.pop()
+        return await answer(worker)
+
+    monkeypatch.setattr(Worker, "answer", answers)
+    configs = {"cleanup_policy": "compact", "segment_ms": "1", "min_cleanable_dirty_ratio": "0"}
+    await raw.create("t", 1, **configs)
+    for n in range(5):
+        await raw.produce("t", packed(Logged(b"key", b"value", timestamp=1000 * n)))
+
+    async def compacted() -> bool:
+        await raw.produce("t", packed(Logged(b"last", b"value", timestamp=10_000)))
+        first, *_ = await stored(raw, "t")
+        return first.offset == 4
+
+    await until(compacted)
+    assert str(trouble) in caplog.text
