@@ -1,9 +1,10 @@
 """All transactions as one commit round sees them: what is committed, and what the round changed.
 
 Pure: time comes in as milliseconds since 1970, producer ids and the writing of marks as functions.
-The rules are Kafka's (TransactionCoordinator, TransactionMetadata), with one difference that nobody
-is told of: a transaction's end is decided, marked and complete in one round, so the states between
-are passed through and never seen, and who begins anew need not ask again while it is aborted.
+The rules are Kafka's (TransactionCoordinator, TransactionMetadata), with one difference: a
+transaction's end is decided, marked and complete in one round, which is one commit. So the states
+between (PrepareCommit, PrepareAbort, PrepareEpochFence) are passed through and never stored or
+seen, and who begins anew need not ask again while what was open is aborted.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
