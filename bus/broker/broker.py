@@ -20,16 +20,14 @@ from bus.broker.engine import Engine
 from bus.broker.faults import Faults
 from bus.broker.groups.shell import Groups
 from bus.broker.security.credentials import Credential, Mechanism, of_password
-from bus.broker.security.principals import PrincipalMapping
-from bus.broker.security.tls import TlsListener
+from bus.broker.security.tls import TlsListener, certified, lacking
 from bus.broker.security.users import Key
 from bus.broker.storage.store import Store
 from bus.broker.turns import Turns
-from bus.errors import InvalidSettings, StorageUnusable
+from bus.errors import StorageUnusable
 from bus.listen import bind, refuse_open
 from bus.settings import Address, BrokerSettings
 from bus.telemetry import Telemetry
-from bus.tls import Certificate
 
 _MEASURE_EVERY = 1.0  # seconds
 _GRACE = 2.0  # seconds for answering what was taken, when stopping
@@ -98,7 +96,7 @@ class Broker:
             lacking=lacking(settings),
             insecure=settings.insecure,
         )
-        certificate = secured(settings, self._telemetry)
+        certificate = certified(settings, self._telemetry)
         self._room = room_for(settings.max_connections)
         self._directory.take()
         listener: socket.socket | None = None
@@ -270,43 +268,3 @@ class Broker:
 
 def _write_users(made: Mapping[Key, Credential], store: Store) -> None:
     store.users.write(made, ())
-
-
-def lacking(settings: BrokerSettings) -> list[str]:
-    """Return what is lacking that would keep strangers out."""
-    missing = []
-    if settings.certificate_file is None:
-        missing.append("no TLS")
-    if not settings.sasl_mechanisms and settings.client_certificate != "required":
-        missing.append("no login")
-    return missing
-
-
-def secured(settings: BrokerSettings, telemetry: Telemetry) -> Certificate | None:
-    """Return the certificate to listen with; None if there is no TLS.
-
-    Raises:
-        InvalidSettings: something of it cannot be used.
-    """
-    try:
-        PrincipalMapping(settings.principal_mapping)
-    except ValueError as error:
-        raise InvalidSettings(str(error), where="broker.principal_mapping") from error
-    if settings.certificate_file is None:
-        return None
-    if settings.client_certificate != "none" and settings.client_ca_file is None:
-        raise InvalidSettings(
-            "clients are asked for a certificate, but of whom is not said",
-            where="broker.client_ca_file",
-            remedy="name the certificates (PEM) that a client's certificate must lead to",
-        )
-    return Certificate(
-        settings.certificate_file,
-        settings.key_file,
-        setting="broker.certificate_file",
-        client_ca_file=settings.client_ca_file,
-        client_certificate=settings.client_certificate,
-        renewed=lambda usable: telemetry.certificate_reloads.labels(
-            "ok" if usable else "error"
-        ).inc(),
-    )

@@ -10,6 +10,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
+from bus.broker.security.principals import PrincipalMapping
+from bus.errors import InvalidSettings
+from bus.settings import BrokerSettings
+from bus.telemetry import Telemetry
+from bus.tls import Certificate
+
 HANDSHAKE_SECONDS = 10.0
 CLOSE_SECONDS = 5.0
 MOST_HANDSHAKES = 1000  # under way
@@ -136,3 +142,42 @@ def reason(error: OSError) -> str:
     if isinstance(error, ConnectionAbortedError):
         return "it took too long"
     return "the client went away"
+
+
+def lacking(settings: BrokerSettings) -> list[str]:
+    """Return what is lacking that would keep strangers out."""
+    if settings.certificate_file is None:
+        return ["no TLS", "no login"]  # one logs in over TLS alone
+    if not settings.sasl_mechanisms and settings.client_certificate != "required":
+        return ["no login"]
+    return []
+
+
+def certified(settings: BrokerSettings, telemetry: Telemetry) -> Certificate | None:
+    """Return the certificate to listen with; None if there is no TLS.
+
+    Raises:
+        InvalidSettings: something of it cannot be used.
+    """
+    try:
+        PrincipalMapping(settings.principal_mapping)
+    except ValueError as error:
+        raise InvalidSettings(str(error), where="broker.principal_mapping") from error
+    if settings.certificate_file is None:
+        return None
+    if settings.client_certificate != "none" and settings.client_ca_file is None:
+        raise InvalidSettings(
+            "clients are asked for a certificate, but of whom is not said",
+            where="broker.client_ca_file",
+            remedy="name the certificates (PEM) that a client's certificate must lead to",
+        )
+    return Certificate(
+        settings.certificate_file,
+        settings.key_file,
+        setting="broker.certificate_file",
+        client_ca_file=settings.client_ca_file,
+        client_certificate=settings.client_certificate,
+        renewed=lambda usable: telemetry.certificate_reloads.labels(
+            "ok" if usable else "error"
+        ).inc(),
+    )

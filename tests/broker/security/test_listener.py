@@ -464,17 +464,23 @@ class TestSettings:
     @pytest.mark.parametrize(
         ("settings", "lacking"),
         [
-            pytest.param({}, "no TLS", id="nothing"),
-            pytest.param({"sasl_mechanisms": ()}, "no TLS and no login", id="nor login"),
+            pytest.param({}, "no TLS and no login", id="nothing"),
+            pytest.param(
+                {"certificate_file": True, "sasl_mechanisms": ()}, "has no login", id="TLS alone"
+            ),
         ],
     )
     async def test_strangers(self, tmp_path: Path, settings: Any, lacking: str) -> None:
         """No other machine can reach a broker without TLS and login, unless told so by name."""
         everywhere = Address(host="0.0.0.0", port=0)  # noqa: S104  # what is refused
+        if "certificate_file" in settings:
+            file = tmp_path / "broker.pem"
+            settings = settings | {"certificate_file": file}
+            trustme.CA().issue_cert(HOST).private_key_and_cert_chain_pem.write_to_path(file)
         open_to_all = BrokerSettings(listen=everywhere, **settings)
         with pytest.raises(InvalidSettings, match=lacking):
             await Broker(open_to_all, tmp_path, Telemetry()).start()
-        insecure = open_to_all.model_copy(update={"insecure": True})
+        insecure = BrokerSettings(listen=everywhere, insecure=True)
         async with (
             Broker(insecure, tmp_path, Telemetry()) as broker,
             await Raw.to(Address(host=HOST, port=broker.address.port)) as raw,
