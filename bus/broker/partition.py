@@ -80,10 +80,10 @@ class Partition:
         """Take note of producers whose transaction began, or ended (None); true if one ended."""
         ended = False
         for producer, offset in began.items():
+            # Of one that was open before, there is only news if that has ended.
+            ended = self.opened.pop(producer, None) is not None or ended
             if offset is not None:
                 self.opened[producer] = offset
-            else:
-                ended = self.opened.pop(producer, None) is not None or ended
         return ended
 
     def settle(self) -> None:
