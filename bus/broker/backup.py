@@ -144,7 +144,6 @@ def _copied(source: Path, making: Path, progress: Progress) -> Iterator[Path]:
             size = _size(source, still=still)
             _require_space(making.parent, size)
             _remove(making)
-            os.close(os.open(making, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
             _copy(source, making, still, lambda: progress("copy", making.stat().st_size, size))
         _sync_file(making)
         yield making

@@ -6,6 +6,7 @@ takes over the small tables. So the writer is never held up, and nothing that wa
 the copy: it holds rows, not pages.
 """
 
+import os
 import sqlite3
 import time
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from urllib.parse import quote
 
 from bus.broker.storage.log import bounds
 
-STEP_SECONDS, REST_SECONDS = 0.02, 0.005
+STEP_SECONDS, REST_SECONDS = 0.02, 0.01
 """How long a step takes, and the time after it in which the writer finds no reader in the way."""
 
 FEWEST_ROWS, MOST_ROWS = 4, 100_000  # of one step
@@ -43,6 +44,7 @@ class Copy:
     ) -> None:
         self._progress, self._still = progress, still
         self._rows = FEWEST_ROWS
+        self._file = os.open(target, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._db = sqlite3.connect(
             f"file:{quote(str(target.absolute()))}", uri=True, isolation_level=None
         )
@@ -53,6 +55,7 @@ class Copy:
     def close(self) -> None:
         """Close both."""
         self._db.close()
+        os.close(self._file)
 
     def run(self) -> None:
         """Make the copy.
@@ -129,6 +132,9 @@ class Copy:
         if self._db.total_changes == before:
             return None
         self._progress()
+        if not self._still:
+            # Or all of it would be written out at once in the end, and commits would wait for that.
+            os.fdatasync(self._file)
         if time.perf_counter() - started > STEP_SECONDS:
             self._rows = max(self._rows // 2, FEWEST_ROWS)
         else:
