@@ -24,7 +24,7 @@ from tests.engines.transactor import (
 NONE = ErrorCode.none
 PARTITIONS = range(3)
 NAMES = ("a", "b", "c", "d")
-CYCLES = 5
+CYCLES = 4
 SOME = 15
 """Transactions of each producer that are acknowledged before a kill."""
 
