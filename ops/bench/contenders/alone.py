@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
@@ -24,11 +24,10 @@ from ops.bench.contenders.start import as_installed, megabytes
 from ops.bench.model import Task, Unverified
 from ops.node import NodeProcess
 
-LOOK_EVERY = 0.01
-"""Seconds between two looks at what grows and shrinks."""
-
-LONGEST_TURN = "stadtbus_loop_longest_turn_seconds"
+LONGEST_TURN = "stadtbus_event_loop_longest_turn_seconds"
 WRITE_AHEAD = "broker/broker.db-wal"
+T = TypeVar("T")
+
 MEGABYTE = 1_000_000
 PER_MEGABYTE = 5_000
 """Records of 200 bytes in it."""
@@ -65,10 +64,9 @@ def under_load(task: Task) -> Mapping[str, float]:
     load: Callable[[Task], None] = _LOADS[task.case["load"]]
     with _node(task) as (node, run, folder):
         asyncio.run(make_topic(run, _PARTITIONS.get(task.case["load"], 1)))
-        with _watched(folder / WRITE_AHEAD) as sizes:
+        with _noted(folder / WRITE_AHEAD, _size) as sizes, _noted(node, _longest_turn) as turns:
             load(run)
-        turn = _metric(node, LONGEST_TURN)
-    return {"longest turn": turn * 1000, "write-ahead log": max(sizes) / MEGABYTE}
+    return {"longest turn": max(turns) * 1000, "write-ahead log": max(sizes) / MEGABYTE}
 
 
 def _in_bulk(task: Task) -> None:
@@ -156,40 +154,48 @@ def slow_sync(case: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 @contextmanager
-def _watched(file: Path) -> Iterator[list[int]]:
-    """Note a file's size again and again, for the time of a block."""
-    sizes, over = [0], threading.Event()
+def _noted(what: T, look: Callable[[T], tuple[float, float]]) -> Iterator[list[float]]:
+    """Look at something again and again, for the time of a block and once after it.
 
-    def look() -> None:
-        while not over.wait(LOOK_EVERY):
-            if file.exists():
-                sizes.append(file.stat().st_size)
+    Args:
+        what: is looked at.
+        look: returns what it is now, and after how many seconds to look again.
+    """
+    over = threading.Event()
+    (found, pause), seen = look(what), list[float]()
 
-    watching = threading.Thread(target=look)
+    def watch() -> None:
+        nonlocal found, pause
+        while not over.wait(pause):
+            found, pause = look(what)
+            seen.append(found)
+
+    watching = threading.Thread(target=watch)
     watching.start()
     try:
-        yield sizes
+        yield seen
     finally:
         over.set()
         watching.join()
+        seen.append(look(what)[0])
 
 
-def _metric(node: NodeProcess, name: str) -> float:
-    """Return the largest sample of a metric.
+def _size(file: Path) -> tuple[float, float]:
+    return (file.stat().st_size if file.exists() else 0), 0.01
 
-    Raises:
-        Unverified: there is none.
-    """
+
+def _longest_turn(node: NodeProcess) -> tuple[float, float]:
+    """Return the longest turn of the last second, and look again before the next one is over."""
     text = httpx.get(f"{node.ready['ops']}/metrics").raise_for_status().text
     values = [
         sample.value
         for family in text_string_to_metric_families(text)
         for sample in family.samples
-        if sample.name == name
+        if sample.name == LONGEST_TURN
     ]
     if not values:
-        raise Unverified(f"there is no metric {name}")
-    return max(values)
+        raise Unverified(f"there is no metric {LONGEST_TURN}")
+    return max(values), 0.5
 
 
 def _processor_seconds(pid: int) -> float:

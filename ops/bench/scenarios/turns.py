@@ -7,7 +7,8 @@ SCENARIO = Scenario(
     title="The embedded broker: the longest turn of its event loop, and its write-ahead log",
     what=(
         "What one client does must not keep the others waiting. The broker itself tells the "
-        "longest turn of its event loop; the size of its write-ahead log is looked at every 10 ms. "
+        "longest turn of its event loop, which is asked for twice a second and takes a turn, too; "
+        "the size of its write-ahead log is looked at every 10 ms. "
         "Records of 200 bytes in batches of 64 kB to one and to a hundred partitions, also where "
         "each sync takes 5 ms more (injected by strace); the same beside two readers that go "
         "through the whole log again and again; and 30,000 requests of one record each that do "
