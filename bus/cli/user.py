@@ -128,6 +128,7 @@ async def _add(
             where="kafka.ca_file",
             remedy="run this where the administrator's settings are, or name the file",
         )
+    await require_rules(settings.kafka)
     secret = password().decode().strip()
     entry = Entry(
         bootstrap=settings.kafka.bootstrap,
@@ -137,7 +138,6 @@ async def _add(
         password=secret,
         ca=settings.kafka.ca_file.read_text(encoding="utf-8"),
     )
-    await require_rules(settings.kafka)
     async with Access(settings.kafka) as access:
         await _refuse(access, user, renew=renew)
         # Written before it counts: a password that nobody has is of no use.

@@ -110,7 +110,7 @@ def _completed(folder: Folder, wanted: Collection[str], now: datetime) -> Iterat
     if key is None or not folder.certificate.exists():
         yield _renewed(folder, wanted, now, key, "was missing")
         return
-    borne, left = names(folder.certificate.read_bytes()), expiry(folder.certificate) - now
+    left, borne = expiry(folder.certificate) - now, names(folder.certificate.read_bytes())
     if lacking := sorted(set(wanted) - borne):
         yield _renewed(folder, borne | set(wanted), now, key, f"lacked {', '.join(lacking)}")
     elif left < timedelta(days=RENEW_DAYS):
@@ -131,7 +131,15 @@ def _renewed(
                 remedy="bring it back for as long as this command runs",
             )
     signer = Pair(folder.ca.read_bytes(), folder.ca_key.read_bytes())
-    node = issue(signer, borne, now, key=key)
+    try:
+        node = issue(signer, borne, now, key=key)
+    except (ValueError, TypeError) as error:
+        raise InvalidSettings(
+            "the authority's files, or the node's key, cannot be used: they are damaged, encrypted "
+            "or of another kind",
+            where=f"{folder.ca}, {folder.ca_key}, {folder.key}",
+            remedy="bring back what --init-security made; without node.key another one is made",
+        ) from error
     if key is None:
         replace(folder.key, node.key)
     replace(folder.certificate, node.certificate)

@@ -183,6 +183,15 @@ def test_without_the_authoritys_key_nothing_can_be_renewed(folder: Folder, data:
     initialise(town(data), now=NOW + timedelta(days=350))
 
 
+@pytest.mark.parametrize("name", ["certificate", "key", "ca", "ca_key"])
+def test_damaged_files_are_named(folder: Folder, data: Path, name: str) -> None:
+    file: Path = getattr(folder, name)
+    file.write_text("damaged")
+    with pytest.raises(InvalidSettings, match="cannot be") as refused:
+        initialise(town(data), now=NOW + timedelta(days=350))
+    assert str(file) in refused.value.where
+
+
 def test_a_folder_that_others_can_read_is_refused(folder: Folder, data: Path) -> None:
     folder.root.chmod(0o750)
     with pytest.raises(InvalidSettings, match="others than its owner") as refused:

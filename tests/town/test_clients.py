@@ -20,6 +20,7 @@ from confluent_kafka.serialization import MessageField, SerializationContext
 
 from bus.security.clients import Access, hand_out
 from ops.kafka.installation import installed
+from tests.city import reading
 from tests.engines import counting
 from tests.town.conftest import NOBODY, READINGS, Done, Town
 
@@ -220,10 +221,11 @@ def test_confluents_registry_client(client: Path, town: Town) -> None:
         schema = registry.get_latest_version(f"{READINGS}-value").schema
         assert schema is not None
         fixed = {"auto.register.schemas": False, "use.latest.version": True}
-        context = SerializationContext(READINGS, MessageField.VALUE)
-        assert AvroSerializer(registry, schema.schema_str, conf=fixed) is not None
-        assert AvroDeserializer(registry) is not None
-        assert context.topic == READINGS
+        context, event = SerializationContext(READINGS, MessageField.VALUE), reading()
+        written = AvroSerializer(registry, schema.schema_str, conf=fixed)(event, context)
+        read = AvroDeserializer(registry)(written, context)
+        assert isinstance(read, dict)
+        assert read["thing"] == event["thing"]
         with pytest.raises(SchemaRegistryError) as refused:
             registry.register_schema("town.clients-value", Schema('"string"', "AVRO"))
         assert (refused.value.http_status_code, refused.value.error_code) == (403, 40301)
