@@ -279,7 +279,7 @@ class Connection:
             return
         await self._until(0)
         self._serving = request.key
-        request.room = self._pace.room
+        request.room, request.lane = self._pace.room, self._own_lane(request)
         access, handle = self._rights(), APIS[request.key].handle
         if access is None:
             fields = await handle(self._engine, request)
@@ -364,7 +364,7 @@ class Connection:
         await self._writer.drain()
 
     def _own_lane(self, request: Request) -> Lane:
-        """Return the lane of who writes: one of all connections of a user that has logged in."""
+        """Return the lane of who asks: one of all connections of a user that has logged in."""
         if self._session is not None and self._lane_of != request.principal:
             self._lane, self._lane_of = self._limits.lane(request.principal), request.principal
         return self._lane

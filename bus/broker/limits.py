@@ -11,15 +11,27 @@ SMALLEST_ANSWER = 2**16
 FIRST_ANSWER = 2**18
 """Bytes of a fetch's answer that a client gets before it has shown how fast it takes them."""
 
+MOST_READS = 2
+"""Fetches of one user that read from the disk at a time."""
+
 _SHARES = 8
 _PROMPT = 1.0  # seconds
 
 
 class Lane:
-    """Requests to write that are under way, of one user or of one connection."""
+    """Requests that are under way, of one user or of one connection.
+
+    Args:
+        requests: how many to write.
+        size: how many bytes of them.
+
+    Attributes:
+        reads: places of fetches that read from the disk, where all users wait in one line.
+    """
 
     def __init__(self, requests: int, size: int) -> None:
         self._requests, self._bytes = Budget(requests), Budget(size)
+        self.reads = Budget(MOST_READS)
 
     def try_take(self, size: int) -> bool:
         """Take a place and so many bytes if they are there."""

@@ -8,7 +8,7 @@ version does not have is left out here.
 import dataclasses
 import io
 import struct
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
@@ -21,6 +21,7 @@ from kio.serial.errors import SerialError
 
 from bus.broker.guard import clean
 from bus.broker.keys import ApiKey
+from bus.broker.limits import Lane
 from bus.broker.security.access import Access
 from bus.broker.security.principals import ANONYMOUS
 from bus.broker.security.session import Session
@@ -42,7 +43,7 @@ class Request:
     """One request: who asks, what, and how long it has only waited (seconds).
 
     For a fetch also how large its answer may be, and how much of the memory for answers it holds;
-    for a produce the lane that it shares with others of the same user.
+    for both the lane that is shared with other requests of the same user.
 
     Session and access are the login of its connection, and what may be done there; None where
     nobody has to log in, and everybody may do everything.
@@ -57,7 +58,7 @@ class Request:
     waited: float = 0.0
     room: int = 2**31 - 1
     held: int = 0
-    lane: Hashable = None
+    lane: Lane | None = None
     principal: str = ANONYMOUS
     session: Session | None = None
     access: Access | None = None

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import cramjam
 import pytest
@@ -17,7 +18,10 @@ from kio.schema.errors import ErrorCode
 
 from bus.broker import ApiKey, Broker
 from bus.broker.descriptors import room_for
+from bus.broker.engine import Engine
 from bus.broker.housekeeping import Housekeeping
+from bus.broker.limits import MOST_READS
+from bus.broker.partition import Partition
 from bus.broker.turns import Turns
 from bus.settings import BrokerSettings
 from bus.telemetry import Telemetry
@@ -325,6 +329,48 @@ async def test_a_flood_of_one_user_takes_no_more_places_than_one_user_has(
                     assert await raw.answer()
                 await raw.__aexit__()
         assert engine.limits.requests.held == 0
+
+
+async def test_who_reads_old_records_with_many_connections_takes_few_places_at_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with made(tmp_path, tail_cache_bytes=0) as broker, await Raw.to(broker) as polite:
+        await polite.create("t")
+        await polite.produce("t", batch(b"old"))
+        engine = broker._engine
+        assert engine is not None
+        flood = [await Raw.to(broker) for _ in range(8)]
+        for raw in flood:
+            await raw.ask(ApiKey.METADATA, 1, topics=None)
+        shared = engine.limits.lane("User:flood")
+        for connection in list(broker._connections.values())[1:]:
+            connection._lane = shared  # as if all had logged in as one
+        reading, gate, query = 0, asyncio.Event(), type(engine).query
+
+        async def slow(self: Engine, partition: Partition, run: Any) -> Any:
+            nonlocal reading
+            reading += 1
+            await gate.wait()
+            return await query(self, partition, run)
+
+        monkeypatch.setattr(type(engine), "query", slow)
+        for raw in flood:
+            raw.send(ApiKey.FETCH, 11, **fetch_fields("t", 0))
+        while reading < MOST_READS:
+            await polite.ask(ApiKey.METADATA, 1, topics=None)
+        for _ in range(10):
+            await polite.ask(ApiKey.METADATA, 1, topics=None)
+        assert reading == MOST_READS
+        polite.send(ApiKey.FETCH, 11, **fetch_fields("t", 0))
+        while reading < MOST_READS + 1:
+            await flood[0].writer.drain()
+            await asyncio.sleep(0)
+        gate.set()
+        for raw in (polite, *flood):
+            answer = raw.read(ApiKey.FETCH, 11, await raw.answer())
+            assert b"old" in answer.responses[0].partitions[0].records
+        for raw in flood:
+            await raw.__aexit__()
 
 
 async def test_a_client_that_goes_gives_all_of_its_memory_back(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """Fetch: committed batches as they lie there, with long polling."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,10 +49,11 @@ async def fetch(engine: Engine, request: Request) -> Fields:
         wanted = [
             _wanted(engine, topic.topic, part) for topic in body.topics for part in topic.partitions
         ]
-        limit = await _reserve(engine, request, most, least, deadline)
-        if limit is None:
-            break
-        size = await _read(engine, wanted, limit, committed=committed)
+        async with _turn(request, wanted):
+            limit = await _reserve(engine, request, most, least, deadline)
+            if limit is None:
+                break
+            size = await _read(engine, wanted, limit, committed=committed)
         if not _settle(engine, request, size):
             least = size
             continue
@@ -67,6 +69,29 @@ async def fetch(engine: Engine, request: Request) -> Fields:
         request.waited += loop.time() - started
     _count(engine, wanted)
     return _answer(wanted, committed=committed)
+
+
+@asynccontextmanager
+async def _turn(request: Request, wanted: list[_Wanted]) -> AsyncIterator[None]:
+    """Wait until one may read from the disk, where that is needed: a user has so many places."""
+    lane = request.lane if any(map(_on_disk, wanted)) else None
+    if lane is None:
+        yield
+        return
+    await lane.reads.take(1)
+    try:
+        yield
+    finally:
+        lane.reads.give(1)
+
+
+def _on_disk(one: _Wanted) -> bool:
+    """Say whether what is wanted is no longer in memory."""
+    return (
+        one.partition is not None
+        and one.error is ErrorCode.none
+        and one.offset < one.partition.cached_from
+    )
 
 
 async def _reserve(
