@@ -247,15 +247,14 @@ class Connection:
 
     async def _frame(self, size: int) -> bytes:
         """Read a request, once there is memory for it."""
-        self._patience.expect(size, self._now())
         self._limits.requests.give(self._held)  # of one that was not answered in order
         self._held = 0
         if size <= _SMALL:
             self._limits.requests.give(-size)
         elif not self._limits.requests.try_take(size):
             await self._limits.requests.take(size)
-            self._patience.expect(size, self._now())
         self._held = size
+        self._patience.expect(size, self._now())
         frame = await self._reader.readexactly(size)
         self._patience.arrived(self._now())
         return frame
