@@ -9,6 +9,7 @@ from ops.bench.scenarios import (
     consume,
     engines,
     latency,
+    maintenance,
     memory,
     opening,
     partitions,
@@ -35,6 +36,7 @@ SCENARIOS: Mapping[str, Scenario] = {
         turns.SCENARIO,
         memory.SCENARIO,
         opening.SCENARIO,
+        maintenance.SCENARIO,
         registry_reads.SCENARIO,
         registry_writes.SCENARIO,
     )
