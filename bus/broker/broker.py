@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import socket
-import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -22,6 +21,7 @@ from bus.broker.groups.shell import Groups
 from bus.broker.security.credentials import Credential, Mechanism, of_password
 from bus.broker.security.tls import TlsListener, certified, lacking
 from bus.broker.security.users import Key
+from bus.broker.storage.database import UNREADABLE
 from bus.broker.storage.store import Store
 from bus.broker.turns import Turns
 from bus.errors import StorageUnusable
@@ -176,7 +176,7 @@ class Broker:
         )
         try:
             engine.start()
-        except sqlite3.Error as error:
+        except UNREADABLE as error:
             raise StorageUnusable(
                 f"the database cannot be read: {error}",
                 where=str(self._directory.database),

@@ -2,13 +2,12 @@
 
 import fcntl
 import os
-import sqlite3
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bus.broker.storage.database import APPLICATION, NAME, create, migrate
+from bus.broker.storage.database import APPLICATION, NAME, UNREADABLE, create, migrate
 from bus.broker.storage.schema import STEPS, VERSION
 from bus.errors import NotFound, StorageInUse, StorageUnusable
 
@@ -91,7 +90,7 @@ class Directory:
     def _migrate(self) -> None:
         try:
             version = migrate(self.database)
-        except sqlite3.Error as error:
+        except UNREADABLE as error:
             raise StorageUnusable(
                 f"the database cannot be read: {error}",
                 where=str(self.database),

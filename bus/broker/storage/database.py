@@ -1,6 +1,7 @@
 """The database file: opened, made, brought to the present version."""
 
 import sqlite3
+import struct
 import time
 from pathlib import Path
 from uuid import uuid4
@@ -10,6 +11,17 @@ from bus.broker.storage import schema
 APPLICATION = 0x53544255  # "STBU", in the database's header
 NAME = "broker.db"
 BUSY_WAITS_MS = 10_000
+
+UNREADABLE = (
+    sqlite3.Error,
+    ArithmeticError,
+    LookupError,
+    SystemError,
+    TypeError,
+    ValueError,
+    struct.error,
+)
+"""What is raised over damaged bytes: by SQLite, or by whoever makes values of what it lets pass."""
 _PASSING = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 
