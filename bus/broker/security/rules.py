@@ -7,6 +7,8 @@ denies is denied, whatever others allow; what no rule allows is denied.
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from enum import IntEnum
+from functools import lru_cache
+from ipaddress import IPv6Address, ip_address
 from typing import NamedTuple
 
 EVERYBODY, EVERYWHERE, EVERYTHING = "User:*", "*", "*"
@@ -98,6 +100,25 @@ class Rule(NamedTuple):
         )
 
 
+@lru_cache(10_000)
+def spellings(host: str) -> frozenset[str]:
+    """Return all that a rule may call a host: its address as it is written, or as Java does.
+
+    Java writes IPv6 addresses without ``::``, and such as stand for IPv4 as these.
+    """
+    names = {EVERYWHERE, host}
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return frozenset(names)
+    if isinstance(address, IPv6Address):
+        parts = address.exploded.split(":")
+        names |= {address.compressed, ":".join(f"{int(part, 16):x}" for part in parts)}
+        if address.ipv4_mapped is not None:
+            names.add(str(address.ipv4_mapped))
+    return frozenset(names)
+
+
 _Place = tuple[Kind, str, Pattern]
 
 
@@ -171,7 +192,7 @@ class Rules:
 
     @staticmethod
     def _here(rules: Iterable[Rule], host: str) -> Iterator[Rule]:
-        return (rule for rule in rules if rule.host in {host, EVERYWHERE})
+        return (rule for rule in rules if rule.host in spellings(host))
 
     def allows(
         self, principal: str, host: str, operation: Operation, kind: Kind, name: str

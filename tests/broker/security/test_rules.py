@@ -96,6 +96,25 @@ def test_implied(has: Operation, wants: Operation, allowed: bool) -> None:
     assert denying.allows("User:a", HOST, wants, Kind.TOPIC, "topic") is True
 
 
+@pytest.mark.parametrize(
+    ("host", "called", "meant"),
+    [
+        ("10.0.0.1", "10.0.0.1", True),
+        ("10.0.0.1", "10.0.0.10", False),
+        ("::1", "::1", True),
+        ("::1", "0:0:0:0:0:0:0:1", True),
+        ("2001:db8::1", "2001:db8:0:0:0:0:0:1", True),
+        ("::ffff:10.0.0.1", "10.0.0.1", True),
+        ("::1", "127.0.0.1", False),
+        ("", "", True),
+    ],
+)
+def test_hosts(host: str, called: str, meant: bool) -> None:
+    """A rule names a host by its address, in IPv6 as one writes it or as Java does."""
+    rules = Rules([rule(READ, host=called)], ())
+    assert rules.allows("User:a", host, READ, Kind.TOPIC, "topic") is meant
+
+
 def test_super_users() -> None:
     """Who is a super user may do everything, whatever is denied."""
     rules = Rules([rule(ALL, deny=True)], ["User:a"])
