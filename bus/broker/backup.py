@@ -37,7 +37,12 @@ class Copied:
 
 
 def backup(
-    database: Path, target: Path, *, force: bool = False, progress: Progress = nothing
+    database: Path,
+    target: Path,
+    *,
+    force: bool = False,
+    spare: int = SPARE_BYTES,
+    progress: Progress = nothing,
 ) -> Copied:
     """Copy a database, also while a broker writes to it; the copy is that of one commit.
 
@@ -48,6 +53,7 @@ def backup(
         database: the broker's.
         target: the file to be made, for the user who makes it alone.
         force: replace a file that is there.
+        spare: bytes that must be left on the copy's disk.
         progress: told now and then how far it is.
 
     Raises:
@@ -62,7 +68,7 @@ def backup(
             where=str(target),
             remedy="choose another name, or replace it with --force",
         )
-    with _copied(database, target.with_name(f"{target.name}.part"), progress) as making:
+    with _copied(database, target.with_name(f"{target.name}.part"), spare, progress) as making:
         report = check(making, max_unpacked=None, progress=progress)
         topics = _topics(making)
         making.replace(target)
@@ -115,7 +121,7 @@ def restore(
                 remedy="choose another folder, or replace it with --force",
             )
         making = directory.database.with_name(f"{directory.database.name}.restoring")
-        with _copied(file, making, progress) as copy:
+        with _copied(file, making, SPARE_BYTES, progress) as copy:
             report = check(copy, max_unpacked=max_unpacked, progress=progress)
             if report.damages and not damaged:
                 raise _damaged(file, report)
@@ -136,13 +142,13 @@ def restore(
 
 
 @contextmanager
-def _copied(source: Path, making: Path, progress: Progress) -> Iterator[Path]:
+def _copied(source: Path, making: Path, spare: int, progress: Progress) -> Iterator[Path]:
     """Copy a database and sync the copy, which is removed unless it was given another name."""
     look(source)
     try:
         with undisturbed(source) as (_, still):
             size = _size(source, still=still)
-            _require_space(making.parent, size)
+            _require_space(making.parent, size + spare)
             _remove(making)
             _copy(source, making, still, lambda: progress("copy", making.stat().st_size, size))
         _sync_file(making)
@@ -190,9 +196,9 @@ def _topics(database: Path) -> int:
 
 def _require_space(folder: Path, size: int) -> None:
     free = shutil.disk_usage(folder).free
-    if free < size + SPARE_BYTES:
+    if free < size:
         raise StorageUnusable(
-            f"there are {free} bytes free, and {size + SPARE_BYTES} are needed",
+            f"there are {free} bytes free, and {size} are needed",
             where=str(folder),
             remedy="choose a folder on a disk with more space",
         )

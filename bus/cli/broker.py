@@ -69,10 +69,19 @@ def backup(
     all events and the users' credentials: keep it as you keep the store itself. The exit code is 3
     if the store is damaged; the copy is made all the same.
     """
+    from bus.broker.backup import SPARE_BYTES
     from bus.broker.backup import backup as copy
 
+    settings = _settings(data)
     with _Progress("copied") as progress:
-        made = copy(database(_settings(data)), file, force=force, progress=progress.tell)
+        made = copy(
+            database(settings),
+            file,
+            force=force,
+            # Or the copy would stop those who publish, where both are on one disk.
+            spare=max(settings.broker.min_free_bytes, SPARE_BYTES),
+            progress=progress.tell,
+        )
     _show_copy(file, made, output)
 
 
