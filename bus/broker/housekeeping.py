@@ -90,6 +90,7 @@ class Housekeeping:
         self._wrote_at = self._rested_at = 0.0  # when there was a round, when the next step may be
         self._vacuumed = False
         self._fold_at: float | None = None  # of the monotonic clock, if something was deleted
+        self._erase()  # by whoever was killed before the write-ahead log was cut off
         self._written = 0  # bytes since the last step
         self._schedule = Schedule()
         self._grown: dict[int, int] = {}
@@ -301,7 +302,7 @@ class Housekeeping:
         return more
 
     def _erase(self) -> None:
-        """Take note that something was deleted."""
+        """Take note that something was deleted, or may have been."""
         self._shrinking = True
         if self._overwrite and self._fold_at is None:
             self._fold_at = time.monotonic() + FOLD_AFTER

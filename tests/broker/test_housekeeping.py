@@ -106,3 +106,17 @@ def test_a_step_that_fails_is_tried_again_later(
     assert steps(keeping) == 1
     assert (keeping.wait() or 0.0) > 0
     assert "disk is full" in caplog.text
+
+
+def test_what_a_killed_broker_had_deleted_leaves_the_write_ahead_log(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bus.broker.housekeeping.FOLD_AFTER", 0.0)
+    log = store.path.with_name("broker.db-wal")
+    steps(Housekeeping(store, 0, overwrite=False))
+    store._db.execute("delete from log where position = 100")
+    assert log.stat().st_size > 0
+    kept = Housekeeping(store, 0)
+    steps(kept)
+    assert log.stat().st_size == 0
+    assert kept.wait() is None
