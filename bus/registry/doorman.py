@@ -4,6 +4,7 @@ import asyncio
 import base64
 import binascii
 import hmac
+import json
 import logging
 import secrets
 import time
@@ -21,6 +22,7 @@ REFUSED_SECONDS = 5.0
 """Seconds that a refused password is refused without asking the engine again."""
 
 MOST_KEPT = 1000
+LONGEST = 200  # characters of a name or path in the log
 AT_ONCE = 4
 """Logins at the engine under way: hashing passwords takes its processor."""
 
@@ -64,11 +66,16 @@ class Doorman:
         user, password = _credentials(scope)
         if not await self._knows(user, password, host):
             raise refusals.not_logged_in(
-                f"The engine does not know the user {user[:200]} by this password."
+                f"The engine does not know the user {user[:LONGEST]} by this password."
             )
         if _writes(scope["method"], scope["path"]) and f"User:{user}" not in self._writers:
-            what = f"{scope['method']} {scope['path']}"
-            log.warning("denied principal=%r host=%s at=registry %r", f"User:{user}", host, what)
+            log.warning(
+                "denied principal=%s host=%s at=registry operation=%s name=%s",
+                _quoted(f"User:{user}"),
+                _quoted(host),
+                scope["method"],
+                _quoted(scope["path"]),
+            )
             raise refusals.not_entitled(user, "write")
 
     async def _knows(self, user: str, password: str, host: str) -> bool:
@@ -94,13 +101,18 @@ class Doorman:
             known = await self._accepts(user, password)
         if not known:
             # Once for each time that the engine was asked: who tries again at once fills no disk.
-            log.warning("login refused user=%r host=%s at=registry", user[:200], host)
+            log.warning("login refused user=%s host=%s at=registry", _quoted(user), _quoted(host))
         seconds = KNOWN_SECONDS if known else REFUSED_SECONDS
         self._kept[key] = (known, self._clock() + seconds)
         self._kept.move_to_end(key)
         if len(self._kept) > MOST_KEPT:
             self._kept.popitem(last=False)
         return known
+
+
+def _quoted(text: str) -> str:
+    """Return what a client chose so that it cannot pass for anything else in a line."""
+    return json.dumps(text[:LONGEST], ensure_ascii=False)
 
 
 def _credentials(scope: Scope) -> tuple[str, str]:

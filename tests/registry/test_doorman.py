@@ -103,7 +103,7 @@ async def test_a_wrong_password_is_refused_and_noted(
         refusal = await refused(door, basic("reader", "wrong"))
     assert (refusal.status, refusal.code) == (401, 40101)
     assert refusal.message == "The engine does not know the user reader by this password."
-    assert "login refused user='reader' host=192.0.2.7" in caplog.text
+    assert 'login refused user="reader" host="192.0.2.7" at=registry' in caplog.text
     assert "wrong" not in caplog.text
 
 
@@ -127,7 +127,7 @@ async def test_a_wrong_password_is_refused_and_noted(
     ],
 )
 async def test_everybody_may_read_and_who_is_named_may_write(
-    door: Doorman, method: str, path: str, writes: bool
+    door: Doorman, caplog: pytest.LogCaptureFixture, method: str, path: str, writes: bool
 ) -> None:
     await door.admit(scope(basic(*WRITER), method, path))
     if not writes:
@@ -135,6 +135,7 @@ async def test_everybody_may_read_and_who_is_named_may_write(
         return
     refusal = await refused(door, basic(*READER), method, path)
     assert (refusal.status, refusal.code) == (403, 40301)
+    assert f'operation={method} name="{path}"' in caplog.text
     assert refusal.message == "The user reader may read here, but not write."
 
 
