@@ -5,10 +5,8 @@ waits until what came before it is answered, as in Kafka.
 """
 
 import asyncio
-import fcntl
 import logging
 import struct
-import termios
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -24,7 +22,8 @@ from bus.broker.apis import APIS, versions_answer
 from bus.broker.engine import Engine
 from bus.broker.faults import AnyFault, Delay, Fault
 from bus.broker.keys import ApiKey
-from bus.broker.limits import Lane, Pace, Patience
+from bus.broker.limits import Lane, Patience
+from bus.broker.outlet import Outlet
 from bus.broker.produced import TopicAnswer, failed, write
 from bus.broker.quota import FETCH, PRODUCE, REQUESTS
 from bus.broker.rights import guarded, withheld
@@ -112,11 +111,10 @@ class Connection:
         self._loop = asyncio.get_running_loop()
         settings, self._limits = engine.settings, engine.limits
         self._lane, self._lane_of = self._limits.lane(None), ""
-        self._pace = Pace(settings.fetch_max_bytes)
+        self._outlet = Outlet(writer, engine.limits, settings.fetch_max_bytes)
         self._patience = Patience(settings.idle_seconds, settings.stalled_seconds, self._now())
         self._held = 0  # bytes of the request at hand
         self._silent_until = 0.0
-        self._answering: Request | None = None
 
     def start(self) -> asyncio.Task[None]:
         """Answer requests until the client goes or has to go."""
@@ -160,34 +158,16 @@ class Connection:
 
     def overdue(self) -> str:
         """Return why the client has to go, which is then cut off; empty if it may stay."""
-        self._release()
+        self._outlet.settle()
         reason = self._patience.over(
             self._now(),
-            self._unsent(),
+            self._outlet.unsent(),
             busy=bool(self._open) or self._serving is not None or self._silent_until > 0,
         )
         if reason:
             log.info("closing a connection from %s: %s", self.host, reason)
             self._writer.transport.abort()
         return reason
-
-    def _release(self) -> None:
-        """Give back the memory of what the client, or the system, has taken of an answer."""
-        request = self._answering
-        if request is not None and request.held:
-            held = min(request.held, self._writer.transport.get_write_buffer_size())
-            self._limits.fetches.give(request.held - held)
-            request.held = held
-
-    def _unsent(self) -> int:
-        """Return the bytes of answers that the client has not taken."""
-        unsent = self._writer.transport.get_write_buffer_size()
-        sock = self._writer.get_extra_info("socket")
-        if unsent and sock is not None and sock.fileno() >= 0:
-            # The system takes more only once much of what it has is gone; so that it goes shows.
-            (queued,) = struct.unpack("i", fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4)))
-            unsent += queued
-        return unsent
 
     def _now(self) -> float:
         return self._loop.time()
@@ -240,8 +220,7 @@ class Connection:
         try:
             await self._answer(request, size, started)
         finally:
-            self._answering = None
-            self._limits.fetches.give(request.held)
+            self._outlet.close(request)
             self._limits.requests.give(self._held)
             self._held = 0
 
@@ -278,7 +257,7 @@ class Connection:
             return
         await self._until(0)
         self._serving = request.key
-        request.room, request.lane = self._pace.room, self._own_lane(request)
+        request.room, request.lane = self._outlet.pace.room, self._own_lane(request)
         access, handle = self._rights(), APIS[request.key].handle
         if access is None:
             fields = await handle(self._engine, request)
@@ -290,16 +269,10 @@ class Connection:
             raise _Hangup("arranged")
         if silence := self._throttled(request, size):
             fields = {**fields, "throttle_time": silence}
-        answer = write_answer(request.key, request.version, request.correlation, fields)
-        del fields  # an answer that is taken slowly is held once, and not as what it was made of
-        size_held, sent = request.held, self._now()
-        self._writer.write(answer)
-        del answer
-        self._answering = request
-        self._release()
-        await self._writer.drain()
-        if size_held:
-            self._pace.took(size_held, self._now() - sent)
+        # What the answer is made of is let go before it is sent, which may take long.
+        answer = [write_answer(request.key, request.version, request.correlation, fields)]
+        del fields
+        await self._outlet.send(answer.pop(), request)
         if self._session is not None and self._session.ended:
             raise _Hangup("the login was refused")
 
