@@ -97,6 +97,11 @@ def _made(
     sync(settings.data)
     yield f"{folder.root}: made an authority, and a certificate for {', '.join(sorted(wanted))}"
     yield f"{folder.admin}: how the administrator `{ADMIN}` gets in; `cd` there, or copy it"
+    if settings.registry.listen.is_loopback and not Address.parse(bootstrap).is_loopback:
+        yield (
+            f"! registry.listen {settings.registry.listen}: clients elsewhere reach the broker, but "
+            f"not the registry; name another address by --registry-listen, and in {folder.admin}"
+        )
     yield f"{folder.ca_key}: signs certificates; keep a copy of it, or it alone, somewhere safe"
 
 

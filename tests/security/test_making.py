@@ -199,6 +199,15 @@ def test_a_folder_that_others_can_read_is_refused(folder: Folder, data: Path) ->
     assert refused.value.remedy == f"chmod 700 {folder.root}"
 
 
+def test_a_registry_that_clients_cannot_reach_is_said(data: Path) -> None:
+    said = initialise(town(data, registry__listen="127.0.0.1:8081"), now=NOW)
+    assert any(line.startswith("! registry.listen 127.0.0.1:8081: clients else") for line in said)
+
+
+def test_nothing_is_said_of_one_that_they_can(data: Path) -> None:
+    assert not any("!" in line for line in initialise(town(data), now=NOW))
+
+
 class _Crash(BaseException):
     """The process ends here."""
 
