@@ -99,8 +99,8 @@ def _made(
     yield f"{folder.admin}: how the administrator `{ADMIN}` gets in; `cd` there, or copy it"
     if settings.registry.listen.is_loopback and not Address.parse(bootstrap).is_loopback:
         yield (
-            f"! registry.listen {settings.registry.listen}: clients elsewhere reach the broker, but "
-            f"not the registry; name another address by --registry-listen, and in {folder.admin}"
+            f"! registry.listen {settings.registry.listen}: clients elsewhere reach the broker, "
+            f"but not the registry; name another address by --registry-listen, and in {folder.admin}"
         )
     yield f"{folder.ca_key}: signs certificates; keep a copy of it, or it alone, somewhere safe"
 
