@@ -100,7 +100,7 @@ def _made(
     if settings.registry.listen.is_loopback and not Address.parse(bootstrap).is_loopback:
         yield (
             f"! registry.listen {settings.registry.listen}: clients elsewhere reach the broker, "
-            f"but not the registry; name another address by --registry-listen, and in {folder.admin}"
+            f"but not the registry; set another --registry-listen, and say so in {folder.admin}"
         )
     yield f"{folder.ca_key}: signs certificates; keep a copy of it, or it alone, somewhere safe"
 
