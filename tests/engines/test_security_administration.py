@@ -80,7 +80,7 @@ async def describe(raw: Raw, *names: str) -> list[Any]:
             one.user,
             one.error_code,
             one.error_message,
-            [(info.mechanism, info.iterations) for info in one.credential_infos],
+            sorted((info.mechanism, info.iterations) for info in one.credential_infos),
         )
         for one in answer.results
     ]
