@@ -222,20 +222,14 @@ class Housekeeping:
     def _trim_one(self, partition: int, now: int) -> bool:
         extent = self._schedule.extents[partition]
         try:
-            heads = self._store.log.heads(partition, _HEADS)
+            gone, due = self._outlived(partition, extent, now, 1)
+            if gone:
+                gone, due = self._outlived(partition, extent, now, _HEADS)
         except Damaged as error:
             # Nothing of it is deleted any more: what it says of its age may be wrong.
             self._schedule.forget([partition])
             self._damaged(partition, str(error))
             return False
-        gone, due = outlived(
-            heads,
-            start=extent.start,
-            size=extent.size,
-            policy=extent.policy,
-            now=now,
-            limit=min(max(self._written, PURGE_BYTES), MOST_BYTES),
-        )
         if not gone:
             self._schedule.look(partition, due)
             return False
@@ -253,9 +247,24 @@ class Housekeeping:
             raise
         self._erase()
         self._trimmed(Trimmed(partition, start, extent.size - size))
-        extent.size, extent.start = size, start
+        extent.size, extent.start, extent.first = size, start, 0
         self._schedule.look(partition, 0 if len(gone) == _HEADS else due)
         return True
+
+    def _outlived(
+        self, partition: int, extent: Extent, now: int, count: int
+    ) -> tuple[list[Head], int | None]:
+        """Return which of a partition's first rows have had their time, and when the next will."""
+        heads = self._store.log.heads(partition, count)
+        extent.first = heads[0].size if heads else 0
+        return outlived(
+            heads,
+            start=extent.start,
+            size=extent.size,
+            policy=extent.policy,
+            now=now,
+            limit=min(max(self._written, PURGE_BYTES), MOST_BYTES),
+        )
 
     def _keep_sizes(self) -> None:
         self._store.begin()

@@ -106,6 +106,7 @@ class Extent:
         end: its next offset.
         size: the bytes of all its rows.
         due: when to look at it, in milliseconds since 1970; None: not before something is written.
+        first: the bytes of its first row; 0 if it was not looked at yet.
     """
 
     start: int
@@ -113,6 +114,7 @@ class Extent:
     size: int
     policy: Policy = field(default_factory=Policy)
     due: int | None = None
+    first: int = 0
 
 
 class Schedule:
@@ -149,7 +151,7 @@ class Schedule:
         if extent.due is None and policy.age is not None:
             # Rows before it, if there are any, were looked at: none of them goes by age alone.
             self.look(partition, head.newest + policy.age + 1)
-        if policy.size is not None and extent.size - head.size >= policy.size:
+        if policy.size is not None and extent.size - extent.first >= policy.size:
             self.look(partition, 0)
 
     def look(self, partition: int, due: int | None) -> None:

@@ -14,7 +14,7 @@ from bus.broker.housekeeping import Housekeeping
 from bus.broker.partition import gather
 from bus.broker.retention import Extent, Head, Policy, Schedule, Trimmed, outlived
 from bus.broker.storage.reader import Gone, Reader
-from tests.broker.log.rows import Disk, row
+from tests.broker.log.rows import Disk, places, row
 from tests.engines.log import Logged, unpacked
 
 DAY = 86_400_000
@@ -137,6 +137,18 @@ def test_a_step_deletes_no_more_than_it_may(disk: Disk) -> None:
     assert [one.start for one in told] == [3, 6, 9, 12, 15, 18, 20]
     assert disk.store.log.size(1) == 0
     assert disk.store.topics.all()[0].partitions[0] == (1, 20, 20, 0)
+
+
+def test_it_is_the_first_row_that_has_to_be_spared(disk: Disk) -> None:
+    """Whatever the size of the row that was written last."""
+    rows = [row(0, [Logged(value=b"x" * 100)]), row(1, [Logged(value=b"x" * 500)])]
+    keeping = Housekeeping(disk.store, 0)
+    keeping.govern([1], Policy(None, rows[1].size))
+    for one in rows:
+        disk.write([one])
+        keeping.wrote([one])
+        keep(disk, keeping)
+    assert places(disk.store) == [(1, 2)]
 
 
 class LogModel(RuleBasedStateMachine):
