@@ -37,9 +37,7 @@ class CleaningReader:
         """Close the database."""
         self._db.close()
 
-    def cleanable(
-        self, partition: int, since: int, end: int, young: int | None
-    ) -> tuple[int, int]:
+    def cleanable(self, partition: int, since: int, end: int, young: int | None) -> tuple[int, int]:
         """Return up to where a partition can be compacted: before open transactions and the young.
 
         Args:
