@@ -40,6 +40,7 @@ from bus.broker.wire import (
 )
 
 _SMALL = 2**16  # bytes of a request that never waits for memory: heartbeats must come through
+_TURN_BYTES = 2**14  # of a request that count as one request more
 _TURN = 8  # requests handled before others get their turn
 
 # Requests that may wait for long and change nothing durable, so that they can be given up.
@@ -113,7 +114,8 @@ class Connection:
         self._lane, self._lane_of = self._limits.lane(None), ""
         self._outlet = Outlet(writer, engine.limits, settings.fetch_max_bytes)
         self._patience = Patience(settings.idle_seconds, settings.stalled_seconds, self._now())
-        self._held = 0  # bytes of the request at hand
+        self._size = 0  # of the last request, in bytes
+        self._held = 0  # of the memory for requests, by the one at hand
         self._silent_until = 0.0
 
     def start(self) -> asyncio.Task[None]:
@@ -139,8 +141,9 @@ class Connection:
                 if self._silent_until:
                     await self._be_silent()
                 await self._serve_one()
-                turn += 1
-                if turn % _TURN == 0:
+                turn += 1 + self._size // _TURN_BYTES
+                if turn >= _TURN:
+                    turn = 0
                     await asyncio.sleep(0)
             await self._until(0)
         except (asyncio.IncompleteReadError, ConnectionError):
@@ -232,7 +235,7 @@ class Connection:
             self._limits.requests.give(-size)
         elif not self._limits.requests.try_take(size):
             await self._limits.requests.take(size)
-        self._held = size
+        self._held = self._size = size
         self._patience.expect(size, self._now())
         frame = await self._reader.readexactly(size)
         self._patience.arrived(self._now())

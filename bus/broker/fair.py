@@ -6,7 +6,7 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-CROWD, SHARE = 2, 8
+CROWD, SHARE = 4, 8
 """The parts of a round, one in so many, that all and one source may fill while there are several.
 
 Shorter rounds cost some of the speed, and who comes next waits for less.

@@ -68,7 +68,7 @@ def test_with_many_sources_all_get_their_turn() -> None:
         assert len(taken) <= JOBS
         seen.update(taken)
         rounds += 1
-    assert rounds <= 500 * 5 / (JOBS / 2) + 1
+    assert rounds <= 500 * 5 / (JOBS / 4) + 1
 
 
 def test_what_comes_from_nobody_makes_no_crowd() -> None:
