@@ -101,6 +101,7 @@ class Engine:
             Audit(self.telemetry),
         )
         self._compaction = Compaction(self.path, self)
+        kept = self._store.positions.groups()  # before the writer has the store for itself
         self._load(damaged)
         self._compaction.start()
         self.groups.start()
@@ -110,7 +111,7 @@ class Engine:
             self.change,
             retention=round(self.settings.positions_retention_seconds * 1000),
         )
-        self.forgetting.start(self._store.positions.groups())
+        self.forgetting.start(kept)
         self.transactions.start(
             lambda turn: self.transact(lambda store, stage: turn(stage.transactions))
         )
