@@ -6,7 +6,7 @@ import pytest
 
 from ops.torture.broker.flips import Verdict, flips
 
-STOPPED, KILLED = 800, 200
+STOPPED, KILLED = 1000, 200
 
 
 @pytest.mark.slow
