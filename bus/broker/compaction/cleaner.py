@@ -5,7 +5,7 @@ delete.retention.ms after it was first met; a record without a key does not stay
 wrote in vain goes, and in a later round the mark that ended it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import NamedTuple
@@ -147,7 +147,7 @@ class Cleaner:
             return self._nothing_of(header)
         if horizon is None and not all(piece.valued for piece in kept):
             horizon = self.facts.now + self.facts.delete_retention
-        elif len(kept) == len(found):
+        elif len(kept) == header.record_count:
             return None
         return rewritten(header, records, kept, horizon)
 
@@ -174,11 +174,11 @@ class Cleaner:
         return self.facts.newest.get(header.producer_id) == header.base_offset
 
 
-def _pieces(batches: bytes, span: Span) -> tuple[bytes, list[Piece]]:
+def _pieces(batches: bytes, span: Span) -> tuple[bytes, Iterator[Piece]]:
     header = span.header
     packed = batches[span.start + HEADER.size : span.end]
     records = unpacked(packed, header.attributes & CODEC, LIMIT)
-    return records, list(pieces(records, header.record_count))
+    return records, pieces(records, header.record_count)
 
 
 def _hash(key: bytes) -> bytes:
