@@ -145,10 +145,11 @@ async def churn(data: Path, seed: int, *, events: int, seconds: float) -> Outcom
     Args:
         data: an empty folder.
         seed: settles who is killed.
-        events: how many.
+        events: how many; whole batches of 500 are written.
         seconds: in which they are written.
     """
     choose, seen, changes = random.Random(seed), _Seen(), 0
+    events -= events % _BATCH
     async with Victims(data) as victim:
         await prepared(lambda: victim.address, PARTITIONS)
         members = _Members(str(victim.address), seen)

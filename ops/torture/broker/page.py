@@ -29,7 +29,7 @@ def figures(results: Sequence[Result], *, seed: int, day: str, version: str, mac
     lines = [
         f"Run on {day} in {minutes:.0f} minutes, version {version}, seed {seed}, {machine}.",
         "",
-        "| part | tried | planned | seconds | promises broken | |",
+        "| part | tried | planned | seconds | promises broken | the last round |",
         "| --- | --- | --- | --- | --- | --- |",
         *(
             f"| {one.part.name} | {one.tries:,} {one.part.what} | {one.part.planned:,} | "
