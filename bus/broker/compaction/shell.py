@@ -212,6 +212,7 @@ class Compaction:
             not_before = now + _AGAIN_MS
         except OSError as error:
             log.error("compaction failed: %s", error)
+            await self._worker.end()  # or the rest of its answers were taken for those of the next
             not_before = now + _AGAIN_MS
         self._due.pop(number, None)
         if number in self._partitions:

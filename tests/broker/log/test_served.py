@@ -1,5 +1,6 @@
 """What clients see while records go: whoever waits is told, whoever is late is told so."""
 
+import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -8,8 +9,9 @@ from kio.schema.errors import ErrorCode
 
 from bus.broker import ApiKey, Broker
 from bus.broker.compaction import shell
-from bus.broker.compaction.messages import Answer
+from bus.broker.compaction.messages import Answer, Step
 from bus.broker.compaction.worker import Worker, WorkerEnded
+from bus.broker.storage.log import Log
 from bus.settings import Address, BrokerSettings
 from bus.telemetry import Telemetry
 from tests.broker.raw import Raw, batch, fetch_fields
@@ -153,3 +155,36 @@ async def test_where_compaction_fails_it_is_tried_again(
 
     await until(compacted)
     assert str(trouble) in caplog.text
+
+
+async def test_a_full_disk_in_one_partition_leaves_the_compaction_of_others_whole(
+    raw: Raw, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shell, "_AGAIN_MS", 50)
+    monkeypatch.setattr("bus.broker.housekeeping.TRY_AGAIN", 0.05)
+    replace, full = Log.replace, sqlite3.OperationalError("database or disk is full")
+    full.sqlite_errorcode = sqlite3.SQLITE_FULL
+    troubles = [full]
+
+    def replaced(table: Log, partition: int, step: Step) -> int | None:
+        if troubles:
+            raise troubles.pop()
+        return replace(table, partition, step)
+
+    monkeypatch.setattr(Log, "replace", replaced)
+    for topic in ("a", "b"):
+        await raw.create(topic)
+        for n in range(12):
+            key = b"first" if n < 3 else b"then"
+            await raw.produce(topic, packed(Logged(key, b"value", timestamp=1000 * n)))
+    changes = {"cleanup.policy": "compact", "segment.ms": "1", "min.cleanable.dirty.ratio": "0"}
+    configs = [{"name": n, "config_operation": 0, "value": v} for n, v in changes.items()]
+    both = [{"resource_type": TOPIC, "resource_name": one, "configs": configs} for one in "ab"]
+    await raw.ask(ApiKey.INCREMENTAL_ALTER_CONFIGS, 1, resources=both, validate_only=False)
+
+    async def compacted() -> bool:
+        left = [[one.offset for one in await stored(raw, topic)] for topic in "ab"]
+        return left == [[2, 10, 11], [2, 10, 11]]
+
+    await until(compacted)
+    assert not troubles
