@@ -164,3 +164,39 @@ async def test_a_group_without_positions_goes_after_a_while(store: Store) -> Non
     assert node.groups.get("g") is not None
     await node.at(1000 + 600_000)
     assert node.groups.get("g") is None
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_a_group_of_the_same_name_that_comes_later_is_another(
+    store: Store, restarted: bool
+) -> None:
+    node = Node(store)
+    node.commit(A)
+    node.join("a")
+    assert await node.at(1) == {A}
+    node.groups.leave("g", "", "one", node.now / 1000)
+    assert await node.at(DAY) == {A}
+    assert await node.at(DAY + WEEK) == set()
+    assert store.positions.groups() == {}
+    node.now = 3 * WEEK
+    node.commit(A)
+    if restarted:
+        node = Node(store, node.now)
+    assert await node.at(4 * WEEK - 1) == {A}
+    assert await node.at(4 * WEEK) == set()
+
+
+async def test_a_group_that_was_deleted_and_comes_again_is_another(store: Store) -> None:
+    node = Node(store)
+    node.commit(A)
+    node.join("a")
+    assert await node.at(1) == {A}
+    node.groups.leave("g", "", "one", node.now / 1000)
+    assert await node.at(DAY) == {A}
+    store.positions.drop("g", None)  # as DeleteGroups does
+    del node.positions["g"]
+    node.forgetting.dropped("g")
+    node.now = WEEK
+    node.commit(A)
+    assert await node.at(WEEK + DAY) == {A}
+    assert await node.at(2 * WEEK) == set()

@@ -177,11 +177,15 @@ async def _delete(engine: Engine, name: str) -> ErrorCode:
     error = engine.groups.may_delete(name)
     if error is not ErrorCode.none:
         return error
+
+    def publish(_: None) -> None:
+        engine.positions.pop(name, None)
+        engine.forgetting.dropped(name)
+
     try:
-        await engine.transact(lambda store, stage: drop(store, stage, name, None))
+        await engine.transact(lambda store, stage: drop(store, stage, name, None), publish)
     except StorageFailed:
         return ErrorCode.coordinator_not_available
-    engine.positions.pop(name, None)
     # Somebody may have joined while the commit was under way.
     if engine.groups.may_delete(name) is ErrorCode.none:
         engine.groups.delete(name)

@@ -169,12 +169,15 @@ async def offset_delete(engine: Engine, request: Request) -> Fields:
         for part in topic.partitions
     }
     gone = [key for key, error in errors.items() if error is ErrorCode.none]
+
+    def publish(_: None) -> None:
+        for key in gone:
+            engine.positions.get(body.group_id, {}).pop(key, None)
+
     try:
-        await engine.transact(lambda store, stage: drop(store, stage, body.group_id, gone))
+        await engine.transact(lambda store, stage: drop(store, stage, body.group_id, gone), publish)
     except StorageFailed:
         return {"error_code": ErrorCode.coordinator_not_available, "topics": ()}
-    for key in gone:
-        engine.positions.get(body.group_id, {}).pop(key, None)
     return per_partition(body.topics, errors)
 
 

@@ -85,6 +85,13 @@ class Forgetting:
         """Take note of positions, which may have a time of their own."""
         self._look(name, self._clock() + self._retention if expires is None else expires)
 
+    def dropped(self, name: str) -> None:
+        """Take note that a group has no positions any more: what was known of it is not true.
+
+        A group of the same name that comes later counts from its own beginning.
+        """
+        self._emptied.pop(name, None)
+
     def _look(self, name: str, due: int) -> None:
         """Look at a group then at the latest."""
         if due < self._due.get(name, due + 1):
@@ -162,6 +169,7 @@ class Forgetting:
         if left:
             return
         self._positions.pop(name, None)
+        self.dropped(name)
         self._groups.release(name)
 
 

@@ -28,6 +28,10 @@ _OVERDUE = """delete from positions
 _NEXT = """select min(coalesce(expires, coalesce(:emptied, committed) + :retention)) from positions
     where consumers = :group and topic not in (select value from json_each(:kept))"""
 
+# A group without positions is gone; one of the same name that comes later is another.
+_LEFT = """delete from consumers where name = :group
+    and not exists (select 1 from positions where consumers = :group)"""
+
 
 class Position(NamedTuple):
     """Where a group will go on in one partition."""
@@ -105,6 +109,7 @@ class Positions:
         }
         gone = [(topic, index) for topic, index in self._db.execute(_OVERDUE, known)]
         due = self._db.execute(_NEXT, known).fetchone()[0]
+        self._db.execute(_LEFT, known)
         return gone, due
 
     def drop(self, group: str, partitions: Iterable[tuple[str, int]] | None) -> None:
