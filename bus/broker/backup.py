@@ -1,18 +1,19 @@
 """`stadtbus broker backup` and `restore`: copies that are whole before they count."""
 
+import fcntl
 import os
 import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from bus.broker.check import Progress, Report, check, nothing
 from bus.broker.directory import Directory, known_version, look, sync, undisturbed
 from bus.broker.storage.copying import Copy
-from bus.broker.storage.database import connect, now_ms
+from bus.broker.storage.database import fold, now_ms
 from bus.broker.storage.examiner import Examiner
 from bus.broker.storage.store import Store
 from bus.errors import Conflict, StorageUnusable
@@ -58,16 +59,12 @@ def backup(
 
     Raises:
         NotFound: there is no such database.
-        Conflict: there is a file of the target's name.
+        Conflict: there is a file of the target's name, a copy of that name is being made, or the
+            target lies in the broker's own folder.
         StorageUnusable: the database cannot be read, or the copy not written.
     """
     started = time.perf_counter()
-    if target.exists() and not force:
-        raise Conflict(
-            "there is such a file already",
-            where=str(target),
-            remedy="choose another name, or replace it with --force",
-        )
+    _require_target(database, target, force=force)
     with _copied(database, target.with_name(f"{target.name}.part"), spare, progress) as making:
         report = check(making, max_unpacked=None, progress=progress)
         topics = _topics(making)
@@ -141,18 +138,39 @@ def restore(
     )
 
 
+def _require_target(database: Path, target: Path, *, force: bool) -> None:
+    # Path.is_dir raises where one may not look; the attempt to write says so in a sentence.
+    if os.path.isdir(target):  # noqa: PTH112  # see above
+        raise Conflict(
+            "this is a folder", where=str(target), remedy="name the file that is to be made in it"
+        )
+    # Or --force would put a copy in the place of the database that a broker is writing to.
+    if target.parent.resolve() == database.parent.resolve():
+        raise Conflict(
+            "this is the broker's own folder",
+            where=str(target.parent),
+            remedy="choose another one, best on another disk",
+        )
+    if os.path.lexists(target) and not force:
+        raise Conflict(
+            "there is such a file already",
+            where=str(target),
+            remedy="choose another name, or replace it with --force",
+        )
+
+
 @contextmanager
 def _copied(source: Path, making: Path, spare: int, progress: Progress) -> Iterator[Path]:
     """Copy a database and sync the copy, which is removed unless it was given another name."""
     look(source)
     try:
-        with undisturbed(source) as (_, still):
-            size = _size(source, still=still)
-            _require_space(making.parent, size + spare)
-            _remove(making)
-            _copy(source, making, still, lambda: progress("copy", making.stat().st_size, size))
-        _sync_file(making)
-        yield making
+        with _reserved(making):
+            with undisturbed(source) as (_, still):
+                size = _size(source, still=still)
+                _require_space(making.parent, size + spare)
+                _copy(source, making, still, lambda: progress("copy", making.stat().st_size, size))
+            _sync_file(making)
+            yield making
     except sqlite3.Error as error:
         raise StorageUnusable(
             f"the copy cannot be made: {error}",
@@ -165,8 +183,39 @@ def _copied(source: Path, making: Path, spare: int, progress: Progress) -> Itera
             where=str(making.parent),
             remedy="choose a folder that is there and that this user can write to",
         ) from error
+
+
+@contextmanager
+def _reserved(making: Path) -> Iterator[None]:
+    """Hold an empty file, which is removed in the end unless it was given another name.
+
+    Of two that wrote the same file one would give its name to what the other had half made.
+    """
+    descriptor = os.open(making, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        if not _hold(descriptor, making):
+            raise Conflict(
+                "a copy of this name is being made",
+                where=str(making),
+                remedy="wait for its end, or choose another name",
+            )
+        try:
+            os.ftruncate(descriptor, 0)  # what was left by one that was killed
+            _remove_logs(making)
+            yield
+        finally:
+            _remove(making)
     finally:
-        _remove(making)
+        os.close(descriptor)
+
+
+def _hold(descriptor: int, making: Path) -> bool:
+    """Lock a file; False if another process has, or had and has renamed or removed it since."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return os.path.samestat(os.fstat(descriptor), making.stat())
+    except (BlockingIOError, FileNotFoundError):
+        return False
 
 
 def _copy(source: Path, making: Path, still: bool, progress: Callable[[], None]) -> None:
@@ -237,14 +286,8 @@ def _put_aside(database: Path) -> Path | None:
         return None
     aside = database.with_name(f"{database.name}.replaced")
     _remove(aside)
-    try:
-        connection = connect(database)
-        try:
-            connection.execute("pragma wal_checkpoint(truncate)")
-        finally:
-            connection.close()
-    except sqlite3.Error:
-        pass  # damaged: its log is kept beside it
+    with suppress(sqlite3.Error):  # damaged: its log is kept beside it
+        fold(database)
     os.link(database, aside)
     for end in ("-wal", "-shm"):
         left = database.with_name(database.name + end)
@@ -254,7 +297,12 @@ def _put_aside(database: Path) -> Path | None:
 
 
 def _remove(database: Path) -> None:
-    for end in ("", "-wal", "-shm", "-journal"):
+    database.unlink(missing_ok=True)
+    _remove_logs(database)
+
+
+def _remove_logs(database: Path) -> None:
+    for end in ("-wal", "-shm", "-journal"):
         database.with_name(database.name + end).unlink(missing_ok=True)
 
 

@@ -14,6 +14,7 @@ from bus.errors import NotFound, StorageInUse, StorageUnusable
 LOCK = "broker.lock"
 _MAGIC = b"SQLite format 3\0"
 _HEADER_BYTES = 100
+_NAME_IT = "name the node's folder with --data, or a backup that was made of its database"
 _APPLICATION_AT = 68  # https://sqlite.org/fileformat.html, section 1.3
 
 
@@ -112,14 +113,19 @@ def look(database: Path) -> None:
         raise NotFound(
             "there is no such file",
             where=str(database),
-            remedy="name the folder or the file that holds the broker's database",
+            remedy=_NAME_IT,
         ) from error
     except OSError as error:
-        raise StorageUnusable(
-            f"the file cannot be read: {error.strerror}",
-            where=str(database),
-            remedy="run this as the user that the broker runs as",
-        ) from error
+        raise _unreadable(database, error) from error
+
+
+def _unreadable(file: Path, error: OSError) -> StorageUnusable:
+    misnamed = isinstance(error, IsADirectoryError | NotADirectoryError)
+    return StorageUnusable(
+        f"the file cannot be read: {error.strerror}",
+        where=str(file),
+        remedy=_NAME_IT if misnamed else "run this as the user that the broker runs as",
+    )
 
 
 def known_version(version: int, database: Path) -> None:
@@ -142,10 +148,17 @@ def undisturbed(database: Path) -> Iterator[tuple[bool, bool]]:
 
     Yields:
         whether no broker runs on it, and whether in addition nothing lies in its write-ahead log.
+
+    Raises:
+        StorageUnusable: it cannot be seen whether a broker runs on it.
     """
     log, index = (database.with_name(database.name + end) for end in ("-wal", "-shm"))
     lock = database.parent / LOCK
-    descriptor = os.open(lock, os.O_RDONLY | os.O_CLOEXEC) if _locked_by(database, lock) else None
+    try:
+        locked = _locked_by(database, lock)
+        descriptor = os.open(lock, os.O_RDONLY | os.O_CLOEXEC) if locked else None
+    except OSError as error:
+        raise _unreadable(lock, error) from error
     indexed = index.exists()
     alone = True
     try:
@@ -156,8 +169,10 @@ def undisturbed(database: Path) -> Iterator[tuple[bool, bool]]:
                 alone = False
         yield alone, alone and not (log.exists() and log.stat().st_size)
     finally:
-        if alone and not indexed:
-            index.unlink(missing_ok=True)  # made by reading a write-ahead log that a crash left
+        # Made by reading a write-ahead log that a crash left. Looked for first, because on a disk
+        # that is read only it is a failure to remove even what is not there.
+        if alone and not indexed and index.exists():
+            index.unlink(missing_ok=True)
         if descriptor is not None:
             os.close(descriptor)
 
@@ -175,7 +190,7 @@ def _identify(database: Path) -> None:
         raise StorageUnusable(
             "the file is not a database of this broker",
             where=str(database),
-            remedy="choose another folder",
+            remedy=_NAME_IT,
         )
 
 

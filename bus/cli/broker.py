@@ -1,5 +1,6 @@
 """`stadtbus broker`: the embedded broker's store, checked, copied and put back."""
 
+import signal
 import sys
 import time
 from dataclasses import asdict
@@ -25,10 +26,14 @@ MOST_SHOWN = 50
 MOST_UNPACKED = 2**28
 """Bytes that a stored batch may unpack to: it may have been taken while the setting was another."""
 
-app = typer.Typer(
-    help="The embedded broker's store: check it, back it up, put a backup back.",
-    no_args_is_help=True,
-)
+app = typer.Typer(no_args_is_help=True)
+
+
+@app.callback()
+def broker() -> None:
+    """The embedded broker's store: check it, back it up, put a backup back."""
+    # As Ctrl-C does, so that a half made copy is not left behind.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @app.command("check")

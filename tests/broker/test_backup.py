@@ -1,6 +1,7 @@
 """Backups: of one commit, while others write; whole before they count; and what restoring does."""
 
 import asyncio
+import errno
 import shutil
 import sqlite3
 from contextlib import closing
@@ -144,6 +145,52 @@ async def test_a_file_that_is_there_is_replaced_only_by_force(tmp_path: Path) ->
     assert check(tmp_path / "copy", max_unpacked=UNPACKED).records == RECORDS
 
 
+@pytest.mark.parametrize("name", ["broker.db", "broker.db-wal", "another"])
+async def test_no_backup_is_made_in_the_brokers_own_folder(tmp_path: Path, name: str) -> None:
+    database = await filled(tmp_path / "broker")
+    (tmp_path / "link").symlink_to(tmp_path / "broker")
+    before = contents(tmp_path / "broker")
+    for folder in ("broker", "link"):
+        with pytest.raises(Conflict, match="the broker's own folder"):
+            backup(database, tmp_path / folder / name, force=True)
+    assert contents(tmp_path / "broker") == before
+
+
+async def test_a_folder_is_not_replaced_by_a_backup(tmp_path: Path) -> None:
+    database = await filled(tmp_path / "broker")
+    (tmp_path / "copy").mkdir()
+    with pytest.raises(Conflict, match="this is a folder"):
+        backup(database, tmp_path / "copy", force=True)
+
+
+async def test_of_two_backups_to_one_file_the_later_is_refused_and_the_first_is_whole(
+    tmp_path: Path,
+) -> None:
+    database = await filled(tmp_path / "broker")
+    refused = 0
+
+    def meanwhile(*_: object) -> None:
+        nonlocal refused
+        with pytest.raises(Conflict, match="of this name is being made"):
+            backup(database, tmp_path / "copy", force=True)
+        refused += 1
+
+    backup(database, tmp_path / "copy", progress=meanwhile)
+    assert refused > 0
+    assert tables(tmp_path / "copy") == tables(database)
+    assert names(tmp_path) == ["broker", "copy"]
+
+
+async def test_what_a_killed_backup_left_is_no_obstacle(tmp_path: Path) -> None:
+    database = await filled(tmp_path / "broker")
+    backup(database, tmp_path / "other")
+    for end in ("", "-wal", "-shm", "-journal"):
+        shutil.copy(tmp_path / "other", tmp_path / f"copy.part{end}")
+    backup(database, tmp_path / "copy")
+    assert tables(tmp_path / "copy") == tables(database)
+    assert names(tmp_path) == ["broker", "copy", "other"]
+
+
 async def test_a_backup_that_fails_leaves_nothing_and_harms_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -170,6 +217,20 @@ async def test_a_folder_that_is_not_there_or_too_small_is_told(
         backup(tmp_path / "nothing" / "broker.db", tmp_path / "copy")
     monkeypatch.setattr("bus.broker.backup.shutil.disk_usage", lambda _: SimpleNamespace(free=1000))
     with pytest.raises(StorageUnusable, match="1000 bytes free"):
+        backup(database, tmp_path / "copy")
+
+
+async def test_a_disk_that_is_read_only_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = await filled(tmp_path / "broker")
+
+    def read_only(path: Path, *_: object, **__: object) -> int:
+        raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+    monkeypatch.setattr("bus.broker.backup.os.open", read_only)
+    monkeypatch.setattr(Path, "unlink", read_only)
+    with pytest.raises(StorageUnusable, match="Read-only file system"):
         backup(database, tmp_path / "copy")
 
 

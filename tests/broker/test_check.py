@@ -1,6 +1,7 @@
 """`stadtbus broker check`: what is whole is called whole, what is not is named, nothing changes."""
 
 import asyncio
+import errno
 import random
 import shutil
 import sqlite3
@@ -345,3 +346,35 @@ async def test_a_newer_version_is_refused(tmp_path: Path) -> None:
         connection.execute("pragma user_version = 99")
     with pytest.raises(StorageUnusable, match="has version 99"):
         check(database, max_unpacked=UNPACKED)
+
+
+async def test_a_store_on_a_disk_that_is_read_only_is_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = await filled(tmp_path)
+
+    def read_only(path: Path, **_: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+    monkeypatch.setattr(Path, "unlink", read_only)
+    assert check(database, max_unpacked=UNPACKED).damages == 0
+
+
+async def test_who_may_not_see_whether_a_broker_runs_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = await filled(tmp_path)
+
+    def forbidden(path: Path, *_: object) -> int:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr("bus.broker.directory.os.open", forbidden)
+    with pytest.raises(StorageUnusable, match=r"broker\.lock.*as the user that the broker runs as"):
+        check(database, max_unpacked=UNPACKED)
+
+
+@pytest.mark.parametrize("path", [".", "no folder/broker.db"])
+def test_what_names_no_file_is_told_what_to_name(tmp_path: Path, path: str) -> None:
+    (tmp_path / "no folder").write_text("")
+    with pytest.raises(StorageUnusable, match="name the node's folder with --data"):
+        check(tmp_path / path, max_unpacked=UNPACKED)

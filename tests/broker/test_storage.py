@@ -53,6 +53,19 @@ async def test_everything_acknowledged_is_there_after_a_restart(tmp_path: Path) 
         assert (part.committed_offset, part.metadata) == (1, "a note")
 
 
+async def test_what_is_stored_is_for_its_owner_alone(tmp_path: Path) -> None:
+    async with made(tmp_path) as broker, await Raw.to(broker) as raw:
+        await raw.create("t")
+        modes = modes_in(tmp_path)
+    assert "broker.db-wal" in modes
+    assert set(modes.values()) == {0o600}
+
+
+def modes_in(folder: Path) -> dict[str, int]:
+    """Return who may do what with each file of a folder."""
+    return {file.name: file.stat().st_mode & 0o777 for file in folder.iterdir()}
+
+
 def all_topics() -> dict[str, object]:
     """Return the fields of a Metadata request for all topics."""
     return {

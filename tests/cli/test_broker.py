@@ -1,12 +1,17 @@
 """`stadtbus broker`: a store checked, backed up beside a running node, and put back."""
 
+import os
+import signal
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from bus.broker import backup as backups
+from bus.cli.app import app
 from ops.node import NodeProcess
 from tests.cli.conftest import Stadtbus, lines, user_of
 
@@ -87,3 +92,17 @@ def test_where_no_store_is_it_says_so(
     assert done.returncode == 6
     assert "there is no such file" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_backup_that_is_told_to_stop_leaves_nothing(
+    folder: Path, stadtbus: Stadtbus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backups, "_copy", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        arguments = ["broker", "backup", str(tmp_path / "b.db"), "--data", str(folder)]
+        stopped = CliRunner().invoke(app, arguments)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert stopped.exit_code == 130
+    assert not list(tmp_path.iterdir())

@@ -31,7 +31,7 @@ class Copy:
 
     Args:
         source: the database.
-        target: a file that is not there yet.
+        target: a file that is empty or not there yet.
         still: nobody writes to the source, and nothing lies in its write-ahead log.
         progress: told of each step.
 

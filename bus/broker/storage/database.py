@@ -1,5 +1,6 @@
 """The database file: opened, made, brought to the present version."""
 
+import os
 import sqlite3
 import struct
 import time
@@ -39,6 +40,8 @@ def create(path: Path) -> None:
     making = path.with_suffix(".new")
     for left in (making, *making.parent.glob(making.name + "-*")):
         left.unlink(missing_ok=True)
+    # It holds credentials. SQLite gives its write-ahead log the same mode.
+    os.close(os.open(making, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     connection = sqlite3.connect(making, isolation_level=None)
     try:
         connection.execute("pragma page_size = 16384")
@@ -84,6 +87,22 @@ def migrate(path: Path) -> int:
             connection.execute(f"pragma user_version = {schema.VERSION}")
             connection.execute("commit")
         return version
+    finally:
+        connection.close()
+
+
+def fold(path: Path) -> None:
+    """Bring what lies in a database's write-ahead log into the database, and empty the log.
+
+    Args:
+        path: the database, which nobody else uses.
+
+    Raises:
+        sqlite3.Error: it cannot be read; the log is as it was.
+    """
+    connection = connect(path)
+    try:
+        connection.execute("pragma wal_checkpoint(truncate)")
     finally:
         connection.close()
 
