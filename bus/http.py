@@ -1,17 +1,22 @@
 """An HTTP listener inside a running event loop: uvicorn without its signal handlers."""
 
 import asyncio
-import socket
-import ssl
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
+from socket import socket
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
+from bus.acceptor import Acceptor, Served
 from bus.listen import bind, refuse_open
 from bus.settings import Address
 from bus.tls import Certificate
+
+REQUEST_SECONDS = 10.0
+"""Seconds in which a request's header has to come, from when the connection is free for it."""
 
 
 class HttpListener:
@@ -40,6 +45,7 @@ class HttpListener:
         self._certificate, self._lacking, self._insecure = certificate, lacking, insecure
         self._server: _Server | None = None
         self._serving: asyncio.Task[None] | None = None
+        self._acceptor: Acceptor | None = None
 
     async def start(self) -> None:
         """Listen, and return once requests are answered.
@@ -54,16 +60,23 @@ class HttpListener:
         self._address = Address(host=self._listen.host, port=listener.getsockname()[1])
         config = uvicorn.Config(
             self._app,
+            http=_Connection,
             log_config=None,
+            log_level="error",  # else whoever sends what is no HTTP writes a line each time
             access_log=False,
             lifespan="off",
             ws="none",
             timeout_graceful_shutdown=1,
-            ssl_context_factory=_giving(self._certificate) if self._certificate else None,
         )
-        self._server = _Server(config)
-        self._serving = asyncio.create_task(self._server.serve(sockets=[listener]))
-        await self._server.ready.wait()
+        self._server = server = _Server(config)
+        self._serving = asyncio.create_task(server.serve(sockets=[]))
+        await server.ready.wait()
+        self._acceptor = Acceptor(
+            listener,
+            server.connection,
+            context=self._certificate.context if self._certificate else None,
+            name=self._setting,
+        )
 
     @property
     def address(self) -> Address:
@@ -79,15 +92,51 @@ class HttpListener:
         """Let requests under way finish, at most a second, then close."""
         if self._server is None or self._serving is None:
             return
+        if self._acceptor is not None:
+            self._acceptor.close()
         self._server.should_exit = True
         with suppress(asyncio.CancelledError):
             await self._serving
         self._server = self._serving = None
 
 
-def _giving(certificate: Certificate) -> Callable[..., ssl.SSLContext]:
-    """Return what uvicorn asks for how to speak TLS."""
-    return lambda _config, _default: certificate.context
+class _Connection(H11Protocol, Served):
+    """A connection that has to ask for something soon, or has to go."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.gone = asyncio.Event()
+        self._waiting: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._hurry()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._hurry()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._hurry()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._rest()
+        self.gone.set()
+
+    def _hurry(self) -> None:
+        """Give up a connection that has no request under way for too long."""
+        cycle: RequestResponseCycle | None = self.cycle  # None before the first request
+        if cycle is not None and not cycle.response_complete:
+            self._rest()
+        elif self._waiting is None and not self.gone.is_set():
+            self._waiting = self.loop.call_later(REQUEST_SECONDS, self.transport.abort)
+
+    def _rest(self) -> None:
+        if self._waiting is not None:
+            self._waiting.cancel()
+            self._waiting = None
 
 
 class _Server(uvicorn.Server):
@@ -100,6 +149,12 @@ class _Server(uvicorn.Server):
         """Leave signals to the node: it stops its roles in order."""
         yield
 
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+    def connection(self) -> _Connection:
+        """Return the protocol of one more connection."""
+        return _Connection(
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+
+    async def startup(self, sockets: list[socket] | None = None) -> None:
         await super().startup(sockets)
         self.ready.set()

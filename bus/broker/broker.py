@@ -19,7 +19,7 @@ from bus.broker.engine import Engine
 from bus.broker.faults import Faults
 from bus.broker.groups.shell import Groups
 from bus.broker.security.credentials import Credential, Mechanism, of_password
-from bus.broker.security.tls import TlsListener, certified, lacking
+from bus.broker.security.tls import HANDSHAKES, TlsListener, certified, lacking
 from bus.broker.security.users import Key
 from bus.broker.storage.database import UNREADABLE
 from bus.broker.storage.store import Store
@@ -97,7 +97,8 @@ class Broker:
             insecure=settings.insecure,
         )
         certificate = certified(settings, self._telemetry)
-        self._room = room_for(settings.max_connections)
+        handshakes = HANDSHAKES if certificate is not None else 0
+        self._room = room_for(settings.max_connections, handshakes=handshakes)
         self._directory.take()
         listener: socket.socket | None = None
         try:
@@ -112,7 +113,11 @@ class Broker:
                 )
             else:
                 self._server = TlsListener(
-                    listener, certificate.context, self._protocol, self._no_tls
+                    listener,
+                    certificate.context,
+                    self._protocol,
+                    self._no_tls,
+                    connections=self._room,
                 )
         except BaseException:
             if listener is not None:

@@ -18,8 +18,8 @@ from bus.tls import Certificate
 
 HANDSHAKE_SECONDS = 10.0
 CLOSE_SECONDS = 5.0
-MOST_HANDSHAKES = 1000  # under way
-MOST_OF_ONE_HOST = 500  # of them
+HANDSHAKES = 50  # under way at the most, for each hundred connections that there may be
+_FEWEST = 16
 _PAUSE = 1.0  # seconds, when the process may open no more files
 
 # What OpenSSL calls it, and what it means here.
@@ -57,11 +57,15 @@ Refused = Callable[[str, str], None]  # host and reason
 class TlsListener:
     """Takes connections and hands on those whose handshake succeeds.
 
+    Where too many are under way, the oldest of the host that has most of them is given up: one that
+    is meant takes milliseconds, so a flood of them hinders nobody else, nor others on that host.
+
     Args:
         listener: a socket that listens.
         context: what the handshakes are done with.
         protocol: makes the protocol of a connection.
         refused: told of each handshake that failed.
+        connections: how many there may be.
     """
 
     def __init__(
@@ -70,10 +74,13 @@ class TlsListener:
         context: ssl.SSLContext,
         protocol: Callable[[], asyncio.BaseProtocol],
         refused: Refused,
+        *,
+        connections: int,
     ) -> None:
         self._listener, self._context = listener, context
         self._protocol, self._refused = protocol, refused
-        self._handshakes: set[asyncio.Task[None]] = set()
+        self._most = max(connections * HANDSHAKES // 100, _FEWEST)
+        self._handshakes: dict[asyncio.Task[None], str] = {}
         self._hosts: Counter[str] = Counter()
         self._loop = asyncio.get_running_loop()
         self._accepting = self._loop.create_task(self._accept())
@@ -98,18 +105,25 @@ class TlsListener:
                     await asyncio.sleep(_PAUSE)
                 continue
             host = str(address[0])
-            many = len(self._handshakes) >= MOST_HANDSHAKES
-            if many or self._hosts[host] >= MOST_OF_ONE_HOST:
-                self._refused(host, "too many handshakes at once")
-                connection.close()
-                continue
+            if len(self._handshakes) >= self._most:
+                self._give_one_up()
             task = self._loop.create_task(self._shake_hands(connection, host))
-            self._handshakes.add(task)
+            self._handshakes[task] = host
             self._hosts[host] += 1
-            task.add_done_callback(partial(self._ended, host))
+            task.add_done_callback(self._ended)
+            task.add_done_callback(partial(_closed, connection))
 
-    def _ended(self, host: str, task: asyncio.Task[None]) -> None:
-        self._handshakes.discard(task)
+    def _give_one_up(self) -> None:
+        ((crowd, _),) = self._hosts.most_common(1)
+        oldest = next(task for task, host in self._handshakes.items() if host == crowd)
+        self._refused(crowd, "too many handshakes at once")
+        oldest.cancel()
+        self._ended(oldest)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        host = self._handshakes.pop(task, None)
+        if host is None:
+            return  # it was given up
         self._hosts[host] -= 1
         if not self._hosts[host]:
             del self._hosts[host]
@@ -128,9 +142,12 @@ class TlsListener:
         except OSError as error:
             connection.close()
             self._refused(host, reason(error))
-        except asyncio.CancelledError:
-            connection.close()
-            raise
+
+
+def _closed(connection: socket.socket, handshake: asyncio.Task[None]) -> None:
+    """Close what was given up, which may have been before it began."""
+    if handshake.cancelled():
+        connection.close()
 
 
 def reason(error: OSError) -> str:

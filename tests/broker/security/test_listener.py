@@ -6,7 +6,7 @@ import socket
 import ssl
 import warnings
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -180,6 +180,33 @@ class TestFaults:
                 assert (await log_in(raw, *secured.settings.login())).error_code == 0
             assert await silent.answer() == b""
         await until(lambda: failures(secured, "it took too long") >= 1)
+
+    async def test_a_flood_of_handshakes(self) -> None:
+        """Many who say nothing, of one address or of two, keep nobody from his handshake."""
+        authority = trustme.CA()
+        own, context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
+        authority.issue_cert(HOST).configure_cert(own)
+        authority.configure_trust(context)
+        told: list[tuple[str, str]] = []
+        listener = socket.create_server(("127.0.0.1", 0))
+        listener.setblocking(False)
+        address = listener.getsockname()
+        door = tls.TlsListener(
+            listener, own, asyncio.Protocol, lambda *said: told.append(said), connections=32
+        )
+        with ExitStack() as opened:
+            for host in ("127.0.0.2", "127.0.0.3", "127.0.0.1") * 20:
+                silent = socket.create_connection(address, source_address=(host, 0))
+                opened.enter_context(silent)
+            await until(lambda: len(told) == 60 - 16)
+            _, writer = await asyncio.open_connection(*address, ssl=context, server_hostname=HOST)
+            assert len(told) == 60 - 16 + 1
+            writer.transport.abort()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
+            door.close()
+            await until(lambda: listener.fileno() < 0)
+        assert {reason for _, reason in told} == {"too many handshakes at once"}
 
 
 class TestPlain:
