@@ -8,9 +8,7 @@ import asyncio
 import logging
 import struct
 import time
-from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 
 from kio.schema.errors import ErrorCode
@@ -24,6 +22,7 @@ from bus.broker.faults import AnyFault, Delay, Fault
 from bus.broker.keys import ApiKey
 from bus.broker.limits import Lane, Patience
 from bus.broker.outlet import Outlet
+from bus.broker.pipeline import Pipeline, Place
 from bus.broker.produced import TopicAnswer, failed, write
 from bus.broker.quota import FETCH, PRODUCE, REQUESTS
 from bus.broker.rights import guarded, withheld
@@ -47,18 +46,6 @@ _TURN = 8  # requests handled before others get their turn
 _WAITING = {ApiKey.FETCH, ApiKey.JOIN_GROUP, ApiKey.SYNC_GROUP}
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class _Slot:
-    """The place of one answer among those of a connection."""
-
-    size: int
-    started: float
-    lane: Lane
-    throttle_ms: int
-    answer: bytes | None = None
-    done: bool = False
 
 
 class ClientProtocol(asyncio.StreamReaderProtocol):
@@ -100,9 +87,6 @@ class Connection:
         self._engine, self._reader, self._writer = engine, reader, writer
         peer = writer.get_extra_info("peername")
         self.host = str(peer[0]) if peer else ""
-        self._open: deque[_Slot] = deque()
-        self._progress = asyncio.Event()
-        self._flushing = False
         self._stopping = False
         self._counted: dict[tuple[ApiKey, bool], tuple[Counter, Histogram]] = {}
         self._serving: ApiKey | None = None
@@ -112,6 +96,7 @@ class Connection:
         self._loop = asyncio.get_running_loop()
         settings, self._limits = engine.settings, engine.limits
         self._lane, self._lane_of = self._limits.lane(None), ""
+        self._pipeline = Pipeline(writer, self._limits.requests)
         self._outlet = Outlet(writer, engine.limits, settings.fetch_max_bytes)
         self._patience = Patience(settings.idle_seconds, settings.stalled_seconds, self._now())
         self._size = 0  # of the last request, in bytes
@@ -145,7 +130,7 @@ class Connection:
                 if turn >= _TURN:
                     turn = 0
                     await asyncio.sleep(0)
-            await self._until(0)
+            await self._pipeline.settled()
         except (asyncio.IncompleteReadError, ConnectionError):
             return
         except (_Hangup, NotNow, Unmapped) as reason:
@@ -157,7 +142,7 @@ class Connection:
             log.exception("closing a connection from %s: unexpected", self.host)
         finally:
             self._limits.requests.give(self._held)
-            self._writer.transport.abort() if self._open else self._writer.close()
+            self._writer.transport.abort() if self._pipeline.busy else self._writer.close()
 
     def overdue(self) -> str:
         """Return why the client has to go, which is then cut off; empty if it may stay."""
@@ -165,7 +150,7 @@ class Connection:
         reason = self._patience.over(
             self._now(),
             self._outlet.unsent(),
-            busy=bool(self._open) or self._serving is not None or self._silent_until > 0,
+            busy=self._pipeline.busy or self._serving is not None or self._silent_until > 0,
         )
         if reason:
             log.info("closing a connection from %s: %s", self.host, reason)
@@ -178,7 +163,7 @@ class Connection:
     async def settled(self) -> None:
         """Take no more requests, and wait until those that were taken are answered."""
         self._stopping = True
-        await self._until(0)
+        await self._pipeline.settled()
 
     def _meet(self) -> None:
         """Begin with nobody, or with who a certificate says is there.
@@ -245,7 +230,7 @@ class Connection:
         if key is not ApiKey.API_VERSIONS:
             raise _Hangup(f"version {version} of {key.name} is not served")
         # KIP-511: in version 0, which every client can read, with the table to choose from.
-        await self._until(0)
+        await self._pipeline.settled()
         refusal = versions_answer(ErrorCode.unsupported_version)
         await self._send(write_answer(key, 0, correlation, refusal))
 
@@ -258,7 +243,7 @@ class Connection:
         if request.key is ApiKey.PRODUCE:
             await self._produce(request, fault, size, started)
             return
-        await self._until(0)
+        await self._pipeline.settled()
         self._serving = request.key
         request.room, request.lane = self._outlet.pace.room, self._own_lane(request)
         access, handle = self._rights(), APIS[request.key].handle
@@ -324,17 +309,16 @@ class Connection:
         if not lane.try_take(size):
             await lane.take(size)
         request.lane = lane
-        slot = _Slot(size, started, lane, self._throttled(request, size))
-        self._held = 0  # the slot's from now on
-        self._open.append(slot)
+        place = Place(size, started, lane, self._throttled(request, size))
+        self._held = 0  # the place's from now on
+        self._pipeline.add(place)
         access = self._rights()
         kept_back = () if access is None else withheld(request, access)
-        done = partial(self._produced, request, fault, slot, kept_back)
+        done = partial(self._produced, request, fault, place, kept_back)
         try:
             produce(self._engine, request, fault, done)
         except BaseException:
-            self._open.remove(slot)
-            self._give(slot)
+            self._pipeline.remove(place)
             raise
         await self._writer.drain()
 
@@ -348,47 +332,22 @@ class Connection:
         self,
         request: Request,
         fault: AnyFault | None,
-        slot: _Slot,
+        place: Place,
         kept_back: Sequence[TopicAnswer],
         topics: list[TopicAnswer],
     ) -> None:
         topics += kept_back
         refused = failed(topics)
-        self._count(request, slot.started, refused)
-        slot.done = True
+        self._count(request, place.started, refused)
+        answer = None
         if fault is Fault.DROP_CONNECTION_AFTER_COMMIT:
             self._writer.transport.abort()
         elif request.body.acks != 0:
-            slot.answer = write(request.version, request.correlation, topics, slot.throttle_ms)
+            answer = write(request.version, request.correlation, topics, place.throttle_ms)
         elif refused:
             # Who asked for no answer learns of a failure by losing the connection, as from Kafka.
             self._writer.transport.abort()
-        if not self._flushing:
-            self._flushing = True
-            self._loop.call_soon(self._flush)
-
-    def _flush(self) -> None:
-        """Send the answers whose turn it is; those of one commit share a system call."""
-        self._flushing = False
-        ready: list[bytes] = []
-        while self._open and self._open[0].done:
-            slot = self._open.popleft()
-            self._give(slot)
-            if slot.answer is not None:
-                ready.append(slot.answer)
-        if ready and not self._writer.is_closing():
-            self._writer.write(b"".join(ready))
-        self._progress.set()
-
-    def _give(self, slot: _Slot) -> None:
-        slot.lane.give(slot.size)
-        self._limits.requests.give(slot.size)
-
-    async def _until(self, most: int) -> None:
-        """Wait until so few Produce requests are under way."""
-        while len(self._open) > most:
-            self._progress.clear()
-            await self._progress.wait()
+        self._pipeline.answer(place, answer)
 
     async def _send(self, answer: bytes) -> None:
         self._writer.write(answer)

@@ -14,7 +14,6 @@ from bus.broker.wire import Fields, Request
 from bus.broker.writer import StorageFailed
 
 LONGEST_NOTE = 4096  # Kafka's offset.metadata.max.bytes, which counts UTF-16's units of two bytes
-_ALL_SINCE = 2  # OffsetFetch version from which null topics mean all of them
 _MANY_GROUPS_SINCE = 8
 _NOT_FOUND_SINCE = 9  # OffsetCommit version
 
