@@ -38,7 +38,7 @@ class Finding:
 
 
 def doctor(kafka: Kafka = None, registry: Registry = None, output: Output = Format.table) -> None:
-    """Check a bus from a client's place: who answers, contracts, topics, what is not done yet.
+    """Check a bus from a client's place: who answers, contracts, topics, rights.
 
     The exit code is 3 if there is a fault. If somebody cannot be asked it is that of the reason:
     2 a wrong setting, 4 not reached, 5 not let in or not authorised; the highest of several. Notes
