@@ -245,7 +245,7 @@ class Engine:
         partition = self.topics.numbered(gone.partition)
         if partition is not None:
             partition.size -= gone.size
-            self._cache.drop(partition, gone.start)
+            self._cache.drop(partition, gone.upto)
             partition.begin(gone.start)
 
     async def stop(self) -> None:

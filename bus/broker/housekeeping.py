@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from bus.broker.compaction.messages import Step
+from bus.broker.compaction.rewriting import since
+from bus.broker.compression import Unreadable
 from bus.broker.retention import Extent, Head, Policy, Schedule, Trimmed, outlived
 from bus.broker.stage import Row
 from bus.broker.storage.database import now_ms, passing
@@ -221,15 +223,21 @@ class Housekeeping:
 
     def _trim_one(self, partition: int, now: int) -> bool:
         extent = self._schedule.extents[partition]
+        step: Step | None = None
         try:
             gone, due = self._outlived(partition, extent, now, 1)
             if gone:
                 gone, due = self._outlived(partition, extent, now, _HEADS)
+            elif self._overwrite and extent.cut < extent.start:
+                step = self._beheaded(partition, extent)
         except Damaged as error:
             # Nothing of it is deleted any more: what it says of its age may be wrong.
             self._schedule.forget([partition])
             self._damaged(partition, str(error))
             return False
+        if step is not None:
+            self._behead(partition, extent, step)
+            return True
         if not gone:
             self._schedule.look(partition, due)
             return False
@@ -246,10 +254,45 @@ class Housekeeping:
             self._schedule.look(partition, 0)
             raise
         self._erase()
-        self._trimmed(Trimmed(partition, start, extent.size - size))
+        self._trimmed(Trimmed(partition, start, extent.size - size, start))
         extent.size, extent.start, extent.first = size, start, 0
-        self._schedule.look(partition, 0 if len(gone) == _HEADS else due)
+        more = len(gone) == _HEADS or start > upto  # the next row may have to be cut
+        self._schedule.look(partition, 0 if more else due)
         return True
+
+    def _beheaded(self, partition: int, extent: Extent) -> Step | None:
+        """Return what makes a partition's first row begin where the partition does.
+
+        Rows go as a whole, but DeleteRecords may have it begin in the middle of one: what lies
+        before is to be in no file either.
+        """
+        extent.cut = extent.start
+        row = self._store.log.across(partition, extent.start)
+        if row is None:
+            return None
+        try:
+            left = since(row.batches, extent.start)
+        except (Unreadable, IndexError) as error:
+            log.error("what was deleted of the row at %s stays in it: %s", row.base, error)
+            return None
+        if left == row.batches:
+            return None
+        return Step(((row.base, row.seal),), row.next, row.newest, (), left)
+
+    def _behead(self, partition: int, extent: Extent, step: Step) -> None:
+        try:
+            self._store.begin()
+            less = self._store.log.replace(partition, step) or 0
+            self._store.log.count(partition, extent.size - less, extent.end)
+            self._store.commit()
+        except sqlite3.Error:
+            extent.cut = 0
+            self._schedule.look(partition, 0)
+            raise
+        extent.size -= less
+        self._erase()
+        self._trimmed(Trimmed(partition, extent.start, less, step.next))
+        self._schedule.look(partition, 0)
 
     def _outlived(
         self, partition: int, extent: Extent, now: int, count: int

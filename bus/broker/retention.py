@@ -63,11 +63,13 @@ class Trimmed(NamedTuple):
     Attributes:
         start: its first offset now.
         size: bytes that went.
+        upto: rows that end up to here are not as they were, or are not there any more.
     """
 
     partition: int
     start: int
     size: int
+    upto: int
 
 
 def outlived(
@@ -107,6 +109,7 @@ class Extent:
         size: the bytes of all its rows.
         due: when to look at it, in milliseconds since 1970; None: not before something is written.
         first: the bytes of its first row; 0 if it was not looked at yet.
+        cut: records before this offset are known to lie in no row.
     """
 
     start: int
@@ -115,6 +118,7 @@ class Extent:
     policy: Policy = field(default_factory=Policy)
     due: int | None = None
     first: int = 0
+    cut: int = 0
 
 
 class Schedule:

@@ -19,8 +19,8 @@ from typing import BinaryIO
 from bus.broker.compaction.cleaner import Cleaner, Facts, Keys
 from bus.broker.compaction.messages import Answer, Done, Failed, Order, Step, order_of, send
 from bus.broker.compression import Unreadable
-from bus.broker.storage.cleaning import CleaningReader, SealedRow
-from bus.broker.storage.log import Damaged
+from bus.broker.storage.cleaning import CleaningReader
+from bus.broker.storage.log import Damaged, SealedRow
 from bus.broker.storage.reader import Gone
 
 STEP_BYTES = 2**19  # of rows that are put in place with one commit

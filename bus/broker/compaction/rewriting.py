@@ -8,9 +8,9 @@ timestamp did (KIP-534).
 
 from collections.abc import Sequence
 
-from bus.broker.batch import CODEC, LOG_APPEND_TIME, Header, sealed
-from bus.broker.compression import packed
-from bus.broker.records import Piece
+from bus.broker.batch import CODEC, HEADER, LOG_APPEND_TIME, Header, Span, sealed, spans
+from bus.broker.compression import packed, unpacked
+from bus.broker.records import LIMIT, Piece, pieces
 
 DELETE_HORIZON = 0x40  # attribute: the base timestamp says when the batch's tombstones may go
 
@@ -49,6 +49,38 @@ def rewritten(header: Header, records: bytes, kept: Sequence[Piece], horizon: in
 def emptied(header: Header) -> bytes:
     """Return a batch without records: it holds a producer's place, and nothing else."""
     return sealed(header._replace(attributes=header.attributes & ~CODEC, record_count=0), b"")
+
+
+def since(batches: bytes, offset: int) -> bytes:
+    """Return a row's batches without the records before an offset.
+
+    Raises:
+        Unreadable: records cannot be unpacked.
+        IndexError: records end early.
+    """
+    made: list[bytes | memoryview] = []
+    for span in spans(batches):
+        if span.header.base_offset >= offset:
+            made.append(memoryview(batches)[span.start :])
+            break
+        if span.next_offset > offset:
+            made.append(_later(batches[span.start : span.end], span, offset))
+    return b"".join(made)
+
+
+def _later(batch: bytes, span: Span, offset: int) -> bytes:
+    header = span.header
+    if header.record_count == 0:
+        return batch
+    records = unpacked(batch[HEADER.size :], header.attributes & CODEC, LIMIT)
+    kept = [
+        piece
+        for piece in pieces(records, header.record_count)
+        if header.base_offset + piece.delta >= offset
+    ]
+    if len(kept) == header.record_count:
+        return batch
+    return rewritten(header, records, kept, horizon_of(header)) if kept else b""
 
 
 def _moved(records: bytes, piece: Piece, by: int) -> bytes:

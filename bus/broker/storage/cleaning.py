@@ -2,28 +2,17 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 from crc32c import crc32c
 
 from bus.broker.compaction.cleaner import Vain
 from bus.broker.sequences import Producer
 from bus.broker.storage.database import connect
-from bus.broker.storage.log import Damaged, bounds, seal
+from bus.broker.storage.log import Damaged, SealedRow, bounds, seal
 from bus.broker.storage.reader import Gone
 
 _SLICE_BYTES = 4 * 2**20
 _SLICE_ROWS = 1000
-
-
-class SealedRow(NamedTuple):
-    """A row of the log, checked, with the checksum that stands for all of it."""
-
-    base: int
-    next: int
-    newest: int
-    seal: int
-    batches: bytes
 
 
 class CleaningReader:

@@ -10,6 +10,7 @@ still noticed.
 import sqlite3
 import struct
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from crc32c import crc32c
 
@@ -39,6 +40,16 @@ SINCE_1: tuple[str, ...] = (_EXTENTS,)
 
 class Damaged(Exception):
     """Stored bytes that are not what was written."""
+
+
+class SealedRow(NamedTuple):
+    """A row of the log, checked, with the checksum that stands for all of it."""
+
+    base: int
+    next: int
+    newest: int
+    seal: int
+    batches: bytes
 
 
 class Log:
@@ -97,6 +108,25 @@ class Log:
                 raise Damaged(f"the row at {position - low} fails its checksum")
             found.append(Head(position - low, next_, newest, size))
         return found
+
+    def across(self, partition: int, offset: int) -> SealedRow | None:
+        """Return the row that begins before an offset and reaches beyond it, if there is one.
+
+        Raises:
+            Damaged: it is not what was written.
+        """
+        low, _ = bounds(partition)
+        found = self._db.execute(
+            "select position, next, newest, checksum, seal, batches from log "
+            "where position >= ? and position < ? order by position desc limit 1",
+            (low, low + offset),
+        ).fetchone()
+        if found is None:
+            return None
+        position, next_, newest, checksum, sealed, batches = found
+        if seal(position, next_, newest, checksum) != sealed or crc32c(batches) != checksum:
+            raise Damaged(f"the row at {position - low} fails its checksum")
+        return SealedRow(position - low, next_, newest, sealed, batches) if next_ > offset else None
 
     def trim(self, partition: int, upto: int) -> None:
         """Delete a partition's rows that begin before an offset."""

@@ -8,10 +8,11 @@ import pytest
 
 from bus.broker import ApiKey, Broker
 from bus.broker.batch import HEADER
+from bus.broker.check import check
 from bus.settings import Address, BrokerSettings
 from bus.telemetry import Telemetry
 from tests.broker.raw import Raw, batch
-from tests.engines.log import Logged, packed
+from tests.engines.log import Logged, packed, stored
 from tests.engines.test_offsets import delete_before
 from tests.waiting import until
 
@@ -98,6 +99,43 @@ async def test_what_is_deleted_is_in_no_file_any_more(
         cached = [row for topic in engine.topics for part in topic.partitions for row in part._rows]
         assert not any(MARKER in row for row in cached)
         assert all(len(row) >= HEADER.size for row in cached if row)
+
+
+@pytest.mark.parametrize("codec", [0, 4], ids=["none", "zstd"])
+async def test_what_is_deleted_of_a_batch_is_in_no_file_any_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, codec: int
+) -> None:
+    monkeypatch.setattr("bus.broker.housekeeping.FOLD_AFTER", 0.2)
+    settings = BrokerSettings(listen=Address(host="127.0.0.1", port=0), retention_ms=-1)
+    rest = [Logged(b"key", b"%d" % n, timestamp=OLD, offset=n) for n in (1, 2)]
+    # The marker as it lies in the files: with a codec it is the batch that is looked for.
+    whole = packed(Logged(b"key", MARKER, timestamp=OLD), *rest, codec=codec)
+    marker = MARKER if codec == 0 else whole[HEADER.size : HEADER.size + 40]
+    async with Broker(settings, tmp_path, Telemetry()) as broker, await Raw.to(broker) as raw:
+        await raw.create("t")
+        await raw.produce("t", whole)
+        assert marker in files(tmp_path)
+        await delete_before(raw, "t", 1)
+
+        async def forgotten() -> bool:
+            return marker not in files(tmp_path)
+
+        await until(forgotten)
+        assert await stored(raw, "t", start=1) == rest
+        engine = broker._engine
+        assert engine is not None
+        partition = engine.topics.partition("t", 0)
+        assert partition is not None
+        assert not any(marker in row for row in partition._rows)
+        size = partition.size
+    assert check(tmp_path / "broker.db", max_unpacked=2**24).damages == 0
+    async with Broker(settings, tmp_path, Telemetry()) as broker, await Raw.to(broker) as raw:
+        assert await stored(raw, "t", start=1) == rest
+        engine = broker._engine
+        assert engine is not None
+        partition = engine.topics.partition("t", 0)
+        assert partition is not None
+        assert (partition.start, partition.end, partition.size) == (1, 3, size)
 
 
 async def test_what_is_deleted_stays_where_it_is_if_nobody_wants_it_overwritten(

@@ -14,7 +14,7 @@ from bus.broker.housekeeping import Housekeeping
 from bus.broker.partition import gather
 from bus.broker.retention import Extent, Head, Policy, Schedule, Trimmed, outlived
 from bus.broker.storage.reader import Gone, Reader
-from tests.broker.log.rows import Disk, places, row
+from tests.broker.log.rows import Disk, held, places, row
 from tests.engines.log import Logged, unpacked
 
 DAY = 86_400_000
@@ -151,6 +151,42 @@ def test_it_is_the_first_row_that_has_to_be_spared(disk: Disk) -> None:
     assert places(disk.store) == [(1, 2)]
 
 
+@pytest.mark.parametrize("codec", [0, 1, 4], ids=["none", "gzip", "zstd"])
+@pytest.mark.parametrize("start", range(1, 8))
+def test_a_row_that_begins_before_the_partition_is_cut(disk: Disk, codec: int, start: int) -> None:
+    records = [Logged(b"k%d" % n, b"v%d" % n, timestamp=1000 + n, offset=n) for n in range(8)]
+    disk.write([row(0, records[:3], records[3:5], codec=codec), row(5, records[5:], codec=codec)])
+    told: list[Trimmed] = []
+    keeping = Housekeeping(disk.store, 0, trimmed=told.append)
+    keeping.know([(1, Extent(0, 8, disk.store.log.size(1)))])
+    keeping.govern([1], Policy())
+    keep(disk, keeping)
+    before = disk.store.log.size(1)
+    disk.store.topics.begin(1, start)
+    keeping.begins(1, start)
+    keep(disk, keeping)
+    assert held(disk.store) == records[start:]
+    assert places(disk.store) == [(0, 5), (5, 8)][start >= 5 :]
+    assert sum(one.size for one in told) == before - disk.store.log.size(1)
+    assert keeping._schedule.extents[1].size == disk.store.log.size(1)
+    again = Housekeeping(disk.store, 0, trimmed=told.append)  # after a restart
+    again.know([(1, Extent(start, 8, disk.store.log.size(1)))])
+    again.govern([1], Policy())
+    told.clear()
+    keep(disk, again)
+    assert not told
+
+
+def test_what_a_killed_broker_did_not_cut_is_cut_later(disk: Disk) -> None:
+    disk.write([row(0, [Logged(b"a", offset=0), Logged(b"b", offset=1)])])
+    disk.store.topics.begin(1, 1)
+    keeping = Housekeeping(disk.store, 0)
+    keeping.know([(1, Extent(1, 2, disk.store.log.size(1)))])
+    keeping.govern([1], Policy())
+    keep(disk, keeping)
+    assert [record.key for record in held(disk.store)] == [b"b"]
+
+
 class LogModel(RuleBasedStateMachine):
     """A partition on disk, and the list that it has to be like."""
 
@@ -216,6 +252,10 @@ class LogModel(RuleBasedStateMachine):
     def is_like_the_list(self) -> None:
         keep(self.disk, self.keeping)
         self._expire()
+        assert all(record.offset >= self.start for record in held(self.disk.store))
+        if self.rows and self.rows[0][0] < self.start:  # it was cut, and is as large as it is
+            base, next_, newest, _ = self.rows[0]
+            self.rows[0] = (base, next_, newest, self.disk.store.log.heads(1, 1)[0].size)
         (topic,) = self.disk.store.topics.all()
         size = sum(one[3] for one in self.rows)
         assert topic.partitions[0] == (1, self.start, self.end, size)
@@ -228,7 +268,7 @@ class LogModel(RuleBasedStateMachine):
                 continue
             stored = ((one.base, one.next, one.batches) for one in found)
             read = unpacked(gather(stored, offset, 1, at_least_one=True).batches)
-            assert offset in {one.offset for one in read}
+            assert max(offset, self.start) in {one.offset for one in read}
 
     def _expire(self) -> None:
         """Delete of the list what has had its time."""
