@@ -13,6 +13,7 @@ from bus.settings import Address, BrokerSettings, KafkaSettings, variable
 from bus.telemetry import Telemetry
 from ops.kafka import missing
 from ops.node import NodeProcess
+from tests.clock import Clock
 from tests.engine import ApacheSwitch, EmbeddedSwitch, Engine, Switch, apache_kafka, emptied
 from tests.secured import SecuredBroker
 
@@ -32,6 +33,12 @@ By age it deletes nothing unless a topic says so: tests write records of long ag
 def telemetry() -> Telemetry:
     """Metrics of this test alone."""
     return Telemetry()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """A clock that this test moves."""
+    return Clock()
 
 
 @pytest.fixture

@@ -11,19 +11,10 @@ import trustme
 
 from bus.errors import InvalidSettings
 from bus.tls import Certificate
+from tests.clock import Clock
 from tests.strangers import listening
 
 SETTING = "broker.certificate_file"
-
-
-class Clock:
-    """Seconds that only go forward when told to."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 async def says_hello(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -58,11 +49,6 @@ async def shake_hands(place: str, authority: trustme.CA, **limits: ssl.TLSVersio
 @pytest.fixture
 def authority(tmp_path: Path) -> trustme.CA:
     return issue(tmp_path, "127.0.0.1")
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture

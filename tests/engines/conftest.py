@@ -11,6 +11,7 @@ from tests.broker.raw import Raw
 from tests.engine import Engine
 from tests.engines import deviations
 from tests.engines.party import Party
+from tests.engines.transactor import Transactor
 from tests.secured import SecuredBroker
 
 
@@ -57,6 +58,21 @@ async def raw(address: Address) -> AsyncIterator[Raw]:
     """A connection to the engine that sends what it is told."""
     async with await Raw.to(address) as connection:
         yield connection
+
+
+@pytest.fixture
+async def made(raw: Raw, topic: str) -> str:
+    """A topic of two partitions."""
+    await raw.made(topic, 2)
+    return topic
+
+
+@pytest.fixture
+async def producer(address: Address) -> AsyncIterator[Transactor]:
+    """A transactional producer that has its id."""
+    async with Transactor.at(address) as one:
+        yield await one.begin()
+        await one.end(commit=False)
 
 
 @pytest.fixture

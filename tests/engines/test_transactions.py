@@ -1,7 +1,6 @@
 """Transactions: what is committed, what is aborted, and who may still write."""
 
 import uuid
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -31,21 +30,6 @@ INVALID = ErrorCode.invalid_txn_state
 FENCED = ErrorCode.producer_fenced
 LONGEST = 900_000  # milliseconds
 WRITE_MARKS = 27  # the number of an API
-
-
-@pytest.fixture
-async def producer(address: Address) -> AsyncIterator[Transactor]:
-    """A transactional producer that has its id."""
-    async with Transactor.at(address) as one:
-        yield await one.begin()
-        await one.end(commit=False)
-
-
-@pytest.fixture
-async def made(raw: Raw, topic: str) -> str:
-    """A topic of two partitions."""
-    await raw.made(topic, 2)
-    return topic
 
 
 async def test_commit(raw: Raw, made: str, producer: Transactor) -> None:

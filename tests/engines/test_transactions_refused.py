@@ -1,6 +1,5 @@
 """Transactions: what is refused, and by which error; what looks wrong and is not."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -26,21 +25,6 @@ FENCED = ErrorCode.producer_fenced
 OLD = ErrorCode.invalid_producer_epoch
 MAPPING = ErrorCode.invalid_producer_id_mapping
 REQUEST = ErrorCode.invalid_request
-
-
-@pytest.fixture
-async def producer(address: Address) -> AsyncIterator[Transactor]:
-    """A transactional producer that has its id."""
-    async with Transactor.at(address) as one:
-        yield await one.begin()
-        await one.end(commit=False)
-
-
-@pytest.fixture
-async def made(raw: Raw, topic: str) -> str:
-    """A topic of two partitions."""
-    await raw.made(topic, 2)
-    return topic
 
 
 class TestWho:

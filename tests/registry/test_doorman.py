@@ -12,6 +12,7 @@ from bus.errors import BusUnavailable
 from bus.registry import doorman
 from bus.registry.doorman import Doorman
 from bus.registry.refusals import Refusal
+from tests.clock import Clock
 
 READER, WRITER = ("reader", "r:pass"), ("writer", "w-pass")
 
@@ -35,14 +36,6 @@ class Engine:
         return (user, password) in (READER, WRITER)
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def engine() -> Engine:
     return Engine()
@@ -50,7 +43,7 @@ def engine() -> Engine:
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(100.0)
 
 
 @pytest.fixture

@@ -4,23 +4,9 @@ import pytest
 
 from bus.broker.security.audit import MOST_KINDS, Audit
 from bus.telemetry import Telemetry
+from tests.clock import Clock
 
 SECOND_DENIAL = ("User:a", "10.0.0.1", "READ", ("TOPIC", "x"), "FETCH")
-
-
-class Clock:
-    """A clock that is set by hand."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    """The audit's clock."""
-    return Clock()
 
 
 @pytest.fixture

@@ -9,25 +9,11 @@ from bus.broker.keys import ApiKey
 from bus.broker.security.credentials import BadLogin
 from bus.broker.security.principals import ANONYMOUS
 from bus.broker.security.session import NotNow, Session
+from tests.clock import Clock
 
 VERSIONS, HANDSHAKE = ApiKey.API_VERSIONS, ApiKey.SASL_HANDSHAKE
 PROOF, FETCH = ApiKey.SASL_AUTHENTICATE, ApiKey.FETCH
 SCRAM = "SCRAM-SHA-512"
-
-
-class Clock:
-    """A clock that is set by hand."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    """The session's clock."""
-    return Clock()
 
 
 def session(clock: Clock, lifetime: float = 0, principal: str | None = None) -> Session:
