@@ -1,6 +1,8 @@
 """`stadtbus user`: who can log in."""
 
 import asyncio
+import re
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
     from bus.settings import Settings
 
 app = typer.Typer(help="Who can log in: users of a secured engine.", no_args_is_help=True)
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,199}")
+"""What stands in all the settings of a client's folder as it is, and names a folder."""
 
 User = Annotated[str, typer.Argument(help="the user, such as de.agency.statistik.bericht")]
 Folder = Annotated[
@@ -61,9 +66,11 @@ def add(
     The folder has stadtbus.toml, client.properties (Java), kcat.conf (librdkafka), the password and
     the authority's certificate: hand it over, and keep none. Programs that run in it are let in.
     """
+    _require_name(user)
+    place = folder or Path(user)
+    _require_free(place, user)
     settings = client_settings(kafka, None)
     rules = rules_of(user, publish or [], subscribe or [])
-    place = folder or Path(user)
     made = asyncio.run(_add(settings, user, rules, place, renew=renew))
     show_one({"user": user, "folder": str(place), "rules": made}, output)
 
@@ -73,6 +80,33 @@ def remove(user: User, kafka: Kafka = None) -> None:
     """Take a user's rules and password; what it has open may do nothing from then on."""
     count = asyncio.run(_remove(client_settings(kafka, None), user))
     say(f"{user} can log in no more; {count} rules went with it")
+
+
+def _require_name(user: str) -> None:
+    if not _NAME.fullmatch(user):
+        raise InvalidSettings(
+            "a user's name has letters without accents, digits and . _ @ + - and begins with a "
+            "letter or digit",
+            where=user or '""',
+            remedy="name it like de.agency.statistik.bericht",
+        )
+
+
+def _require_free(place: Path, user: str) -> None:
+    """Refuse another user's folder, whose password would be lost."""
+    try:
+        there = tomllib.loads((place / "stadtbus.toml").read_text(encoding="utf-8"))
+        owner = there["kafka"]["username"]
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError, KeyError, TypeError):
+        owner = None
+    if owner != user:
+        raise Conflict(
+            f"this is the folder of {owner or 'somebody else'}",
+            where=str(place),
+            remedy="name another one by --folder",
+        )
 
 
 def rules_of(user: str, publish: list[str], subscribe: list[str]) -> "list[Rule]":

@@ -111,6 +111,20 @@ def test_a_users_folder_is_its_own(town: Town) -> None:
         assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
 
 
+def test_no_user_gets_anothers_folder(town: Town) -> None:
+    before = town.password("admin")
+    here = town.of("admin")
+    says(town.stadtbus("admin", "user", "add", "kurz", "--folder", here), 3, "the folder of admin")
+    assert town.password("admin") == before
+    says(town.stadtbus("admin", "user", "add", "kurz", "--folder", "."), 3, "the folder of admin")
+    says(town.stadtbus("admin", "user", "ls"), 0)
+
+
+@pytest.mark.parametrize("name", ["", ".", "../kurz", "a b", 'a"b', "a\nb", "a,b", "-x", "*", "ä"])
+def test_names_that_no_settings_could_bear(town: Town, name: str) -> None:
+    says(town.stadtbus("admin", "user", "add", "--", name), 2, "a user's name has letters")
+
+
 def test_users_come_and_go(town: Town) -> None:
     user, folder = "de.agency.kurz.da", town.of("de.agency.kurz.da")
     made = ("user", "add", user, "--folder", folder)
