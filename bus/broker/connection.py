@@ -133,16 +133,25 @@ class Connection:
             await self._pipeline.settled()
         except (asyncio.IncompleteReadError, ConnectionError):
             return
-        except (_Hangup, NotNow, Unmapped) as reason:
-            log.info("closing a connection from %s: %s", self.host, reason)
-        except MalformedRequest as error:
-            log.warning("closing a connection from %s: %s", self.host, error)
+        except (_Hangup, NotNow, Unmapped, MalformedRequest) as reason:
+            self._say(reason)
         except Exception:
             # The edge that has to survive anything: one request must not end the others' service.
             log.exception("closing a connection from %s: unexpected", self.host)
         finally:
             self._limits.requests.give(self._held)
             self._writer.transport.abort() if self._pipeline.busy else self._writer.close()
+
+    def _say(self, reason: Exception) -> None:
+        """Note why the connection is closed; of strangers, no more than a minute bears."""
+        session = self._session
+        if isinstance(reason, Unmapped) or (session is not None and session.ended):
+            return  # the audit log has it
+        if session is not None and not session.open:
+            self._engine.security.audit.sent_away(self.host, str(reason))
+            return
+        level = logging.WARNING if isinstance(reason, MalformedRequest) else logging.INFO
+        log.log(level, "closing a connection from %s: %s", self.host, reason)
 
     def overdue(self) -> str:
         """Return why the client has to go, which is then cut off; empty if it may stay."""

@@ -4,8 +4,6 @@ import asyncio
 import base64
 import binascii
 import hmac
-import json
-import logging
 import secrets
 import time
 from collections import OrderedDict
@@ -13,6 +11,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 
 from starlette.types import Scope
 
+from bus.audit import Notes, quoted
 from bus.registry import refusals
 
 KNOWN_SECONDS = 60.0
@@ -22,15 +21,13 @@ REFUSED_SECONDS = 5.0
 """Seconds that a refused password is refused without asking the engine again."""
 
 MOST_KEPT = 1000
-LONGEST = 200  # characters of a name or path in the log
+LONGEST = 200  # characters of a name in an answer
 AT_ONCE = 4
 """Logins at the engine under way: hashing passwords takes its processor."""
 
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 Accepts = Callable[[str, str], Awaitable[bool]]
-
-log = logging.getLogger("stadtbus.audit")
 
 
 class Doorman:
@@ -53,6 +50,7 @@ class Doorman:
         self._salt = secrets.token_bytes(32)
         self._kept: OrderedDict[bytes, tuple[bool, float]] = OrderedDict()
         self._asking: dict[bytes, asyncio.Task[bool]] = {}
+        self._notes = Notes(clock=clock)
         self._turns = asyncio.Semaphore(AT_ONCE)
 
     async def admit(self, scope: Scope) -> None:
@@ -69,13 +67,12 @@ class Doorman:
                 f"The engine does not know the user {user[:LONGEST]} by this password."
             )
         if _writes(scope["method"], scope["path"]) and f"User:{user}" not in self._writers:
-            log.warning(
-                "denied principal=%s host=%s at=registry operation=%s name=%s",
-                _quoted(f"User:{user}"),
-                _quoted(host),
-                scope["method"],
-                _quoted(scope["path"]),
+            what = (user, host, scope["method"], scope["path"])
+            line = (
+                f"denied principal={quoted(f'User:{user}')} host={quoted(host)} at=registry "
+                f"operation={scope['method']} name={quoted(scope['path'])}"
             )
+            self._notes.tell("denied", user, what, line)
             raise refusals.not_entitled(user, "write")
 
     async def _knows(self, user: str, password: str, host: str) -> bool:
@@ -100,19 +97,14 @@ class Doorman:
         async with self._turns:
             known = await self._accepts(user, password)
         if not known:
-            # Once for each time that the engine was asked: who tries again at once fills no disk.
-            log.warning("login refused user=%s host=%s at=registry", _quoted(user), _quoted(host))
+            line = f"login refused user={quoted(user)} host={quoted(host)} at=registry"
+            self._notes.tell("login", host, (user, host), line)
         seconds = KNOWN_SECONDS if known else REFUSED_SECONDS
         self._kept[key] = (known, self._clock() + seconds)
         self._kept.move_to_end(key)
         if len(self._kept) > MOST_KEPT:
             self._kept.popitem(last=False)
         return known
-
-
-def _quoted(text: str) -> str:
-    """Return what a client chose so that it cannot pass for anything else in a line."""
-    return json.dumps(text[:LONGEST], ensure_ascii=False)
 
 
 def _credentials(scope: Scope) -> tuple[str, str]:

@@ -188,3 +188,13 @@ async def test_while_the_engine_is_away_nobody_is_called_wrong(
         await door.admit(scope(basic(*READER)))
     engine.away = False
     await door.admit(scope(basic(*READER)))
+
+
+async def test_nobody_fills_the_audit_log(door: Doorman, caplog: pytest.LogCaptureFixture) -> None:
+    for number in range(300):
+        with pytest.raises(Refusal):
+            await door.admit(scope(basic(*READER), "PUT", f"/config/{number % 2}"))
+        with pytest.raises(Refusal):
+            await door.admit(scope(basic("reader", f"wrong {number}")))
+    told = [record.getMessage() for record in caplog.records if record.name == "stadtbus.audit"]
+    assert len(told) == 3

@@ -6,8 +6,8 @@ from typing import Any
 
 from kio.schema.errors import ErrorCode
 
+from bus.audit import quoted
 from bus.broker.engine import Engine
-from bus.broker.security.audit import quoted
 from bus.broker.security.rules import (
     CLUSTER_NAME,
     Filter,

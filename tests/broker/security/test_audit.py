@@ -2,7 +2,8 @@
 
 import pytest
 
-from bus.broker.security.audit import MOST_KINDS, Audit
+from bus.audit import MOST_KINDS, MOST_OF_ONE
+from bus.broker.security.audit import Audit
 from bus.telemetry import Telemetry
 from tests.clock import Clock
 
@@ -53,15 +54,46 @@ def test_repeats(audit: Audit, clock: Clock, caplog: pytest.LogCaptureFixture) -
 
 def test_many_kinds(audit: Audit, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
     """Who tries many names fills neither memory nor disk."""
-    for number in range(3 * MOST_KINDS):
+    for number in range(3 * MOST_OF_ONE):
         audit.denied("User:a", "10.0.0.1", "READ", ("TOPIC", f"x{number}"), "FETCH")
     told = lines(caplog)
-    assert len(told) == MOST_KINDS + 1
-    assert told[-1] == "too many different denials and refused logins to tell each"
+    assert len(told) == MOST_OF_ONE + 1
+    assert told[-1] == 'too many different lines to tell each: denied "User:a"'
     clock.now = 60.0
     audit.flush()
     (line,) = lines(caplog)
-    assert line.endswith(f"repeated={2 * MOST_KINDS - 1}")
+    assert line.endswith(f"repeated={2 * MOST_OF_ONE - 1}")
+
+
+def test_many_hosts(audit: Audit, caplog: pytest.LogCaptureFixture) -> None:
+    """Nor does who comes from many addresses."""
+    for number in range(3 * MOST_KINDS):
+        audit.refused("x", f"10.0.{number}", "PLAIN", "wrong password")
+    told = lines(caplog)
+    assert len(told) == MOST_KINDS + 1
+    assert told[-1] == "too many different lines to tell each: login"
+
+
+def test_nobody_hides_in_anothers_noise(audit: Audit, caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever strangers try, and others who may not: a denial is told."""
+    for number in range(2 * MOST_KINDS):
+        audit.refused(f"x{number}", f"10.0.{number % 20}", "PLAIN", "wrong password")
+        audit.denied("User:b", "10.0.0.1", "READ", ("TOPIC", f"x{number}"), "FETCH")
+    caplog.clear()
+    audit.denied(*SECOND_DENIAL)
+    (line,) = lines(caplog)
+    assert line.startswith('denied principal="User:a"')
+
+
+@pytest.mark.parametrize("sign", ["\x7f", "\x85", "\x9b", "\u2028", "\u202e", "\U000e0001"])
+def test_signs_that_are_not_printed(
+    audit: Audit, caplog: pytest.LogCaptureFixture, sign: str
+) -> None:
+    """What ends a line, directs a terminal or turns the writing is escaped."""
+    audit.refused(f"x{sign}y\u00e4", "10.0.0.1", "PLAIN", "wrong password")
+    (line,) = lines(caplog)
+    assert line.isprintable()
+    assert "y\u00e4" in line
 
 
 def test_values_that_lie(audit: Audit, caplog: pytest.LogCaptureFixture) -> None:

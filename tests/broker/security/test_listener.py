@@ -208,6 +208,18 @@ class TestFaults:
             await until(lambda: listener.fileno() < 0)
         assert {reason for _, reason in told} == {"too many handshakes at once"}
 
+    async def test_strangers_fill_no_log(
+        self, secured: SecuredBroker, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Who asks before the login is told of once a minute, however often that happens."""
+        caplog.set_level("INFO")
+        context = trusting(secured)
+        for _ in range(5):
+            async with await connected(secured, context) as raw:
+                assert not await served(raw)
+        told = [one for one in caplog.messages if "before the login" in one]
+        assert told == ['not logged in host="127.0.0.1" reason="METADATA before the login"']
+
 
 class TestPlain:
     """PLAIN, which sends the password itself."""
