@@ -135,8 +135,8 @@ class BrokerSettings(Section):
     max_bytes_in_flight: int = Field(
         default=16 * 2**20,
         ge=2**20,
-        description="bytes of the requests to write that are under way at a time, of one user; of "
-        "one connection where nobody logs in",
+        description="bytes of the requests to write that are under way at a time, and of large "
+        "ones that are being read, of one user; of one connection where nobody logs in",
     )
     request_memory_bytes: int = Field(
         default=256 * 2**20,

@@ -39,6 +39,7 @@ from bus.broker.wire import (
 )
 
 _SMALL = 2**16  # bytes of a request that never waits for memory: heartbeats must come through
+_PART = 2**20  # bytes of a request, of which some have to come before a client is given up
 _TURN_BYTES = 2**14  # of a request that count as one request more
 _TURN = 8  # requests handled before others get their turn
 
@@ -192,7 +193,7 @@ class Connection:
             fewest, most = 0 if session.bare else fewest, MOST_LOGIN_BYTES
         if not fewest <= size <= most:
             raise _Hangup(f"a frame of {size} bytes")
-        frame = await self._frame(size)
+        frame = await self._frame(size, stranger=session is not None and not session.open)
         if self._stopping:
             return
         if session is not None and session.bare:
@@ -221,19 +222,34 @@ class Connection:
             self._limits.requests.give(self._held)
             self._held = 0
 
-    async def _frame(self, size: int) -> bytes:
-        """Read a request, once there is memory for it."""
+    async def _frame(self, size: int, *, stranger: bool) -> bytes:
+        """Read a request, once there is memory for it; strangers take none that others wait for."""
         self._limits.requests.give(self._held)  # of one that was not answered in order
-        self._held = 0
+        self._held, self._size = 0, size
+        if stranger:
+            return await self._whole(size)
         if size <= _SMALL:
             self._limits.requests.give(-size)
-        elif not self._limits.requests.try_take(size):
+            self._held = size
+            return await self._whole(size)
+        reading = self._own_lane().reading
+        await reading.take(size)
+        try:
             await self._limits.requests.take(size)
-        self._held = self._size = size
+            self._held = size
+            return await self._whole(size)
+        finally:
+            reading.give(size)
+
+    async def _whole(self, size: int) -> bytes:
+        """Read a request in parts, of which each has to come in time."""
         self._patience.expect(size, self._now())
-        frame = await self._reader.readexactly(size)
+        parts = [await self._reader.readexactly(min(size, _PART))]
+        while (size := size - _PART) > 0:
+            self._patience.came(self._now())
+            parts.append(await self._reader.readexactly(min(size, _PART)))
         self._patience.arrived(self._now())
-        return frame
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
     async def _refuse_version(self, key: ApiKey, version: int, correlation: int) -> None:
         if key is not ApiKey.API_VERSIONS:
@@ -254,7 +270,7 @@ class Connection:
             return
         await self._pipeline.settled()
         self._serving = request.key
-        request.room, request.lane = self._outlet.pace.room, self._own_lane(request)
+        request.room, request.lane = self._outlet.pace.room, self._own_lane()
         access, handle = self._rights(), APIS[request.key].handle
         if access is None:
             fields = await handle(self._engine, request)
@@ -314,7 +330,7 @@ class Connection:
     async def _produce(
         self, request: Request, fault: AnyFault | None, size: int, started: float
     ) -> None:
-        lane = self._own_lane(request)
+        lane = self._own_lane()
         if not lane.try_take(size):
             await lane.take(size)
         request.lane = lane
@@ -331,10 +347,11 @@ class Connection:
             raise
         await self._writer.drain()
 
-    def _own_lane(self, request: Request) -> Lane:
+    def _own_lane(self) -> Lane:
         """Return the lane of who asks: one of all connections of a user that has logged in."""
-        if self._session is not None and self._lane_of != request.principal:
-            self._lane, self._lane_of = self._limits.lane(request.principal), request.principal
+        session = self._session
+        if session is not None and self._lane_of != session.principal:
+            self._lane, self._lane_of = self._limits.lane(session.principal), session.principal
         return self._lane
 
     def _produced(

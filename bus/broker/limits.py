@@ -27,10 +27,12 @@ class Lane:
 
     Attributes:
         reads: places of fetches that read from the disk, where all users wait in one line.
+        reading: bytes of large requests that are being read, so that those who announce them and
+            send nothing hold no more of the memory that all share.
     """
 
     def __init__(self, requests: int, size: int) -> None:
-        self._requests, self._bytes = Budget(requests), Budget(size)
+        self._requests, self._bytes, self.reading = Budget(requests), Budget(size), Budget(size)
         self.reads = Budget(MOST_READS)
 
     def try_take(self, size: int) -> bool:
@@ -132,11 +134,17 @@ class Patience:
         self._idle, self._stalled = idle, stalled
         self.heard = now
         self._until: float | None = None
+        self._next = now
         self._unsent, self._since = 0, now
 
     def expect(self, size: int, now: float) -> None:
         """Take note that a request of so many bytes has begun to come."""
         self._until = now + self._stalled + size / SLOWEST
+        self.came(now)
+
+    def came(self, now: float) -> None:
+        """Take note that some of the request is there."""
+        self._next = now + self._stalled
 
     def arrived(self, now: float) -> None:
         """Take note that a request is there as a whole."""
@@ -155,7 +163,7 @@ class Patience:
         elif now - self._since > self._stalled:
             return "unread"
         if self._until is not None:
-            return "slow" if now > self._until else ""
+            return "slow" if now > min(self._until, self._next) else ""
         if busy or unsent:
             self.heard = now
         return "idle" if now - self.heard > self._idle else ""

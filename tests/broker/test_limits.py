@@ -418,6 +418,36 @@ async def test_large_requests_wait_where_their_memory_is_used_up_and_small_ones_
         assert (await raw.fetch("t", 0)).high_watermark == 1
 
 
+async def test_who_announces_requests_and_sends_nothing_holds_no_memory_that_others_wait_for(
+    tmp_path: Path,
+) -> None:
+    async with (
+        made(tmp_path, request_memory_bytes=8 * MIB, max_bytes_in_flight=6 * MIB) as broker,
+        await Raw.to(broker) as raw,
+    ):
+        await raw.create("t")
+        assert broker._engine is not None
+        limits = broker._engine.limits
+        shared = limits.lane("User:flood")
+        flood = [await Raw.to(broker) for _ in range(5)]
+        for one in flood:
+            await one.ask(ApiKey.METADATA, 1, topics=None)
+        for connection in list(broker._connections.values())[1:]:
+            connection._lane = shared  # as if all had logged in as one
+        for one in flood:
+            one.writer.write(struct.pack(">i", 6 * MIB))
+        async with asyncio.timeout(5):
+            while not shared.reading._waiting:
+                await raw.ask(ApiKey.METADATA, 1, topics=None)
+            answer = await raw.produce("t", batch(os.urandom(500_000)))
+        assert answer.error_code is ErrorCode.none
+        for one in flood:
+            await one.__aexit__()
+        async with asyncio.timeout(5):
+            while limits.requests.held or shared.reading.held:
+                await raw.ask(ApiKey.API_VERSIONS, 0)
+
+
 async def test_a_long_turn_of_the_event_loop_shows() -> None:
     turns, longest = Turns(), 0.0
     turns.start()

@@ -158,7 +158,18 @@ def test_a_client_that_takes_nothing_is_given_up_and_a_slow_one_is_not() -> None
 def test_a_request_that_has_begun_must_come() -> None:
     patience = Patience(600.0, 30.0, 0.0)
     patience.expect(2**20, 0.0)
+    patience.came(20.0)
     assert patience.over(33.9, 0, busy=False) == ""
     assert patience.over(34.1, 0, busy=False) == "slow"
     patience.arrived(34.2)
     assert patience.over(100.0, 0, busy=False) == ""
+
+
+def test_of_a_large_request_something_must_come_all_the_time() -> None:
+    patience = Patience(600.0, 30.0, 0.0)
+    patience.expect(100 * 2**20, 0.0)
+    assert patience.over(29.9, 0, busy=False) == ""
+    assert patience.over(30.1, 0, busy=False) == "slow"
+    patience.came(25.0)
+    assert patience.over(54.9, 0, busy=False) == ""
+    assert patience.over(55.1, 0, busy=False) == "slow"
