@@ -15,7 +15,7 @@ from bus.broker.security.credentials import BadLogin
 from bus.broker.security.principals import ANONYMOUS
 from bus.broker.security.scram import Challenge
 
-MOST_LOGIN_BYTES = 524_288  # Kafka's sasl.server.max.receive.size: of a request before the login
+MOST_LOGIN_BYTES = 2**14  # of a request before the login, which needs no more than a few hundred
 RENEW_AFTER = 1.0  # seconds between two logins on a connection, at the least
 
 

@@ -4,9 +4,10 @@ import asyncio
 import datetime as dt
 import socket
 import ssl
+import struct
 import warnings
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import AsyncExitStack, ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from confluent_kafka import Producer
 
 from bus.broker import Broker
 from bus.broker.security import tls
+from bus.broker.security.session import MOST_LOGIN_BYTES
 from bus.errors import InvalidSettings
 from bus.settings import Address, BrokerSettings
 from bus.telemetry import Telemetry
@@ -219,6 +221,26 @@ class TestFaults:
                 assert not await served(raw)
         told = [one for one in caplog.messages if "before the login" in one]
         assert told == ['not logged in host="127.0.0.1" reason="METADATA before the login"']
+
+    async def test_strangers_take_no_memory(self, tmp_path: Path) -> None:
+        """What is announced before the login keeps nobody waiting for memory."""
+        memory, large = 2**20, 70_000
+        with SecuredBroker(tmp_path, request_memory_bytes=memory) as broker:
+            context = trusting(broker)
+            async with AsyncExitStack() as opened:
+                for _ in range(memory // MOST_LOGIN_BYTES):
+                    stranger = await opened.enter_async_context(await connected(broker, context))
+                    stranger.writer.write(struct.pack(">i", MOST_LOGIN_BYTES))
+                raw = await opened.enter_async_context(await connected(broker, context))
+                assert (await log_in(raw, *broker.settings.login())).error_code == 0
+                raw.writer.write(struct.pack(">i", large) + bytes(large))
+                assert await asyncio.wait_for(raw.answer(), 5) == b""  # read, and refused
+
+    async def test_strangers_have_little_to_say(self, secured: SecuredBroker) -> None:
+        """A login needs no large request."""
+        async with await connected(secured, trusting(secured)) as raw:
+            raw.writer.write(struct.pack(">i", MOST_LOGIN_BYTES + 1))
+            assert await raw.answer() == b""
 
 
 class TestPlain:
