@@ -277,7 +277,7 @@ class Housekeeping:
             return None
         if left == row.batches:
             return None
-        return Step(((row.base, row.seal),), row.next, row.newest, (), left)
+        return Step(((row.base, row.seal),), row.next, row.newest if left else -1, (), left)
 
     def _behead(self, partition: int, extent: Extent, step: Step) -> None:
         try:

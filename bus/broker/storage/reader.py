@@ -139,6 +139,8 @@ class Reader:
 
     def first_since(self, partition: int, start: int, end: int, timestamp: int) -> int | None:
         """Return the base offset of the first row that has a record of this time or later."""
+        if start >= end:  # the last row lies before it, and would be found again
+            return None
         low, _ = bounds(partition)
         found = self._db.execute(
             _SINCE,
@@ -148,6 +150,8 @@ class Reader:
 
     def newest(self, partition: int, start: int, end: int) -> tuple[int, int] | None:
         """Return base offset and largest timestamp of the first row that has the newest record."""
+        if start >= end:  # the last row lies before it, and would be found again
+            return None
         low, _ = bounds(partition)
         found = self._db.execute(
             _NEWEST,

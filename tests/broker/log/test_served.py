@@ -1,5 +1,6 @@
 """What clients see while records go: whoever waits is told, whoever is late is told so."""
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 from kio.schema.errors import ErrorCode
 
 from bus.broker import ApiKey, Broker
+from bus.broker.api.offsets import MAX_TIMESTAMP
 from bus.broker.compaction import shell
 from bus.broker.compaction.messages import Answer, Step
 from bus.broker.compaction.worker import Worker, WorkerEnded
@@ -188,3 +190,27 @@ async def test_a_full_disk_in_one_partition_leaves_the_compaction_of_others_whol
 
     await until(compacted)
     assert not troubles
+
+
+@pytest.mark.parametrize("overwrite", [True, False])
+async def test_a_time_that_only_deleted_records_have_is_looked_for_in_vain(
+    tmp_path: Path, overwrite: bool
+) -> None:
+    async with (
+        made(tmp_path, overwrite_deleted=overwrite) as broker,
+        await Raw.to(broker) as raw,
+        asyncio.timeout(20),
+    ):
+        await raw.create("t")
+        await raw.produce("t", packed(Logged(timestamp=9000), Logged(timestamp=1000)))
+        await delete_before(raw, "t", 1)
+        for time, offset in ((9000, -1), (1001, -1), (1000, 1), (MAX_TIMESTAMP, 1)):
+            part = {"partition_index": 0, "current_leader_epoch": -1, "timestamp": time}
+            answer = await raw.ask(
+                ApiKey.LIST_OFFSETS,
+                7,
+                replica_id=-1,
+                isolation_level=0,
+                topics=[{"name": "t", "partitions": [part]}],
+            )
+            assert answer.topics[0].partitions[0].offset == offset
