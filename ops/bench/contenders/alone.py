@@ -25,6 +25,9 @@ from ops.bench.model import Task, Unverified
 from ops.node import NodeProcess
 
 LONGEST_TURN = "stadtbus_event_loop_longest_turn_seconds"
+TOLD_AFTER = 1.5
+"""Seconds after which the broker has told the longest turn of what went before."""
+
 WRITE_AHEAD = "broker/broker.db-wal"
 T = TypeVar("T")
 
@@ -66,6 +69,7 @@ def under_load(task: Task) -> Mapping[str, float]:
         asyncio.run(make_topic(run, _PARTITIONS.get(task.case["load"], 1)))
         with _noted(folder / WRITE_AHEAD, _size) as sizes, _noted(node, _longest_turn) as turns:
             load(run)
+            time.sleep(TOLD_AFTER)
     return {"longest turn": max(turns) * 1000, "write-ahead log": max(sizes) / MEGABYTE}
 
 
