@@ -52,6 +52,7 @@ async def test_aiokafka_in_mid_stream(bootstrap: str, raw: Raw, topic: str, part
     sent = {b"%d" % number for number in range(400)}
     seen: set[bytes] = set()
     owners: dict[str, set[bytes]] = {"first": set(), "second": set()}
+    committed = asyncio.Barrier(2)  # who leaves makes the other's generation an old one
 
     async def consume(name: str) -> None:
         consumer = AIOKafkaConsumer(
@@ -69,6 +70,7 @@ async def test_aiokafka_in_mid_stream(bootstrap: str, raw: Raw, topic: str, part
                     owners[name] |= values
                     seen.update(values)
             await consumer.commit()
+            await committed.wait()
 
     async with (
         asyncio.timeout(DEADLINE),
