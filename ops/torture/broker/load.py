@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -131,7 +132,7 @@ async def at_work(load: Load) -> AsyncIterator[Load]:
         load.stop()
 
 
-class _Worker:
+class _Worker(ABC):
     """One client, which connects again whenever it must."""
 
     def __init__(self, load: Load, name: str) -> None:
@@ -161,11 +162,12 @@ class _Worker:
     def unsettled(self) -> bool:
         return False
 
-    async def connected(self) -> None:
+    async def connected(self) -> None:  # noqa: B027  # most have nothing to do then
         """Do what has to be done first on a new connection."""
 
+    @abstractmethod
     async def step(self) -> None:
-        raise NotImplementedError
+        """Do the next piece of work."""
 
     async def ask(self, key: int, version: int, /, **fields: Any) -> Any:
         assert self.client is not None
