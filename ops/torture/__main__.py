@@ -93,7 +93,7 @@ def broker(until: float, seed: int, timed: bool, *, write: bool = False) -> bool
     tried = [one for one in results if one.tries >= (1 if timed else one.part.planned)]
     for one in results:
         print(f"broker: {one}")
-    print(f"broker: {len(tried)} of {len(embedded.PARTS)} parts tried, promises kept: {kept}")
+    print(f"broker: {len(tried)} of {len(embedded.PARTS) + 1} parts tried, promises kept: {kept}")
     if write:
         machine = f"{os.cpu_count()} cores, Linux {platform.release()}, SQLite {sqlite_version}"
         said = page.figures(

@@ -81,6 +81,7 @@ class Entry(NamedTuple):
     producer: int
     epoch: int
     sequence: int
+    key: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,15 +1,32 @@
-"""The broker's campaign: everything that can befall it, one after the other, within a time."""
+"""The broker's campaign: everything that can befall it, one after the other, within a time.
+
+Beside all of it another broker deletes and compacts under load for the whole of the time.
+"""
 
 import asyncio
+import multiprocessing
+import os
 import random
 import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from bus.cli.demo.programs import end_with_parent
 from bus.errors import BusError
-from ops.torture.broker import churn, flips, guided, hostile, injected, io_errors, kills, power_loss
+from ops.torture.broker import (
+    churn,
+    flips,
+    guided,
+    hostile,
+    injected,
+    io_errors,
+    kills,
+    power_loss,
+    upkeep,
+)
 from ops.torture.broker.disk import reachable
 
 MINUTES = 60.0
@@ -128,6 +145,11 @@ async def _churn(data: Path, seed: int, seconds: float) -> Tally:
     return Tally(tries=found.events, more=str(found), breaches=found.breaches)
 
 
+async def _upkeep(data: Path, seed: int, seconds: float) -> Tally:
+    found = await upkeep.upkeep(data, seed, seconds)
+    return Tally(tries=found.kills, more=str(found), breaches=found.breaches)
+
+
 PARTS = (
     Part(name="kill -9", what="kills", planned=1000, minutes=19, run=_kills),
     Part(name="power loss", what="power cuts", planned=10_000, minutes=16, run=_power),
@@ -140,6 +162,11 @@ PARTS = (
     Part(name="churn", what="events", planned=1_000_000, minutes=6, run=_churn),
 )
 """Their minutes add up to the hour."""
+
+BESIDE = Part(
+    name="retention and compaction", what="kills", planned=200, minutes=MINUTES, run=_upkeep
+)
+"""What goes on beside all of them, in a process of its own."""
 
 _NEEDS: dict[Run, tuple[Callable[[], bool], str]] = {
     _power: (reachable, "no layer can be put under this Python's SQLite"),
@@ -157,21 +184,37 @@ def _always() -> bool:
 def campaign(minutes: float, seed: int, say: Callable[[str], None]) -> Iterator[Result]:
     """Run every part, each until it has tried enough or its share of the time is over.
 
+    What goes on beside them comes last.
+
     Args:
         minutes: of all parts together.
         seed: settles everything that is chosen.
         say: told what goes on.
     """
-    for part in PARTS:
-        possible, why = _NEEDS.get(part.run, (_always, ""))
-        if not possible():
-            say(f"{part.name}: left out: {why}")
-            continue
-        result = _tried(part, part.minutes * minutes / MINUTES * 60, seed)
-        say(str(result))
-        for breach in result.breaches:
-            say(f"{part.name}: broken: {breach}")
-        yield result
+    with ProcessPoolExecutor(
+        1, multiprocessing.get_context("spawn"), initializer=_ends_with, initargs=(os.getpid(),)
+    ) as other:
+        beside = other.submit(_tried, BESIDE, minutes * 60, seed)
+        for part in PARTS:
+            possible, why = _NEEDS.get(part.run, (_always, ""))
+            if not possible():
+                say(f"{part.name}: left out: {why}")
+                continue
+            result = _tried(part, part.minutes * minutes / MINUTES * 60, seed)
+            _tell(result, say)
+            yield result
+        _tell(last := beside.result(), say)
+        yield last
+
+
+def _ends_with(parent: int) -> None:
+    end_with_parent(parent)()
+
+
+def _tell(result: Result, say: Callable[[str], None]) -> None:
+    say(str(result))
+    for breach in result.breaches:
+        say(f"{result.part.name}: broken: {breach}")
 
 
 def _tried(part: Part, seconds: float, seed: int) -> Result:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from ops.torture.broker.campaign import PARTS, Result
+from ops.torture.broker.campaign import BESIDE, PARTS, Result
 
 PAGE = Path(__file__).parents[3] / "docs" / "promises.md"
 FIGURES = "## Figures of the last campaign\n"
@@ -25,7 +25,7 @@ def figures(results: Sequence[Result], *, seed: int, day: str, version: str, mac
         version: of Stadtbus.
         machine: what it ran on.
     """
-    minutes = sum(result.seconds for result in results) / 60
+    minutes = sum(result.seconds for result in results if result.part.name != BESIDE.name) / 60
     lines = [
         f"Run on {day} in {minutes:.0f} minutes, version {version}, seed {seed}, {machine}.",
         "",
@@ -37,7 +37,11 @@ def figures(results: Sequence[Result], *, seed: int, day: str, version: str, mac
             for one in results
         ),
     ]
-    left = [part.name for part in PARTS if part.name not in {one.part.name for one in results}]
+    left = [
+        part.name
+        for part in (*PARTS, BESIDE)
+        if part.name not in {one.part.name for one in results}
+    ]
     if left:
         lines += ["", f"Left out: {', '.join(left)}."]
     return "\n".join(lines) + "\n"

@@ -14,10 +14,15 @@ from ops.torture.broker.client import Client
 
 _UNCOMMITTED, _COMMITTED = 0, 1
 _NO_SEQUENCE = -1
+_EARLIEST = -2
 
 
 class Unreadable(Exception):
     """A partition that could not be read."""
+
+
+class Deleted(Unreadable):
+    """What was to be read next is not there any more."""
 
 
 class _Batch(NamedTuple):
@@ -60,14 +65,35 @@ async def everything(
         client.close()
 
 
-async def entries(client: Client, topic: str, partition: int) -> list[Entry]:
-    """Return every record of a partition.
+async def entries(client: Client, topic: str, partition: int, first: int = 0) -> list[Entry]:
+    """Return every record of a partition, from an offset on.
+
+    Raises:
+        Deleted: the first of them are gone.
+        Unreadable: it is refused.
+    """
+    batches = [one async for one in _batches(client, topic, partition, _UNCOMMITTED, [], first)]
+    return [entry for one in batches for entry in one.entries]
+
+
+async def earliest(client: Client, topic: str, partition: int) -> int:
+    """Return a partition's first offset.
 
     Raises:
         Unreadable: it is refused.
     """
-    batches = [one async for one in _batches(client, topic, partition, _UNCOMMITTED, [])]
-    return [entry for one in batches for entry in one.entries]
+    asked = {"partition_index": partition, "current_leader_epoch": -1, "timestamp": _EARLIEST}
+    answer = await client.ask(
+        ApiKey.LIST_OFFSETS,
+        5,
+        replica_id=-1,
+        isolation_level=_UNCOMMITTED,
+        topics=[{"name": topic, "partitions": [asked]}],
+    )
+    part = answer.topics[0].partitions[0]
+    if part.error_code is not ErrorCode.none:
+        raise Unreadable(f"partition {partition}: {part.error_code.name}")
+    return int(part.offset)
 
 
 async def topics_of(client: Client) -> dict[str, int]:
@@ -111,12 +137,18 @@ async def _visible(client: Client, topic: str, partition: int) -> list[bytes]:
 
 
 async def _batches(
-    client: Client, topic: str, partition: int, isolation: int, aborted: list[tuple[int, int]]
+    client: Client,
+    topic: str,
+    partition: int,
+    isolation: int,
+    aborted: list[tuple[int, int]],
+    offset: int = 0,
 ) -> Any:
-    offset = 0
     while True:
         answer = await client.ask(ApiKey.FETCH, 11, **_fetch(topic, partition, offset, isolation))
         part = answer.responses[0].partitions[0]
+        if part.error_code is ErrorCode.offset_out_of_range:
+            raise Deleted(f"topic {topic}, partition {partition}: {offset} is out of range")
         if part.error_code is not ErrorCode.none:
             raise Unreadable(f"partition {partition} at {offset}: {part.error_code.name}")
         aborted += [(one.first_offset, one.producer_id) for one in part.aborted_transactions or ()]
@@ -140,6 +172,7 @@ def _parsed(data: bytes) -> Iterator[_Batch]:
                 header.producer_id,
                 header.producer_epoch,
                 header.base_sequence + number if header.base_sequence >= 0 else _NO_SEQUENCE,
+                record.key,
             )
             for number, record in enumerate(batch)
         ]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ops.torture.broker import campaign as broker
-from ops.torture.broker.campaign import MINUTES, PARTS, Part, Result, Tally, campaign
+from ops.torture.broker.campaign import BESIDE, MINUTES, PARTS, Part, Result, Tally, campaign
 from ops.torture.broker.page import FIGURES, PAGE, figures, with_figures
 
 
@@ -18,9 +18,20 @@ def part(*tallies: Tally, planned: int = 3, minutes: float = MINUTES) -> Part:
     return Part(name="p", what="tries", planned=planned, minutes=minutes, run=run)
 
 
+async def once(_: Path, seed: int, seconds: float) -> Tally:
+    return Tally(tries=1, more=f"{seconds:.0f}")
+
+
+ALWAYS = Part(name="beside", what="tries", planned=1, minutes=MINUTES, run=once)
+
+
 def ran(monkeypatch: pytest.MonkeyPatch, *parts: Part, minutes: float = 1.0) -> list[Result]:
     monkeypatch.setattr(broker, "PARTS", parts)
-    return list(campaign(minutes, 7, lambda _: None))
+    monkeypatch.setattr(broker, "BESIDE", ALWAYS)
+    *results, beside = campaign(minutes, 7, lambda _: None)
+    assert beside.part.name == ALWAYS.name
+    assert beside.more[0].lstrip("-") == f"{minutes * 60:.0f}"
+    return results
 
 
 ONE = Tally(tries=1)
@@ -63,6 +74,7 @@ def test_what_came_of_it_is_written_down() -> None:
     written = figures([result], seed=7, day="2026-11-21", version="1", machine="2 cores")
     assert "| kill -9 | 1,200 kills | 1,000 | 60 | 0 | fine |" in written
     assert "Left out: power loss," in written
+    assert f", {BESIDE.name}." in written
 
 
 def test_new_figures_take_the_place_of_the_old_ones() -> None:
