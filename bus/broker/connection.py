@@ -27,7 +27,6 @@ from bus.broker.produced import TopicAnswer, failed, write
 from bus.broker.quota import FETCH, PRODUCE, REQUESTS
 from bus.broker.rights import guarded, withheld
 from bus.broker.security.access import Access
-from bus.broker.security.principals import Unmapped
 from bus.broker.security.session import MOST_LOGIN_BYTES, NotNow, Session
 from bus.broker.wire import (
     PREFIX,
@@ -37,6 +36,7 @@ from bus.broker.wire import (
     read_request,
     write_answer,
 )
+from bus.principals import Unmapped
 
 _SMALL = 2**16  # bytes of a request that never waits for memory: heartbeats must come through
 _PART = 2**20  # bytes of a request, of which some have to come before a client is given up

@@ -23,8 +23,8 @@ from bus.broker.guard import clean
 from bus.broker.keys import ApiKey
 from bus.broker.limits import Lane
 from bus.broker.security.access import Access
-from bus.broker.security.principals import ANONYMOUS
 from bus.broker.security.session import Session
+from bus.principals import ANONYMOUS
 
 PREFIX = struct.Struct(">hhi")  # API key, API version, correlation id
 _SIZE = struct.Struct(">i")

@@ -8,11 +8,10 @@ from dataclasses import dataclass, field
 
 from bus.broker.security.access import Access
 from bus.broker.security.audit import Audit
-from bus.broker.security.principals import ANONYMOUS, PrincipalMapping, Unmapped
 from bus.broker.security.rules import Rules
 from bus.broker.security.session import Session
-from bus.broker.security.subjects import subject
 from bus.broker.security.users import Users
+from bus.principals import ANONYMOUS, PrincipalMapping, Unmapped, subject
 from bus.settings import BrokerSettings
 
 

@@ -12,8 +12,8 @@ from kio.schema.errors import ErrorCode
 
 from bus.broker.keys import ApiKey
 from bus.broker.security.credentials import BadLogin
-from bus.broker.security.principals import ANONYMOUS
 from bus.broker.security.scram import Challenge
+from bus.principals import ANONYMOUS
 
 MOST_LOGIN_BYTES = 2**14  # of a request before the login, which needs no more than a few hundred
 RENEW_AFTER = 1.0  # seconds between two logins on a connection, at the least

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
-from bus.broker.security.principals import PrincipalMapping
 from bus.errors import InvalidSettings
+from bus.principals import PrincipalMapping
 from bus.settings import BrokerSettings
 from bus.telemetry import Telemetry
 from bus.tls import Certificate

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from bus.broker.security import plain
 from bus.broker.security.credentials import BadLogin, Mechanism, of_salted
 from bus.broker.security.scram import challenge, conclude, read_first
-from bus.broker.security.subjects import subject
+from bus.principals import subject
 
 FIRST = read_first(b"n,,n=user,r=abc")
 CREDENTIAL = of_salted(Mechanism.SCRAM_SHA_256, 4096, bytes(16), bytes(32))

@@ -7,8 +7,8 @@ from kio.schema.errors import ErrorCode
 
 from bus.broker.keys import ApiKey
 from bus.broker.security.credentials import BadLogin
-from bus.broker.security.principals import ANONYMOUS
 from bus.broker.security.session import NotNow, Session
+from bus.principals import ANONYMOUS
 from tests.clock import Clock
 
 VERSIONS, HANDSHAKE = ApiKey.API_VERSIONS, ApiKey.SASL_HANDSHAKE

@@ -10,8 +10,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from bus.broker.security.principals import PrincipalMapping, Unmapped
-from bus.broker.security.subjects import subject
+from bus.principals import PrincipalMapping, Unmapped, subject
 
 DN = "CN=kafka-1,OU=Water Works,O=City,C=DE"
 

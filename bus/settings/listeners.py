@@ -1,0 +1,136 @@
+"""Settings of what listens: how it is protected, and what strangers can take of it."""
+
+import re
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from bus.principals import PrincipalMapping
+from bus.settings.values import Address, Section, addresses, are_principals, principals
+
+
+class ListenerSettings(Section):
+    """What every listener has."""
+
+    listen: Address
+    certificate_file: Path | None = Field(
+        default=None,
+        description="the listener's certificate (PEM, with those between it and the CA); with it "
+        "the listener speaks TLS",
+    )
+    key_file: Path | None = Field(default=None, description="the key (PEM) of that certificate")
+    client_ca_file: Path | None = Field(
+        default=None,
+        description="certificates (PEM) that a client's certificate must lead to",
+    )
+    client_certificate: Literal["none", "optional", "required"] = Field(
+        default="none",
+        description="whether clients are asked for a certificate, which is their login then; with "
+        "`required` nobody is asked for anything else",
+    )
+    principal_mapping: str = Field(
+        default="DEFAULT",
+        description="how the subject of a client's certificate becomes its principal, in the "
+        "rules of Kafka's ssl.principal.mapping.rules",
+    )
+    max_connections: int = Field(
+        default=512,
+        ge=1,
+        description="open connections in all; fewer where the system allows few open files",
+    )
+    max_connections_per_address: int = Field(
+        default=256, ge=1, description="open connections from one address"
+    )
+    handshake_seconds: float = Field(
+        default=10.0,
+        gt=0,
+        description="seconds within which TLS has to be agreed on; half as many connections as "
+        "there may be can be about it",
+    )
+    insecure: bool = Field(
+        default=False,
+        description="let other machines reach the listener whatever it lacks",
+    )
+
+    _parse = field_validator("listen", mode="before")(addresses)
+
+    @field_validator("principal_mapping")
+    @classmethod
+    def _can_be_read(cls, value: str) -> str:
+        PrincipalMapping(value)
+        return value
+
+
+class HttpSettings(ListenerSettings):
+    """What every listener of HTTP has."""
+
+    idle_seconds: float = Field(
+        default=10.0,
+        gt=0,
+        description="seconds within which a request's header has to come, from when the "
+        "connection is free for it",
+    )
+
+
+class RegistrySettings(HttpSettings):
+    """The schema registry."""
+
+    listen: Address = Field(
+        default=Address(host="127.0.0.1", port=8081),
+        description="where the registry role listens; other machines can reach it only with TLS "
+        "and a login",
+    )
+    url: str = Field(
+        default="http://127.0.0.1:8081",
+        description="where publishers, subscribers and commands find the registry; over https they "
+        "log in there with kafka.username and kafka.password_file, or with kafka.certificate_file",
+    )
+    ca_file: Path | None = Field(
+        default=None,
+        description="certificates (PEM) that the registry's certificate must lead to; "
+        "kafka.ca_file if unset",
+    )
+    certificate_file: Path | None = Field(
+        default=None,
+        description="the registry's certificate (PEM, with those between it and the CA); with it "
+        "the registry speaks TLS, and asks for a login if the engine does",
+    )
+    writers: tuple[str, ...] = Field(
+        default=(),
+        description="principals that may register schemas and put contracts in force, beside the "
+        "super users, comma separated; everybody who can log in may read",
+    )
+
+    _name = field_validator("writers", mode="before")(principals)
+    _check = field_validator("writers")(are_principals)
+
+    @field_validator("url")
+    @classmethod
+    def _is_http(cls, value: str) -> str:
+        if not re.fullmatch(r"https?://[^/\s]+(/\S*)?", value):
+            raise ValueError(f'"{value}" is no address of HTTP, such as http://127.0.0.1:8081')
+        return value
+
+
+class OpsSettings(HttpSettings):
+    """Metrics and health."""
+
+    listen: Address = Field(
+        default=Address(host="127.0.0.1", port=9464),
+        description="where /metrics, /healthz and /readyz are; other machines can reach them only "
+        "with TLS and a token, or a client's certificate",
+    )
+    token_file: Path | None = Field(
+        default=None,
+        description="a file whose first line is the bearer token that /metrics asks for; /healthz "
+        "and /readyz ask for none",
+    )
+    readers: tuple[str, ...] = Field(
+        default=(),
+        description="principals that may read /metrics by their certificate, beside the super "
+        "users, comma separated; whoever has the token may, too",
+    )
+
+    _name = field_validator("readers", mode="before")(principals)
+    _check = field_validator("readers")(are_principals)
