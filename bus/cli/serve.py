@@ -1,6 +1,7 @@
 """`stadtbus serve`: one node."""
 
 import asyncio
+import gc
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -160,7 +161,9 @@ async def _serve(
     from bus.telemetry import configure_logging
 
     configure_logging()
+    gc.disable()
     async with Node(settings, roles) as node:
+        _keep_what_is_there()
         announce(node.ready, output)
         stopping = asyncio.create_task(stop.wait())
         failing = asyncio.create_task(node.failed())
@@ -171,6 +174,19 @@ async def _serve(
         finally:
             stopping.cancel()
             failing.cancel()
+
+
+def _keep_what_is_there() -> None:
+    """Spare the garbage collector what lives as long as the process.
+
+    That is 67,000 objects and more: modules, messages' classes, what is stored. Looking through all
+    of them held the event loop for 50 to 90 ms, ten times in 30,000 pipelined requests; nothing
+    else held it for as long. A larger first generation makes it worse: one of 50,000 objects takes
+    26 ms, one of 700 a third of a millisecond.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 def announce(ready: "Ready", output: Format) -> None:
