@@ -16,6 +16,8 @@ _MAGIC = b"SQLite format 3\0"
 _HEADER_BYTES = 100
 _NAME_IT = "name the node's folder with --data, or a backup that was made of its database"
 _APPLICATION_AT = 68  # https://sqlite.org/fileformat.html, section 1.3
+_LOG_HEADER_BYTES, _FRAME_HEADER_BYTES = 32, 24  # section 4.1
+_FIRST_PAGE = b"\0\0\0\1"
 
 
 class Directory:
@@ -50,7 +52,7 @@ class Directory:
 
     def _take(self, look: Callable[[], None]) -> None:
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
+            _make(self.path)
             self._lock = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             look()
@@ -183,15 +185,49 @@ def _locked_by(database: Path, lock: Path) -> bool:
 
 
 def _identify(database: Path) -> None:
-    with database.open("rb") as file:
-        header = file.read(_HEADER_BYTES)
-    (application,) = struct.unpack_from(">I", header.ljust(_HEADER_BYTES), _APPLICATION_AT)
-    if not header.startswith(_MAGIC) or application != APPLICATION:
+    if not any(_ours(header) for header in _headers(database)):
         raise StorageUnusable(
             "the file is not a database of this broker",
             where=str(database),
             remedy=_NAME_IT,
         )
+
+
+def _ours(header: bytes) -> bool:
+    (application,) = struct.unpack_from(">I", header.ljust(_HEADER_BYTES), _APPLICATION_AT)
+    return header.startswith(_MAGIC) and application == APPLICATION
+
+
+def _headers(database: Path) -> Iterator[bytes]:
+    """Yield the database's header, and those in its write-ahead log.
+
+    If the power went while the log was folded, the first page of the file may be torn; it is whole
+    in the log. Whether what is there holds, SQLite finds out.
+    """
+    with database.open("rb") as file:
+        yield file.read(_HEADER_BYTES)
+    log = database.with_name(database.name + "-wal")
+    if not log.exists():
+        return
+    with log.open("rb") as file:
+        page = int.from_bytes(file.read(_LOG_HEADER_BYTES)[8:12], "big")
+        while (
+            page > _HEADER_BYTES
+            and len(frame := file.read(_FRAME_HEADER_BYTES)) == _FRAME_HEADER_BYTES
+        ):
+            if frame.startswith(_FIRST_PAGE):
+                yield file.read(_HEADER_BYTES)
+                file.seek(page - _HEADER_BYTES, os.SEEK_CUR)
+            else:
+                file.seek(page, os.SEEK_CUR)
+
+
+def _make(folder: Path) -> None:
+    """Make a folder and those it lies in, and their names durable."""
+    if not folder.is_dir():
+        _make(folder.parent)
+        folder.mkdir(exist_ok=True)
+        sync(folder.parent)
 
 
 def sync(directory: Path) -> None:

@@ -53,7 +53,20 @@ class Delete(NamedTuple):
     synced: bool
 
 
-Change = Write | Truncate | Sync | Create | Delete
+class Rename(NamedTuple):
+    """A file that has another name now, in one step."""
+
+    file: str
+    name: str
+
+
+class SyncNames(NamedTuple):
+    """A folder whose names are on the disk for sure."""
+
+    folder: str
+
+
+Change = Write | Truncate | Sync | Create | Delete | Rename | SyncNames
 
 
 class Operation(StrEnum):

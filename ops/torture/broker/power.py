@@ -5,13 +5,52 @@ name may be there or not, with all names before it. What was synced is there.
 """
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from ops.torture.broker.disk import Change, Create, Delete, Sync, Truncate, Write
+from ops.torture.broker.account import Event
+from ops.torture.broker.disk import (
+    Change,
+    Create,
+    Delete,
+    Rename,
+    Sync,
+    SyncNames,
+    Truncate,
+    Write,
+)
 
 SECTOR = 512
+_LOGS = ("-wal", "-journal")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a campaign found.
+
+    Attributes:
+        cuts: how often the power was cut.
+        acknowledged: records, positions and transactions before those cuts, of all of them.
+        breaches: promises that were not kept.
+    """
+
+    cuts: int
+    acknowledged: int
+    breaches: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return (
+            f"{self.cuts} power cuts, {self.acknowledged} things acknowledged before them, "
+            f"{len(self.breaches)} promises broken"
+        )
+
+
+class Recording(NamedTuple):
+    """The files of a broker before, and what happened then, on the disk and with its clients."""
+
+    before: dict[str, bytes]
+    happened: Sequence[Change | Event]
 
 
 @dataclass(slots=True)
@@ -37,7 +76,8 @@ class Machine:
     def __init__(self, files: dict[str, bytes]) -> None:
         self._safe = {name: _Content(bytearray(data)) for name, data in files.items()}
         self._now = dict(self._safe)
-        self._names: list[tuple[str, _Content | None]] = []  # not safe yet: made, or removed
+        # Not safe yet: made (or renamed, in one step), or removed.
+        self._names: list[Mapping[str, _Content | None]] = []
 
     def did(self, change: Change) -> None:
         """Take note of one change."""
@@ -45,31 +85,36 @@ class Machine:
             case Create(name):
                 made = _Content(bytearray())
                 self._now[name] = made
-                self._names.append((name, made))
+                self._names.append({name: made})
             case Delete(name, synced):
                 self._now.pop(name, None)
-                self._names.append((name, None))
+                self._names.append({name: None})
                 if synced:
                     self._settle_names()
+            case Rename(name, to):
+                self._now[to] = self._now.pop(name)
+                self._names.append({name: None, to: self._now[to]})
+            case SyncNames():
+                self._settle_names()
             case Write(name) | Truncate(name):
                 self._now[name].pending.append(change)
             case Sync(name):
                 self._now[name].settle()
                 # SQLite syncs the folder with the first sync of a log that it has made.
-                if any(content is self._now[name] for _, content in self._names):
+                if name.endswith(_LOGS) and any(name in change for change in self._names):
                     self._settle_names()
 
     def after_power_cut(self, choose: random.Random) -> dict[str, bytes]:
         """Return files as they may be found, by path; the machine itself goes on."""
         survives = _mood(choose)
         names = dict(self._safe)
-        for name, content in self._names[: choose.randint(0, len(self._names))]:
-            _rename(names, name, content)
+        for change in self._names[: choose.randint(0, len(self._names))]:
+            _rename(names, change)
         return {name: _torn(content, survives, choose) for name, content in names.items()}
 
     def _settle_names(self) -> None:
-        for name, content in self._names:
-            _rename(self._safe, name, content)
+        for change in self._names:
+            _rename(self._safe, change)
         self._names.clear()
 
 
@@ -85,11 +130,12 @@ def _mood(choose: random.Random) -> Mood:
     return choose.choice(moods)
 
 
-def _rename(names: dict[str, _Content], name: str, content: _Content | None) -> None:
-    if content is None:
-        names.pop(name, None)
-    else:
-        names[name] = content
+def _rename(names: dict[str, _Content], change: Mapping[str, _Content | None]) -> None:
+    for name, content in change.items():
+        if content is None:
+            names.pop(name, None)
+        else:
+            names[name] = content
 
 
 def _torn(content: _Content, mood: Mood, choose: random.Random) -> bytes:

@@ -1,52 +1,24 @@
 """Cut the power: of what was written and not synced, some is there and some is not."""
 
 import random
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
 
 from bus.broker.storage.database import NAME
 from ops.torture.broker.account import Account, Event
 from ops.torture.broker.disk import Change, Disk
 from ops.torture.broker.load import Load, at_work
 from ops.torture.broker.opened import local, prepared, reopened
-from ops.torture.broker.power import Machine
+from ops.torture.broker.power import Machine, Outcome, Recording
+from ops.torture.broker.power_start import first_start
 
 CUTS = 50
 """Power cuts that are tried of one recording."""
 
+_STARTS = 5
+
 ACKNOWLEDGED = 120
 """Batches that are acknowledged in each of the two lives of a recorded broker, at the least."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What a campaign found.
-
-    Attributes:
-        cuts: how often the power was cut.
-        acknowledged: records, positions and transactions before those cuts, of all of them.
-        breaches: promises that were not kept.
-    """
-
-    cuts: int
-    acknowledged: int
-    breaches: tuple[str, ...]
-
-    def __str__(self) -> str:
-        return (
-            f"{self.cuts} power cuts, {self.acknowledged} things acknowledged before them, "
-            f"{len(self.breaches)} promises broken"
-        )
-
-
-class Recording(NamedTuple):
-    """The files of a broker before, and what happened then, on the disk and with its clients."""
-
-    before: dict[str, bytes]
-    happened: Sequence[Change | Event]
 
 
 async def record(data: Path, seed: int) -> Recording:
@@ -109,8 +81,8 @@ async def cut(recording: Recording, data: Path, seed: int, cuts: int = CUTS) -> 
     return Outcome(cuts=cuts, acknowledged=acknowledged, breaches=tuple(breaches))
 
 
-async def power_loss(data: Path, seed: int, *, cuts: int = CUTS) -> Outcome:
-    """Record a broker and cut its power again and again.
+async def under_load(data: Path, seed: int, *, cuts: int = CUTS) -> Outcome:
+    """Record a broker under load and cut its power again and again.
 
     Args:
         data: an empty folder.
@@ -121,3 +93,15 @@ async def power_loss(data: Path, seed: int, *, cuts: int = CUTS) -> Outcome:
     (data / "cut").mkdir()
     recording = await record(data / "recorded", seed)
     return await cut(recording, data / "cut", seed, cuts)
+
+
+async def power_loss(data: Path, seed: int) -> Outcome:
+    """Cut a broker's power again and again: under load, or, one time in five, at its first start.
+
+    Args:
+        data: an empty folder.
+        seed: settles which, what is written, when the power is cut and what is left.
+    """
+    if seed % _STARTS == 0:
+        return await first_start(data, seed)
+    return await under_load(data, seed)
