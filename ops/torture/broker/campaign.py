@@ -151,15 +151,15 @@ async def _upkeep(data: Path, seed: int, seconds: float) -> Tally:
 
 
 PARTS = (
-    Part(name="kill -9", what="kills", planned=1000, minutes=19, run=_kills),
-    Part(name="power loss", what="power cuts", planned=10_000, minutes=16, run=_power),
-    Part(name="failing disk", what="failures", planned=480, minutes=3, run=_disk),
-    Part(name="failing calls", what="system calls", planned=50, minutes=3, run=_calls),
-    Part(name="bit flips", what="flipped bits", planned=4000, minutes=5, run=_flips),
-    Part(name="hostile bytes, parsed", what="requests", planned=1_000_000, minutes=3, run=_parsed),
+    Part(name="kill -9", what="kills", planned=1000, minutes=10, run=_kills),
+    Part(name="power loss", what="power cuts", planned=10_000, minutes=27, run=_power),
+    Part(name="failing disk", what="failures", planned=480, minutes=2, run=_disk),
+    Part(name="failing calls", what="system calls", planned=50, minutes=4, run=_calls),
+    Part(name="bit flips", what="flipped bits", planned=4000, minutes=4, run=_flips),
+    Part(name="hostile bytes, parsed", what="requests", planned=1_000_000, minutes=2, run=_parsed),
     Part(name="hostile bytes, guided", what="requests", planned=500_000, minutes=2, run=_guided),
-    Part(name="hostile bytes, sent", what="requests", planned=100_000, minutes=3, run=_sent),
-    Part(name="churn", what="events", planned=1_000_000, minutes=6, run=_churn),
+    Part(name="hostile bytes, sent", what="requests", planned=100_000, minutes=2, run=_sent),
+    Part(name="churn", what="events", planned=1_000_000, minutes=7, run=_churn),
 )
 """Their minutes add up to the hour."""
 
