@@ -7,66 +7,76 @@ and the broker in the same process could take no client and open no file any mor
 import asyncio
 import errno
 import logging
-import resource
 import socket
 import ssl
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
+from typing import cast
 
-HANDSHAKE_SECONDS = 10.0
-CLOSE_SECONDS = 5.0
-MOST = 512  # connections, those included that have not agreed on TLS yet
+from bus.audit import Notes, quoted
+from bus.settings import ListenerSettings
+from bus.telemetry import Telemetry
+from bus.tls import failure
+
+HANDSHAKES = 50
+"""Handshakes under way at the most, for each hundred connections that there may be."""
+
+_FEWEST = 16
+_AT_ONCE = 16  # connections taken before others in the process get their turn
+_CLOSE_SECONDS = 5.0
 _PAUSE = 1.0  # seconds, when the process may open no more files
-_TOLD_EVERY = 60.0  # seconds between two lines that say that connections are refused
-_SHARE = 8  # of the files that the process may open, one in so many
-
+_TOLD_EVERY = 60.0  # seconds between two lines that say that no connection can be taken
 _NO_FILES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 log = logging.getLogger(__name__)
 
 
 class Served(asyncio.Protocol):
-    """A connection's protocol that tells when it is over."""
+    """A connection's protocol, which calls `over` once the connection is lost."""
 
-    gone: asyncio.Event
-
-
-def most_of(files: int) -> int:
-    """Return how many connections one listener takes where so many files may be open."""
-    return max(min(MOST, files // _SHARE), 2)
-
-
-def _most() -> int:
-    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return MOST if files == resource.RLIM_INFINITY else most_of(files)
+    over: Callable[[], None]
 
 
 class Acceptor:
-    """Takes connections, each with a time limit for its handshake, until it is closed.
+    """Takes connections until it is closed, and hands on those that agree on TLS in time.
 
-    One address gets half of all places at the most.
+    Where too many handshakes are under way, the oldest of the host that has most of them is given
+    up: one that is meant takes milliseconds, so a flood of them hinders nobody else, nor others on
+    that host. Where there are fewer places than the settings want, an address gets as much fewer.
 
     Args:
         listener: a socket that listens; closed with this.
         protocol: makes the protocol of a connection.
+        settings: how many connections there may be, and how long a handshake may take.
         context: what TLS is spoken with; None is none.
-        name: what listens, for the log.
+        name: what listens: ``broker``, ``registry`` or ``ops``.
+        telemetry: where those who do not get in are counted.
+        notes: where they are told.
+        most: how many connections there may be now; as many as settings say if None.
     """
 
     def __init__(
         self,
         listener: socket.socket,
         protocol: Callable[[], Served],
+        settings: ListenerSettings,
         *,
         context: ssl.SSLContext | None,
         name: str,
+        telemetry: Telemetry,
+        notes: Notes,
+        most: Callable[[], int] | None = None,
     ) -> None:
         self._listener, self._protocol, self._context = listener, protocol, context
-        self._name = name
-        self._hosts: Counter[str] = Counter()
-        self._handshakes: set[asyncio.Task[None]] = set()
-        self._taken: set[asyncio.Task[None]] = set()
+        self._settings, self._name = settings, name
+        self._telemetry, self._notes = telemetry, notes
+        self._most = most or (lambda: settings.max_connections)
+        self._open = 0
+        self._hosts: Counter[str] = Counter()  # of open connections
+        self._handshakes: dict[asyncio.Task[None], str] = {}
+        self._shaking: Counter[str] = Counter()  # hosts of handshakes
         self._loop = asyncio.get_running_loop()
         self._silent_until = self._loop.time()
         self._accepting = self._loop.create_task(self._accept())
@@ -80,51 +90,127 @@ class Acceptor:
             task.cancel()
 
     async def _accept(self) -> None:
+        taken = 0
         while True:
             try:
                 connection, address = await self._loop.sock_accept(self._listener)
             except OSError as error:
-                self._tell(logging.ERROR, "%s: no connection can be taken: %s", error)
-                if error.errno in _NO_FILES:
-                    await asyncio.sleep(_PAUSE)
+                await self._without_files(error)
                 continue
-            host, most = str(address[0]), _most()
-            if self._hosts.total() >= most or self._hosts[host] >= most // 2:
-                connection.close()
-                self._tell(logging.WARNING, "%s: refusing connections, of %s too: too many", host)
-                continue
-            self._hosts[host] += 1
-            task = self._loop.create_task(self._serve(connection))
-            self._taken.add(task)
-            self._handshakes.add(task)
-            task.add_done_callback(partial(self._ended, host, connection))
+            self._take(connection, str(address[0]))
+            taken += 1
+            if taken % _AT_ONCE == 0:
+                await asyncio.sleep(0)  # while some are waiting, taking them does not wait
 
-    def _ended(self, host: str, connection: socket.socket, task: asyncio.Task[None]) -> None:
-        if task in self._handshakes:  # given up, perhaps before it began
-            connection.close()
-        self._taken.discard(task)
-        self._handshakes.discard(task)
-        self._hosts[host] -= 1
-        if not self._hosts[host]:
-            del self._hosts[host]
-
-    async def _serve(self, connection: socket.socket) -> None:
-        try:
-            _, served = await self._loop.connect_accepted_socket(
-                self._protocol,
-                connection,
-                ssl=self._context,
-                ssl_handshake_timeout=HANDSHAKE_SECONDS if self._context else None,
-                ssl_shutdown_timeout=CLOSE_SECONDS if self._context else None,
-            )
-        except OSError:  # it went away, took too long or speaks no TLS
-            return
-        if task := asyncio.current_task():
-            self._handshakes.discard(task)
-        await served.gone.wait()
-
-    def _tell(self, level: int, message: str, *values: object) -> None:
-        """Say something that may go on and on, now and then."""
+    async def _without_files(self, error: OSError) -> None:
         if (now := self._loop.time()) >= self._silent_until:
             self._silent_until = now + _TOLD_EVERY
-            log.log(level, message, self._name, *values)
+            log.error("%s: no connection can be taken: %s", self._name, error)
+        if error.errno in _NO_FILES:
+            await asyncio.sleep(_PAUSE)
+
+    def _take(self, connection: socket.socket, host: str) -> None:
+        if limit := self._full(host):
+            connection.close()
+            self._refuse(host, limit)
+            return
+        if self._context and len(self._handshakes) >= self._most_handshakes():
+            self._give_one_up()
+        task = self._loop.create_task(self._shake_hands(connection, host))
+        self._handshakes[task] = host
+        self._shaking[host] += 1
+        task.add_done_callback(self._shaken)
+        task.add_done_callback(partial(_closed, connection))
+
+    def _full(self, host: str) -> str:
+        """Return the limit that one more connection would break; empty if none."""
+        most, settings = self._most(), self._settings
+        if self._open >= most:
+            return "all"
+        share = settings.max_connections_per_address * most // settings.max_connections
+        return "address" if self._hosts[host] >= max(share, 1) else ""
+
+    def _refuse(self, host: str, limit: str) -> None:
+        self._telemetry.connections_refused.labels(self._name, limit).inc()
+        line = f"no place host={quoted(host)} at={self._name} limit={limit}"
+        self._notes.tell("full", host, (self._name, host, limit), line)
+
+    def _most_handshakes(self) -> int:
+        return max(self._most() * HANDSHAKES // 100, _FEWEST)
+
+    def _give_one_up(self) -> None:
+        ((crowd, _),) = self._shaking.most_common(1)
+        oldest = next(task for task, host in self._handshakes.items() if host == crowd)
+        self._failed(crowd, "too many handshakes at once")
+        oldest.cancel()
+        self._shaken(oldest)
+
+    def _shaken(self, task: asyncio.Task[None]) -> None:
+        host = self._handshakes.pop(task, None)
+        if host is not None:  # else it was given up
+            _less(self._shaking, host)
+
+    async def _shake_hands(self, connection: socket.socket, host: str) -> None:
+        seconds = self._settings.handshake_seconds
+        try:
+            with suppress(OSError):  # it has gone already
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            await self._loop.connect_accepted_socket(
+                partial(_Door, partial(self._enter, host)),
+                connection,
+                ssl=self._context,
+                ssl_handshake_timeout=seconds if self._context else None,
+                ssl_shutdown_timeout=_CLOSE_SECONDS if self._context else None,
+            )
+        except OSError as error:
+            connection.close()
+            if self._context is not None:
+                self._failed(host, failure(error))
+
+    def _failed(self, host: str, reason: str) -> None:
+        self._telemetry.handshake_failures.labels(self._name, reason).inc()
+        line = f"no TLS host={quoted(host)} at={self._name} reason={quoted(reason)}"
+        self._notes.tell("tls", host, (self._name, host, reason), line)
+
+    def _enter(self, host: str, transport: asyncio.Transport) -> None:
+        """Hand a connection on, if there is still a place for it."""
+        if limit := self._full(host):
+            transport.abort()
+            self._refuse(host, limit)
+            return
+        protocol = self._protocol()
+        protocol.over = partial(self._left, host)
+        self._open += 1
+        self._hosts[host] += 1
+        transport.set_protocol(protocol)
+        protocol.connection_made(transport)
+
+    def _left(self, host: str) -> None:
+        self._open -= 1
+        _less(self._hosts, host)
+
+
+class _Door(asyncio.Protocol):
+    """Stands for a connection's protocol until TLS is agreed on.
+
+    Args:
+        enter: takes the connection then.
+    """
+
+    def __init__(self, enter: Callable[[asyncio.Transport], None]) -> None:
+        self._enter = enter
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._enter(cast("asyncio.Transport", transport))
+
+
+def _less(counted: Counter[str], host: str) -> None:
+    counted[host] -= 1
+    if not counted[host]:
+        del counted[host]
+
+
+def _closed(connection: socket.socket, handshake: asyncio.Task[None]) -> None:
+    """Close what was given up, which may have been before it began."""
+    if handshake.cancelled():
+        connection.close()

@@ -1,22 +1,29 @@
 """An HTTP listener inside a running event loop: uvicorn without its signal handlers."""
 
 import asyncio
-from collections.abc import Generator, Sequence
+import resource
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from socket import socket
-from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
-from bus.acceptor import Acceptor, Served
+from bus.acceptor import HANDSHAKES, Acceptor, Served
+from bus.audit import REPEAT_SECONDS, Notes, quoted
 from bus.listen import bind, refuse_open
-from bus.settings import Address
-from bus.tls import Certificate
+from bus.principals import PrincipalMapping, Unmapped, subject
+from bus.settings import Address, HttpSettings
+from bus.telemetry import Telemetry
+from bus.tls import certified
 
-REQUEST_SECONDS = 10.0
-"""Seconds in which a request's header has to come, from when the connection is free for it."""
+SHARE = 8
+"""Of the files that the process may open, a listener takes one in so many at the most."""
+
+PRINCIPAL = "principal"
+"""Where a request's state tells whose certificate the client has shown, if it has."""
 
 
 class HttpListener:
@@ -24,28 +31,34 @@ class HttpListener:
 
     Args:
         app: the application.
-        listen: where to listen; port 0 takes a free one.
-        setting: the name of the setting that holds the address, for error messages.
-        certificate: with it the listener speaks TLS.
+        settings: where to listen, how it is protected, and what strangers can take of it.
+        name: the section of these settings, such as ``ops``.
+        telemetry: where those who do not get in are counted.
+        notes: where they are told; it is flushed now and then while this runs.
         lacking: what the listener lacks for other machines to reach it, such as ``no login``.
-        insecure: other machines may reach it whatever it lacks.
     """
 
     def __init__(
         self,
         app: ASGIApp,
-        listen: Address,
+        settings: HttpSettings,
         *,
-        setting: str,
-        certificate: Certificate | None = None,
+        name: str,
+        telemetry: Telemetry,
+        notes: Notes | None = None,
         lacking: Sequence[str] = ("no TLS", "no login"),
-        insecure: bool = False,
     ) -> None:
-        self._app, self._listen, self._setting = app, listen, setting
-        self._certificate, self._lacking, self._insecure = certificate, lacking, insecure
+        self._app, self._settings, self._name = app, settings, name
+        self._telemetry, self._notes, self._lacking = telemetry, notes or Notes(), lacking
+        self._mapping = PrincipalMapping(settings.principal_mapping)
+        reloads = telemetry.certificate_reloads
+        self._certificate = certified(
+            settings, name, lambda usable: reloads.labels(name, "ok" if usable else "error").inc()
+        )
         self._server: _Server | None = None
         self._serving: asyncio.Task[None] | None = None
         self._acceptor: Acceptor | None = None
+        self._flushing: asyncio.TimerHandle | None = None
 
     async def start(self) -> None:
         """Listen, and return once requests are answered.
@@ -54,13 +67,13 @@ class HttpListener:
             AddressInUse: the port is taken, or the host is none of this machine's.
             InvalidSettings: other machines could reach it, and something is lacking.
         """
-        lacking, insecure = self._lacking, self._insecure
-        refuse_open(self._listen, self._setting, lacking=lacking, insecure=insecure)
-        listener = bind(self._listen, self._setting)
-        self._address = Address(host=self._listen.host, port=listener.getsockname()[1])
+        settings, setting = self._settings, f"{self._name}.listen"
+        refuse_open(settings.listen, setting, lacking=self._lacking, insecure=settings.insecure)
+        listener = bind(settings.listen, setting)
+        self._address = Address(host=settings.listen.host, port=listener.getsockname()[1])
         config = uvicorn.Config(
             self._app,
-            http=_Connection,
+            http="h11",
             log_config=None,
             log_level="error",  # else whoever sends what is no HTTP writes a line each time
             access_log=False,
@@ -73,10 +86,15 @@ class HttpListener:
         await server.ready.wait()
         self._acceptor = Acceptor(
             listener,
-            server.connection,
+            partial(_Connection, server, settings.idle_seconds, self._principal),
+            settings,
             context=self._certificate.context if self._certificate else None,
-            name=self._setting,
+            name=self._name,
+            telemetry=self._telemetry,
+            notes=self._notes,
+            most=self._most,
         )
+        self._flush()
 
     @property
     def address(self) -> Address:
@@ -94,23 +112,86 @@ class HttpListener:
             return
         if self._acceptor is not None:
             self._acceptor.close()
+        if self._flushing is not None:
+            self._flushing.cancel()
         self._server.should_exit = True
         with suppress(asyncio.CancelledError):
             await self._serving
         self._server = self._serving = None
 
+    def _most(self) -> int:
+        """Return how many connections there may be, as the process has other files to open."""
+        files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = self._settings.max_connections
+        return wanted if files == resource.RLIM_INFINITY else most_of(files, wanted)
+
+    def _flush(self) -> None:
+        self._notes.flush()
+        self._flushing = asyncio.get_running_loop().call_later(REPEAT_SECONDS, self._flush)
+
+    def _principal(self, certificate: bytes, host: str) -> str:
+        """Return who the owner of a client's certificate is.
+
+        Raises:
+            Unmapped: nobody to the rules.
+        """
+        name = subject(certificate)
+        try:
+            return self._mapping.principal(name)
+        except Unmapped as error:
+            line = (
+                f"login refused user={quoted(name)} host={quoted(host)} at={self._name} "
+                f"mechanism=certificate reason={quoted(str(error))}"
+            )
+            self._notes.tell("login", host, (name, host), line)
+            raise
+
+
+def files_of(settings: HttpSettings) -> int:
+    """Return how many files a listener's connections and handshakes take at the most."""
+    return settings.max_connections * (100 + HANDSHAKES) // 100
+
+
+def most_of(files: int, wanted: int) -> int:
+    """Return how many connections a listener takes where so many files may be open.
+
+    Those who are about their handshake have a file each, too.
+    """
+    return max(min(wanted, files // SHARE * 100 // (100 + HANDSHAKES)), 2)
+
 
 class _Connection(H11Protocol, Served):
-    """A connection that has to ask for something soon, or has to go."""
+    """A connection that has to ask for something soon, or has to go.
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.gone = asyncio.Event()
+    Args:
+        server: what it is a connection of.
+        patience: seconds within which a request's header has to come.
+        principal: returns whose a client's certificate is.
+    """
+
+    def __init__(
+        self, server: "_Server", patience: float, principal: Callable[[bytes, str], str]
+    ) -> None:
+        super().__init__(
+            config=server.config,
+            server_state=server.server_state,
+            app_state=dict(server.lifespan.state),
+        )
+        self._patience, self._principal = patience, principal
+        self._gone = False
         self._waiting: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._hurry()
+        tls = transport.get_extra_info("ssl_object")
+        certificate = tls.getpeercert(binary_form=True) if tls is not None else None
+        if certificate is not None:
+            try:
+                host = str(transport.get_extra_info("peername", ("",))[0])
+                self.app_state[PRINCIPAL] = self._principal(certificate, host)
+            except Unmapped:
+                transport.abort()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -122,16 +203,17 @@ class _Connection(H11Protocol, Served):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
+        self._gone = True
         self._rest()
-        self.gone.set()
+        self.over()
 
     def _hurry(self) -> None:
         """Give up a connection that has no request under way for too long."""
         cycle: RequestResponseCycle | None = self.cycle  # None before the first request
         if cycle is not None and not cycle.response_complete:
             self._rest()
-        elif self._waiting is None and not self.gone.is_set():
-            self._waiting = self.loop.call_later(REQUEST_SECONDS, self.transport.abort)
+        elif self._waiting is None and not self._gone:
+            self._waiting = self.loop.call_later(self._patience, self.transport.abort)
 
     def _rest(self) -> None:
         if self._waiting is not None:
@@ -148,12 +230,6 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Generator[None, None, None]:
         """Leave signals to the node: it stops its roles in order."""
         yield
-
-    def connection(self) -> _Connection:
-        """Return the protocol of one more connection."""
-        return _Connection(
-            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
-        )
 
     async def startup(self, sockets: list[socket] | None = None) -> None:
         await super().startup(sockets)

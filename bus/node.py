@@ -1,7 +1,6 @@
 """Roles composed into one process: started in order, watched, stopped in the reverse order."""
 
 import asyncio
-import hmac
 import os
 import time
 from collections.abc import Sequence
@@ -11,27 +10,21 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
-
 from bus.broker import Broker
 from bus.errors import StorageUnusable
-from bus.http import HttpListener
+from bus.http import files_of
+from bus.ops import Ops
 from bus.security import (
     ADMIN,
     CertificateWatch,
     Folder,
     in_force,
-    lacking,
     own_login,
     refuse_open_listeners,
     watched,
 )
-from bus.settings import Role, Settings, secret
+from bus.settings import Role, Settings
 from bus.telemetry import Telemetry
-from bus.tls import Certificate
 
 
 class _Part(Protocol):
@@ -99,7 +92,7 @@ class Node:
         """
         self._settings = settings = in_force(self._settings)
         opened = refuse_open_listeners(settings, (*self._roles, "ops"))
-        ops = self._ops_listener()
+        ops = Ops(settings, self._telemetry, ready=lambda: self._ready)
         await self._start(ops)
         self.settings = await self._start_broker()
         registry = await self._start_registry()
@@ -145,7 +138,11 @@ class Node:
             return self._settings
         settings, login = self._settings, own_login(self._settings)
         self._broker = Broker(
-            settings.broker, settings.data / "broker", self._telemetry, users=login.users
+            settings.broker,
+            settings.data / "broker",
+            self._telemetry,
+            users=login.users,
+            elsewhere=files_of(settings.registry) + files_of(settings.ops),
         )
         await self._start(self._broker)
         if ADMIN in login.users:
@@ -170,61 +167,6 @@ class Node:
         await self._start(registry)
         await self._start(LagWatch(self.settings.kafka, self._telemetry))
         return registry.url
-
-    def _ops_listener(self) -> HttpListener:
-        ops, certificate = self._settings.ops, None
-        if ops.certificate_file is not None:
-            certificate = Certificate(
-                ops.certificate_file, ops.key_file, setting="ops.certificate_file"
-            )
-        self._token()  # refused before anything is made
-        return HttpListener(
-            self._ops(),
-            ops.listen,
-            setting="ops.listen",
-            certificate=certificate,
-            lacking=lacking(self._settings, "ops", embedded=False),
-            insecure=ops.insecure,
-        )
-
-    def _token(self) -> str | None:
-        """Return the token that metrics are read with, as it stands in its file now."""
-        file = self._settings.ops.token_file
-        return None if file is None else secret(file, "ops.token_file", "token")
-
-    def _may_read(self, request: Request) -> bool:
-        token = self._token()
-        given = request.headers.get("authorization", "")
-        return token is None or hmac.compare_digest(given.encode(), f"Bearer {token}".encode())
-
-    def _ops(self) -> Starlette:
-        async def metrics(request: Request) -> Response:
-            if not self._may_read(request):
-                return PlainTextResponse(
-                    "metrics are read with the token of ops.token_file: Authorization: Bearer …\n",
-                    status_code=401,
-                    headers={"www-authenticate": "Bearer"},
-                )
-            return Response(
-                self._telemetry.exposition(),
-                media_type="text/plain; version=0.0.4; charset=utf-8",
-            )
-
-        async def healthy(_: Request) -> Response:
-            return PlainTextResponse("ok\n")
-
-        async def ready(_: Request) -> Response:
-            if self._ready:
-                return PlainTextResponse("ready\n")
-            return PlainTextResponse("not ready\n", status_code=503)
-
-        return Starlette(
-            routes=[
-                Route("/metrics", metrics),
-                Route("/healthz", healthy),
-                Route("/readyz", ready),
-            ]
-        )
 
 
 def process_age() -> float:

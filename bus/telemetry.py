@@ -115,9 +115,9 @@ class Telemetry:
         )
         self.connections_refused = Counter(
             "stadtbus_connections_refused_total",
-            "Connections that the embedded broker did not take, by the limit that was reached "
-            "(all, address).",
-            ["limit"],
+            "Connections that were not taken, by listener (broker, registry, ops) and by the limit "
+            "that was reached (all, address).",
+            ["listener", "limit"],
             registry=self.registry,
         )
         self.connections_given_up = Counter(
@@ -156,15 +156,15 @@ class Telemetry:
         )
         self.handshake_failures = Counter(
             "stadtbus_handshake_failures_total",
-            "Connections to the embedded broker that ended before TLS was agreed on, by reason.",
-            ["reason"],
+            "Connections that ended before TLS was agreed on, by listener and reason.",
+            ["listener", "reason"],
             registry=self.registry,
         )
         self.certificate_reloads = Counter(
             "stadtbus_certificate_reloads_total",
-            "Certificates of the embedded broker that were read anew, by outcome (ok, error: the "
-            "last good one stays in use).",
-            ["outcome"],
+            "Certificates that were read anew, by listener and outcome (ok, error: the last good "
+            "one stays in use).",
+            ["listener", "outcome"],
             registry=self.registry,
         )
         self.registry_requests = Counter(

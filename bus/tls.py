@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bus.errors import InvalidSettings
+from bus.settings import ListenerSettings
 
 log = logging.getLogger(__name__)
 
@@ -17,6 +18,33 @@ _ASKED = {
     "none": ssl.CERT_NONE,
     "optional": ssl.CERT_OPTIONAL,
     "required": ssl.CERT_REQUIRED,
+}
+
+# What OpenSSL calls it, and what it means here.
+_REASONS = {
+    "WRONG_VERSION_NUMBER": "no TLS",
+    "HTTP_REQUEST": "no TLS",
+    "HTTPS_PROXY_REQUEST": "no TLS",
+    "UNKNOWN_PROTOCOL": "no TLS",
+    "PACKET_LENGTH_TOO_LONG": "no TLS",
+    "RECORD_LAYER_FAILURE": "no TLS",
+    "UNEXPECTED_MESSAGE": "no TLS",
+    "BAD_RECORD_TYPE": "no TLS",
+    "UNSUPPORTED_PROTOCOL": "TLS older than 1.2",
+    "VERSION_TOO_LOW": "TLS older than 1.2",
+    "NO_SHARED_CIPHER": "no cipher in common",
+    "PEER_DID_NOT_RETURN_A_CERTIFICATE": "no client certificate",
+    "TLSV1_ALERT_UNKNOWN_CA": "the client does not trust our certificate",
+    "SSLV3_ALERT_BAD_CERTIFICATE": "the client does not accept our certificate",
+    "SSLV3_ALERT_CERTIFICATE_EXPIRED": "our certificate has expired, says the client",
+    "SSLV3_ALERT_CERTIFICATE_UNKNOWN": "the client does not accept our certificate",
+    "TLSV1_ALERT_PROTOCOL_VERSION": "the client wants another version of TLS",
+}
+
+# What OpenSSL calls a client's certificate that it does not verify (X509_V_ERR_…).
+_UNVERIFIED = {
+    9: "the client's certificate is not valid yet",
+    10: "the client's certificate has expired",
 }
 
 _State = tuple[tuple[int, int, int], ...]
@@ -140,3 +168,45 @@ def reason(error: Exception) -> str:
         words = error.reason.replace("_", " ").lower()
         return "the key is none of the certificate's" if "mismatch" in words else words
     return str(getattr(error, "strerror", None) or error).lower()
+
+
+def certified(
+    settings: ListenerSettings, name: str, renewed: Callable[[bool], None]
+) -> Certificate | None:
+    """Return the certificate to listen with; None if there is no TLS.
+
+    Args:
+        settings: the listener's.
+        name: its section in the settings.
+        renewed: as `Certificate` has it.
+
+    Raises:
+        InvalidSettings: something of it cannot be used.
+    """
+    if settings.certificate_file is None:
+        return None
+    if settings.client_certificate != "none" and settings.client_ca_file is None:
+        raise InvalidSettings(
+            "clients are asked for a certificate, but of whom is not said",
+            where=f"{name}.client_ca_file",
+            remedy="name the certificates (PEM) that a client's certificate must lead to",
+        )
+    return Certificate(
+        settings.certificate_file,
+        settings.key_file,
+        setting=f"{name}.certificate_file",
+        client_ca_file=settings.client_ca_file,
+        client_certificate=settings.client_certificate,
+        renewed=renewed,
+    )
+
+
+def failure(error: OSError) -> str:
+    """Return why a handshake failed, in few words of a small number."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return _UNVERIFIED.get(error.verify_code, "the client's certificate is of another CA")
+    if isinstance(error, ssl.SSLError):
+        return _REASONS.get(error.reason or "", "other")
+    if isinstance(error, ConnectionAbortedError):
+        return "it took too long"
+    return "the client went away"

@@ -2,14 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import pytest
 from starlette.applications import Starlette
 
-from bus import acceptor, http
-from bus.http import HttpListener
-from bus.settings import Address
+from bus.http import HttpListener, most_of
+from bus.settings import Address, OpsSettings
+from bus.telemetry import Telemetry
 from tests.waiting import until
 
 ASK = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -17,13 +17,19 @@ ASK = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
-@pytest.fixture
-async def address(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Address]:
-    monkeypatch.setattr(acceptor, "MOST", 8)
-    listener = HttpListener(Starlette(), Address(host="127.0.0.1", port=0), setting="ops.listen")
+@asynccontextmanager
+async def serving(telemetry: Telemetry | None = None, **limits: float) -> AsyncIterator[Address]:
+    settings = OpsSettings.model_validate({"listen": "127.0.0.1:0", **limits})
+    listener = HttpListener(Starlette(), settings, name="ops", telemetry=telemetry or Telemetry())
     await listener.start()
     yield listener.address
     await listener.stop()
+
+
+@pytest.fixture
+async def address(telemetry: Telemetry) -> AsyncIterator[Address]:
+    async with serving(telemetry, max_connections=8, max_connections_per_address=4) as found:
+        yield found
 
 
 async def connected(address: Address, opened: AsyncExitStack, host: str = "127.0.0.1") -> Stream:
@@ -48,13 +54,38 @@ async def answer(stream: Stream, request: bytes = ASK) -> bytes:
         return b""
 
 
-async def test_one_address_leaves_room_for_others(address: Address) -> None:
-    """It gets half of all places; whoever comes from elsewhere is served meanwhile."""
+async def test_one_address_leaves_room_for_others(address: Address, telemetry: Telemetry) -> None:
+    """It gets its share of all places; whoever comes from elsewhere is served meanwhile."""
     async with AsyncExitStack() as opened:
         silent = [await connected(address, opened) for _ in range(20)]
         assert await answer(await connected(address, opened)) == b""
         assert await answer(await connected(address, opened, "127.0.0.2")) == b"HTTP/1.1 404"
         assert sum([await answer(stream) != b"" for stream in silent]) == 4
+    assert telemetry.connections_refused.labels("ops", "address")._value.get() == 17
+
+
+async def test_there_are_no_more_than_so_many_connections(
+    address: Address, telemetry: Telemetry
+) -> None:
+    """Whatever addresses they come from."""
+    async with AsyncExitStack() as opened:
+        for host in ("127.0.0.1", "127.0.0.2"):
+            for _ in range(4):
+                assert await answer(await connected(address, opened, host)) != b""
+        assert await answer(await connected(address, opened, "127.0.0.3")) == b""
+    assert telemetry.connections_refused.labels("ops", "all")._value.get() == 1
+
+
+@pytest.mark.parametrize(
+    ("files", "room"),
+    [
+        pytest.param(10_000, 512, id="as many as are wanted"),
+        pytest.param(1024, 85, id="fewer where there are few files, with as many handshakes by it"),
+        pytest.param(8, 2, id="never none"),
+    ],
+)
+def test_connections_leave_others_their_files(files: int, room: int) -> None:
+    assert most_of(files, 512) == room
 
 
 async def test_those_who_go_make_room(address: Address) -> None:
@@ -79,12 +110,9 @@ async def test_those_who_go_make_room(address: Address) -> None:
         pytest.param((ASK, b"GET / HTTP/1.1\r\nHos"), id="half a header after an answer"),
     ],
 )
-async def test_silence_ends(
-    address: Address, monkeypatch: pytest.MonkeyPatch, begun: tuple[bytes, ...]
-) -> None:
+async def test_silence_ends(begun: tuple[bytes, ...]) -> None:
     """Who asks for nothing is cut off after a while."""
-    monkeypatch.setattr(http, "REQUEST_SECONDS", 0.2)
-    async with AsyncExitStack() as opened:
+    async with serving(idle_seconds=0.2) as address, AsyncExitStack() as opened:
         reader, writer = await connected(address, opened)
         for part in begun:
             writer.write(part)

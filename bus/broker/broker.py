@@ -4,7 +4,6 @@ import asyncio
 import logging
 import socket
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
@@ -12,14 +11,15 @@ from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Self
 
+from bus.acceptor import HANDSHAKES, Acceptor
 from bus.broker.connection import ClientProtocol, Connection
-from bus.broker.descriptors import room_for
+from bus.broker.descriptors import ELSEWHERE, room_for
 from bus.broker.directory import Directory
 from bus.broker.engine import Engine
 from bus.broker.faults import Faults
 from bus.broker.groups.shell import Groups
 from bus.broker.security.credentials import Credential, Mechanism, of_password
-from bus.broker.security.tls import HANDSHAKES, TlsListener, certified, lacking
+from bus.broker.security.security import lacking
 from bus.broker.security.users import Key
 from bus.broker.storage.database import UNREADABLE
 from bus.broker.storage.store import Store
@@ -28,10 +28,10 @@ from bus.errors import StorageUnusable
 from bus.listen import bind, refuse_open
 from bus.settings import Address, BrokerSettings
 from bus.telemetry import Telemetry
+from bus.tls import certified
 
 _MEASURE_EVERY = 1.0  # seconds
 _GRACE = 2.0  # seconds for answering what was taken, when stopping
-_MOST_TOLD = 10  # hosts that are named in the log within a second
 _SEND_AHEAD = 2**19  # bytes that the system takes of an answer before the client does
 _READ_AHEAD = 2**18  # bytes buffered of a connection beyond the frame at hand
 
@@ -47,6 +47,7 @@ class Broker:
         telemetry: where requests are counted.
         clock: seconds that only go forward, for consumer groups.
         users: passwords of users that are made, or given this password, before it listens.
+        elsewhere: files that other listeners of the process may have open.
 
     Attributes:
         faults: what a test has arranged to go wrong; empty in production.
@@ -62,18 +63,17 @@ class Broker:
         *,
         clock: Callable[[], float] = time.monotonic,
         users: Mapping[str, str] = MappingProxyType({}),
+        elsewhere: int = ELSEWHERE,
     ) -> None:
         self.faults = Faults()
         self.address = settings.listen
         self.failed = asyncio.Event()
         self._settings, self._telemetry, self._clock = settings, telemetry, clock
-        self._users = dict(users)
+        self._users, self._elsewhere = dict(users), elsewhere
         self._directory = Directory(data)
         self._engine: Engine | None = None
-        self._server: asyncio.Server | TlsListener | None = None
+        self._acceptor: Acceptor | None = None
         self._connections: dict[asyncio.Task[None], Connection] = {}
-        self._addresses: Counter[str] = Counter()
-        self._refused: set[tuple[str, str]] = set()  # and told so, since it was measured last
         self._room = settings.max_connections
         self._turns = Turns()
         self._timer: asyncio.TimerHandle | None = None
@@ -83,8 +83,8 @@ class Broker:
         """Open the storage and listen.
 
         Raises:
-            InvalidSettings: others could reach the address without TLS or login; a certificate, its
-                key or the mapping of principals cannot be used.
+            InvalidSettings: others could reach the address without TLS or login; a certificate or
+                its key cannot be used.
             AddressInUse: the address is taken.
             StorageInUse: another process uses the folder.
             StorageUnusable: the folder cannot be written to, or holds something else.
@@ -96,9 +96,16 @@ class Broker:
             lacking=lacking(settings),
             insecure=settings.insecure,
         )
-        certificate = certified(settings, self._telemetry)
+        reloads = self._telemetry.certificate_reloads
+        certificate = certified(
+            settings,
+            "broker",
+            lambda usable: reloads.labels("broker", "ok" if usable else "error").inc(),
+        )
         handshakes = HANDSHAKES if certificate is not None else 0
-        self._room = room_for(settings.max_connections, handshakes=handshakes)
+        self._room = room_for(
+            settings.max_connections, handshakes=handshakes, elsewhere=self._elsewhere
+        )
         self._directory.take()
         listener: socket.socket | None = None
         try:
@@ -107,18 +114,16 @@ class Broker:
             self.address = Address(host=host, port=port)
             self._engine = self._open()
             await self._enrol(self._engine)
-            if certificate is None:
-                self._server = await asyncio.get_running_loop().create_server(
-                    self._protocol, sock=listener
-                )
-            else:
-                self._server = TlsListener(
-                    listener,
-                    certificate.context,
-                    self._protocol,
-                    self._no_tls,
-                    connections=self._room,
-                )
+            self._acceptor = Acceptor(
+                listener,
+                self._protocol,
+                settings,
+                context=certificate.context if certificate else None,
+                name="broker",
+                telemetry=self._telemetry,
+                notes=self._engine.security.audit.notes,
+                most=lambda: self._room,
+            )
         except BaseException:
             if listener is not None:
                 listener.close()
@@ -136,10 +141,10 @@ class Broker:
         await self._stopping
 
     async def _stop(self) -> None:
-        server, self._server = self._server, None
-        if server is None or self._engine is None:
+        acceptor, self._acceptor = self._acceptor, None
+        if acceptor is None or self._engine is None:
             return
-        server.close()
+        acceptor.close()
         if self._timer is not None:
             self._timer.cancel()
         self._turns.stop()
@@ -204,58 +209,29 @@ class Broker:
                 await engine.change(partial(_write_users, made))
                 users.change(made, ())
 
-    def _no_tls(self, host: str, reason: str) -> None:
-        """Note that TLS could not be agreed on with somebody."""
-        if self._engine is not None:
-            self._engine.security.audit.unencrypted(host, reason)
-
-    def _protocol(self) -> asyncio.BaseProtocol:
+    def _protocol(self) -> ClientProtocol:
         return ClientProtocol(asyncio.StreamReader(_READ_AHEAD), self._accept)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._engine is None or self._server is None:
+        if self._engine is None or self._acceptor is None:
             writer.transport.abort()
             return
         connection = Connection(self._engine, reader, writer)
-        if limit := self._full(connection.host):
-            self._refuse(connection.host, limit)
-            writer.transport.abort()
-            return
         if (sock := writer.get_extra_info("socket")) is not None:
             with suppress(OSError):  # it has gone already
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_AHEAD)
         task = connection.start()
         self._connections[task] = connection
-        self._addresses[connection.host] += 1
         self._telemetry.connections.inc()
         task.add_done_callback(self._gone)
 
-    def _refuse(self, host: str, limit: str) -> None:
-        """Count a connection that is not taken, and say so once until it is measured again."""
-        self._telemetry.connections_refused.labels(limit).inc()
-        if (host, limit) not in self._refused and len(self._refused) < _MOST_TOLD:
-            log.warning("refusing connections from %s: the limit is reached (%s)", host, limit)
-            self._refused.add((host, limit))
-
-    def _full(self, host: str) -> str:
-        """Return the limit that one more connection would break; empty if none."""
-        if len(self._connections) >= self._room:
-            return "all"
-        if self._addresses[host] >= self._settings.max_connections_per_address:
-            return "address"
-        return ""
-
     def _gone(self, task: asyncio.Task[None]) -> None:
-        host = self._connections.pop(task).host
-        self._addresses[host] -= 1
-        if not self._addresses[host]:
-            del self._addresses[host]
+        del self._connections[task]
         self._telemetry.connections.dec()
 
     def _measure(self) -> None:
         if self._engine is not None:
             self._engine.measure()
-            self._refused.clear()
             self._telemetry.longest_turn.set(self._turns.longest())
             for connection in self._connections.values():
                 if reason := connection.overdue():

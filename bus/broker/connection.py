@@ -14,6 +14,7 @@ from functools import partial
 from kio.schema.errors import ErrorCode
 from prometheus_client import Counter, Histogram
 
+from bus.acceptor import Served
 from bus.broker.api.produce import produce
 from bus.broker.api.sasl import converse
 from bus.broker.apis import APIS, versions_answer
@@ -49,7 +50,7 @@ _WAITING = {ApiKey.FETCH, ApiKey.JOIN_GROUP, ApiKey.SYNC_GROUP}
 log = logging.getLogger(__name__)
 
 
-class ClientProtocol(asyncio.StreamReaderProtocol):
+class ClientProtocol(asyncio.StreamReaderProtocol, Served):
     """A stream that tells its connection when the client has gone."""
 
     connection: "Connection | None" = None
@@ -64,6 +65,7 @@ class ClientProtocol(asyncio.StreamReaderProtocol):
         super().connection_lost(exc)
         if self.connection is not None:
             self.connection.lost()
+        self.over()
 
 
 class _Hangup(Exception):

@@ -1,4 +1,7 @@
-"""Who may read and write at the registry: users of the engine, by HTTP Basic (RFC 7617)."""
+"""Who may read and write at the registry: owners of certificates, and users of the engine.
+
+Users log in by HTTP Basic (RFC 7617).
+"""
 
 import asyncio
 import base64
@@ -12,6 +15,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from starlette.types import Scope
 
 from bus.audit import Notes, quoted
+from bus.http import PRINCIPAL
 from bus.registry import refusals
 
 KNOWN_SECONDS = 60.0
@@ -34,23 +38,25 @@ class Doorman:
     """Lets users in by the password that the engine knows them by.
 
     Args:
-        accepts: asks the engine whether a user has a password.
+        accepts: asks the engine whether a user has a password; None if certificates alone count.
         writers: principals (``User:name``) that may write.
+        notes: where it is told who did not get in, and who may not do what.
         clock: seconds that only go forward.
     """
 
     def __init__(
         self,
-        accepts: Accepts,
+        accepts: Accepts | None,
         writers: Collection[str],
         *,
+        notes: Notes | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._accepts, self._writers, self._clock = accepts, frozenset(writers), clock
         self._salt = secrets.token_bytes(32)
         self._kept: OrderedDict[bytes, tuple[bool, float]] = OrderedDict()
         self._asking: dict[bytes, asyncio.Task[bool]] = {}
-        self._notes = Notes(clock=clock)
+        self._notes = notes or Notes(clock=clock)
         self._turns = asyncio.Semaphore(AT_ONCE)
 
     async def admit(self, scope: Scope) -> None:
@@ -61,21 +67,33 @@ class Doorman:
             BusUnavailable: the engine cannot be asked.
         """
         host = (scope.get("client") or ("?",))[0]
-        user, password = _credentials(scope)
-        if not await self._knows(user, password, host):
+        principal = scope.get("state", {}).get(PRINCIPAL) or await self._principal(scope, host)
+        if _writes(scope["method"], scope["path"]) and principal not in self._writers:
+            what = (principal, host, scope["method"], scope["path"])
+            line = (
+                f"denied principal={quoted(principal)} host={quoted(host)} at=registry "
+                f"operation={scope['method']} name={quoted(scope['path'])}"
+            )
+            self._notes.tell("denied", principal, what, line)
+            raise refusals.not_entitled(principal.removeprefix("User:"), "write")
+
+    async def _principal(self, scope: Scope, host: str) -> str:
+        """Return who has logged in with a password."""
+        try:
+            if self._accepts is None:
+                raise refusals.not_logged_in("Show a client's certificate to log in here.")
+            user, password = _credentials(scope)
+        except refusals.Refusal as refusal:
+            line = f"not logged in host={quoted(host)} at=registry reason={quoted(refusal.message)}"
+            self._notes.tell("stranger", host, (host, refusal.message), line)
+            raise
+        if not await self._knows(user, password, host, self._accepts):
             raise refusals.not_logged_in(
                 f"The engine does not know the user {user[:LONGEST]} by this password."
             )
-        if _writes(scope["method"], scope["path"]) and f"User:{user}" not in self._writers:
-            what = (user, host, scope["method"], scope["path"])
-            line = (
-                f"denied principal={quoted(f'User:{user}')} host={quoted(host)} at=registry "
-                f"operation={scope['method']} name={quoted(scope['path'])}"
-            )
-            self._notes.tell("denied", user, what, line)
-            raise refusals.not_entitled(user, "write")
+        return f"User:{user}"
 
-    async def _knows(self, user: str, password: str, host: str) -> bool:
+    async def _knows(self, user: str, password: str, host: str, accepts: Accepts) -> bool:
         key = hmac.digest(self._salt, f"{user}\0{password}".encode(), "sha256")
         known, until = self._kept.get(key, (False, 0.0))
         if self._clock() < until:
@@ -83,7 +101,7 @@ class Doorman:
         # Whoever asks the same meanwhile waits for the same answer.
         task = self._asking.get(key)
         if task is None:
-            task = asyncio.create_task(self._ask(key, user, password, host))
+            task = asyncio.create_task(self._ask(key, user, password, host, accepts))
             self._asking[key] = task
             task.add_done_callback(lambda done: self._asked(key, done))
         return await asyncio.shield(task)
@@ -93,9 +111,9 @@ class Doorman:
         if not task.cancelled():
             task.exception()  # whoever waited has it; if all have gone, nobody needs it
 
-    async def _ask(self, key: bytes, user: str, password: str, host: str) -> bool:
+    async def _ask(self, key: bytes, user: str, password: str, host: str, accepts: Accepts) -> bool:
         async with self._turns:
-            known = await self._accepts(user, password)
+            known = await accepts(user, password)
         if not known:
             line = f"login refused user={quoted(user)} host={quoted(host)} at=registry"
             self._notes.tell("login", host, (user, host), line)

@@ -9,6 +9,7 @@ from typing import Self
 from starlette.types import ASGIApp
 
 from bus.admin import Admin
+from bus.audit import Notes
 from bus.contracts import Contract, load_all
 from bus.errors import InvalidContract
 from bus.http import HttpListener
@@ -23,7 +24,6 @@ from bus.registry.store import Store
 from bus.security import asks_for_password, lacking
 from bus.settings import Address, Settings
 from bus.telemetry import Telemetry
-from bus.tls import Certificate
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class Registry:
 
     def __init__(self, settings: Settings, telemetry: Telemetry) -> None:
         self._settings, self._telemetry = settings, telemetry
-        self._running = AsyncExitStack()
+        self._running, self._notes = AsyncExitStack(), Notes()
 
     @property
     def address(self) -> Address:
@@ -75,7 +75,7 @@ class Registry:
 
     async def _start(self) -> None:
         kafka, enter = self._settings.kafka, self._running.enter_async_context
-        doorman = _doorman(self._settings)
+        doorman = _doorman(self._settings, self._notes)
         contracts = load_all(self._settings.contracts)
         admin = await enter(Admin(kafka))
         producer = await enter(Producer(kafka, client_id=CLIENT_ID))
@@ -92,18 +92,13 @@ class Registry:
         self._running.push_async_callback(self._listener.stop)
 
     def _listening(self, app: ASGIApp) -> HttpListener:
-        registry = self._settings.registry
-        certificate = None
-        if registry.certificate_file is not None:
-            setting = "registry.certificate_file"
-            certificate = Certificate(registry.certificate_file, registry.key_file, setting=setting)
         return HttpListener(
             app,
-            registry.listen,
-            setting="registry.listen",
-            certificate=certificate,
+            self._settings.registry,
+            name="registry",
+            telemetry=self._telemetry,
+            notes=self._notes,
             lacking=lacking(self._settings, "registry", embedded=False),
-            insecure=registry.insecure,
         )
 
     async def _put_in_force(self, api: Api, contract: Contract) -> None:
@@ -134,10 +129,15 @@ class Registry:
         await self.stop()
 
 
-def _doorman(settings: Settings) -> Doorman | None:
-    """Return who lets users in: with TLS, and by the passwords that the engine knows."""
+def _doorman(settings: Settings, notes: Notes) -> Doorman | None:
+    """Return who lets users in: with TLS, by certificates or passwords that the engine knows."""
     kafka, registry = settings.kafka, settings.registry
-    if registry.certificate_file is None or not asks_for_password(kafka):
+    by_password = asks_for_password(kafka) and registry.client_certificate != "required"
+    if registry.certificate_file is None or not (
+        by_password or registry.client_certificate != "none"
+    ):
         return None
-    writers = {*registry.writers, *settings.broker.super_users, f"User:{kafka.username}"}
-    return Doorman(partial(accepts, kafka), writers)
+    writers = {*registry.writers, *settings.broker.super_users}
+    if kafka.username is not None:
+        writers.add(f"User:{kafka.username}")
+    return Doorman(partial(accepts, kafka) if by_password else None, writers, notes=notes)

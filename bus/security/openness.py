@@ -19,6 +19,8 @@ def lacking(settings: Settings, listener: str, *, embedded: bool) -> tuple[str, 
     """
     section = getattr(settings, listener)
     missing = [] if section.certificate_file else [NO_TLS]
+    if listener != "broker" and section.certificate_file and section.client_certificate != "none":
+        return ()  # who shows no certificate needs another login, or is refused
     if listener == "ops":
         return tuple(missing if section.token_file else [*missing, NO_TOKEN])
     if listener == "broker" or embedded:

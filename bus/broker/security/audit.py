@@ -16,12 +16,15 @@ class Audit:
     Args:
         telemetry: where denials and logins are counted.
         clock: seconds that only go forward.
+
+    Attributes:
+        notes: where it is all told.
     """
 
     def __init__(
         self, telemetry: Telemetry, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._telemetry, self._notes = telemetry, Notes(clock=clock)
+        self._telemetry, self.notes = telemetry, Notes(clock=clock)
 
     def denied(
         self, principal: str, host: str, operation: str, resource: tuple[str, str], api: str
@@ -30,13 +33,13 @@ class Audit:
         self._telemetry.denials.labels(api.lower()).inc()
         kind, name = resource
         what = (principal, host, operation, kind, name, api)
-        if self._notes.repeated("denied", what):
+        if self.notes.repeated("denied", what):
             return  # without making the line, as it may be one of many thousands
         line = (
             f"denied principal={quoted(principal)} host={quoted(host)} operation={operation} "
             f"resource={kind} name={quoted(name)} api={api}"
         )
-        self._notes.tell("denied", principal, what, line)
+        self.notes.tell("denied", principal, what, line)
 
     def refused(self, user: str, host: str, mechanism: str, reason: str) -> None:
         """Note that somebody did not get in."""
@@ -45,18 +48,12 @@ class Audit:
             f"login refused user={quoted(user)} host={quoted(host)} mechanism={mechanism} "
             f"reason={quoted(reason)}"
         )
-        self._notes.tell("login", host, (user[:LONGEST], host, mechanism, reason), line)
-
-    def unencrypted(self, host: str, reason: str) -> None:
-        """Note that TLS could not be agreed on with somebody."""
-        self._telemetry.handshake_failures.labels(reason).inc()
-        line = f"no TLS host={quoted(host)} reason={quoted(reason)}"
-        self._notes.tell("tls", host, (host, reason), line)
+        self.notes.tell("login", host, (user[:LONGEST], host, mechanism, reason), line)
 
     def sent_away(self, host: str, reason: str) -> None:
         """Note that somebody who has not logged in had to go."""
         line = f"not logged in host={quoted(host)} reason={quoted(reason)}"
-        self._notes.tell("stranger", host, (host, reason), line)
+        self.notes.tell("stranger", host, (host, reason), line)
 
     def admitted(self, mechanism: str) -> None:
         """Count somebody who got in."""
@@ -68,4 +65,4 @@ class Audit:
 
     def flush(self) -> None:
         """Tell how often repeated what was told a minute ago; to be called now and then."""
-        self._notes.flush()
+        self.notes.flush()

@@ -15,6 +15,15 @@ from bus.principals import ANONYMOUS, PrincipalMapping, Unmapped, subject
 from bus.settings import BrokerSettings
 
 
+def lacking(settings: BrokerSettings) -> list[str]:
+    """Return what is lacking that would keep strangers out."""
+    if settings.certificate_file is None:
+        return ["no TLS", "no login"]  # one logs in over TLS alone
+    if not settings.sasl_mechanisms and settings.client_certificate != "required":
+        return ["no login"]
+    return []
+
+
 @dataclass(slots=True)
 class Security:
     """The security of a running broker.

@@ -13,7 +13,8 @@ from aiokafka import AIOKafkaProducer
 from starlette.types import Receive, Scope, Send
 
 from bus.http import HttpListener
-from bus.settings import Address
+from bus.settings import Address, OpsSettings
+from bus.telemetry import Telemetry
 from ops.bench.children import end_with_contender
 from ops.bench.contenders.records import make_topic, read
 from ops.bench.contract import put_in_force
@@ -92,7 +93,12 @@ async def _bare(body: bytes, pipe: Pipe) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
-    listener = HttpListener(app, Address(host="127.0.0.1", port=0), setting="bare")
+    listener = HttpListener(
+        app,
+        OpsSettings(listen=Address(host="127.0.0.1", port=0)),
+        name="bare",
+        telemetry=Telemetry(),
+    )
     await listener.start()
     pipe.send(str(listener.address))
     await asyncio.Event().wait()
