@@ -112,6 +112,10 @@ class Machine:
             _rename(names, change)
         return {name: _torn(content, survives, choose) for name, content in names.items()}
 
+    def after_kill(self) -> dict[str, bytes]:
+        """Return files as they are found where only the process has gone, by path."""
+        return {name: _torn(content, Mood(1, 0), _NOTHING) for name, content in self._now.items()}
+
     def _settle_names(self) -> None:
         for change in self._names:
             _rename(self._safe, change)
@@ -123,6 +127,9 @@ class Mood(NamedTuple):
 
     kept: float
     noise: float
+
+
+_NOTHING = random.Random(0)  # is left to chance
 
 
 def _mood(choose: random.Random) -> Mood:
