@@ -313,5 +313,12 @@ def test_its_certificates_stand_a_strict_look(folder: Folder) -> None:
     assert client.version() == "TLSv1.3"
 
 
-def test_names_reach_the_disk(tmp_path: Path) -> None:
+def test_names_reach_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[Path] = []
+    monkeypatch.setattr(os, "fsync", lambda opened: synced.append(opened_as(opened)))
     sync(tmp_path)
+    assert synced == [tmp_path]
+
+
+def opened_as(descriptor: int) -> Path:
+    return Path(f"/proc/self/fd/{descriptor}").readlink()
