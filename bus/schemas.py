@@ -61,6 +61,7 @@ class SchemaClient:
         *,
         login: tuple[str, str] | None = None,
         ca_file: Path | None = None,
+        certificate: tuple[Path, Path | None] | None = None,
     ) -> None:
         self._url = url.rstrip("/")
         # Certificates are loaded only where there is TLS: it takes a twentieth of a second.
@@ -70,7 +71,7 @@ class SchemaClient:
             base_url=self._url,
             timeout=TIMEOUT,
             trust_env=False,
-            verify=_trusting(ca_file) if encrypted else False,
+            verify=_context(ca_file, certificate) if encrypted else False,
             auth=httpx.BasicAuth(*login) if login and encrypted else None,
         )
         name = hashlib.sha256(self._url.encode()).hexdigest()[:16]
@@ -82,7 +83,8 @@ class SchemaClient:
     def of(cls, settings: Settings, cache: Path | None = None) -> Self:
         """Return the client of the registry that the settings name.
 
-        Over https it logs in as the user that the engine knows.
+        Over https it logs in as the user that the engine knows, or with the certificate that is
+        shown to the engine.
 
         Raises:
             InvalidSettings: the certificates or the password cannot be used.
@@ -92,7 +94,8 @@ class SchemaClient:
         if registry.url.startswith("https:") and kafka.username:
             login = kafka.login()
         ca_file = registry.ca_file or kafka.ca_file
-        return cls(registry.url, cache, login=login, ca_file=ca_file)
+        own = (kafka.certificate_file, kafka.key_file) if kafka.certificate_file else None
+        return cls(registry.url, cache, login=login, ca_file=ca_file, certificate=own)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -344,6 +347,21 @@ class SchemaClient:
         except OSError as error:
             # Keeping is a precaution; whoever asks has the answer anyway.
             log.warning("cannot keep %s: %s", file, error)
+
+
+def _context(ca_file: Path | None, certificate: tuple[Path, Path | None] | None) -> ssl.SSLContext:
+    context = _trusting(ca_file)
+    if certificate is not None:
+        try:
+            # A password that fits no key: without one OpenSSL would ask at the terminal.
+            context.load_cert_chain(*certificate, password="")
+        except (OSError, ValueError) as error:
+            raise InvalidSettings(
+                f"certificate or key cannot be used: {getattr(error, 'strerror', None) or error}",
+                where=f"kafka.certificate_file, {certificate[0]}",
+                remedy="name a certificate and its own key, in PEM's form, that this user may read",
+            ) from error
+    return context
 
 
 def _trusting(ca_file: Path | None) -> ssl.SSLContext:
