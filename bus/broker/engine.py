@@ -41,6 +41,7 @@ from bus.telemetry import Telemetry
 NODE_ID = 1
 LEADER_EPOCH = 0
 _PRODUCER_IDS = 1000  # reserved with one commit
+_STATEMENT_BYTES = 2**20  # read at a time: the writer waits for who reads if the log grows too long
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -367,7 +368,8 @@ class Engine:
         if offset >= partition.cached_from:
             return partition.read(offset, limit, at_least_one=at_least_one, end=end)
         rows = await self.query(
-            partition, lambda reader: reader.rows(partition.number, offset, end, limit)
+            partition,
+            lambda reader: reader.rows(partition.number, offset, end, min(limit, _STATEMENT_BYTES)),
         )
         stored = ((row.base, row.next, row.batches) for row in rows)
         return gather(stored, offset, limit, at_least_one=at_least_one, end=end)

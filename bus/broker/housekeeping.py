@@ -25,8 +25,8 @@ from bus.broker.storage.log import Damaged
 from bus.broker.storage.store import Store
 
 PURGE_BYTES = 2**18
-MOST_BYTES = 2**20  # deleted by one step, where as much was written since the last
-MOST_WRITTEN = 8 * MOST_BYTES  # that is caught up with
+MOST_BYTES = 2**19  # deleted by one step, where as much was written since the last
+MOST_WRITTEN = 16 * MOST_BYTES  # that is caught up with
 VACUUM_PAGES = 16
 MOST_FREE = 0.2  # of the file's pages, before they are given back
 STEP_EVERY = 0.05  # seconds at most between two steps, so that it gets on while there is produce

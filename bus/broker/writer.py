@@ -22,11 +22,11 @@ from bus.broker.fair import Fair
 from bus.broker.housekeeping import Housekeeping
 from bus.broker.sequences import Producer, expecting
 from bus.broker.stage import Append, Outcome, ProducerKey, Row, Stage
-from bus.broker.storage.database import now_ms, passing
+from bus.broker.storage.database import PAGE_BYTES, now_ms, passing
 from bus.broker.storage.store import Store
 from bus.broker.transactions.state import Aborted, State, Transaction
 
-ROUND_BYTES = 8 * 2**20
+ROUND_BYTES = 3 * 2**18  # or one batch that is larger; see storage.pages for what comes of it
 ROUND_JOBS = 500  # settled in one turn of the event loop, which must stay short
 EXPIRE_EVERY = 3600.0  # seconds
 
@@ -125,7 +125,7 @@ class Writer:
                 self._opened.setdefault(partition, {})[producer] = state.opened
         self._gone = set(unknown)  # and what is dropped; numbers are never given again
         self._queue: queue.SimpleQueue[Job | Told | None] = queue.SimpleQueue()
-        self._waiting: Fair[Job] = Fair(ROUND_JOBS, ROUND_BYTES)
+        self._waiting: Fair[Job] = Fair(ROUND_JOBS, ROUND_BYTES, PAGE_BYTES)
         self._loop = asyncio.get_running_loop()
         self._thread = threading.Thread(target=self._run, name="broker-writer", daemon=True)
         self._stopping = False
@@ -171,6 +171,7 @@ class Writer:
                     return
             try:
                 self._housekeeping.step(idle=not jobs)
+                self._store.pages.bound()
                 now = time.monotonic()
                 if now - expired >= EXPIRE_EVERY:
                     expired = now
@@ -196,9 +197,9 @@ class Writer:
         elif isinstance(job, Told):
             job.run(self._housekeeping)
         elif isinstance(job, Append):
-            self._waiting.put(job.source, job, len(job.records))
+            self._waiting.put(job.source, job, len(job.records), job.partition)
         else:
-            self._waiting.put(None, job, 0)
+            self._waiting.put(None, job, PAGE_BYTES)
 
     def _round(self, jobs: Sequence[Job]) -> Round:
         started = time.perf_counter()

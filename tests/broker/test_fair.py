@@ -1,6 +1,6 @@
 """Rounds that many sources share, and what one of them gets."""
 
-from bus.broker.fair import ALONE_AFTER, Fair
+from bus.broker.fair import ALONE_AFTER, SHARE_BYTES, Fair
 
 JOBS, SIZE = 80, 800
 
@@ -44,9 +44,29 @@ def test_a_flood_gets_an_eighth_of_a_round_while_there_are_others() -> None:
 def test_bytes_count_as_jobs_do() -> None:
     fair = flooded(1000, size=50)
     fair.put("polite", "polite", 1)
-    assert len(fair.take(0.0)) == SIZE // 8 // 50 + 1
+    assert len(fair.take(0.0)) == SIZE // SHARE_BYTES // 50 + 1
     fair.take(0.5)
     assert len(fair.take(0.5 + ALONE_AFTER)) == SIZE // 50
+
+
+def test_a_place_counts_once_in_each_round() -> None:
+    fair: Fair[int] = Fair(1000, SIZE, place=95)
+    for job in range(60):
+        fair.put("a", job, 5, job % 2)
+    first = (SIZE // SHARE_BYTES - 2 * 95) // 5
+    assert [fair.take(0.0), fair.take(0.0)] == [[*range(first)], [*range(first, 60)]]
+
+
+def test_a_round_is_never_larger_than_it_may_be_and_who_did_not_fit_is_next() -> None:
+    fair: Fair[str] = Fair(JOBS, SIZE)
+    for number in range(3):
+        fair.put("small", f"small {number}", 300)
+        fair.put("large", f"large {number}", 700)
+    rounds = [fair.take(0.0) for _ in range(6)]
+    assert rounds[:2] == [["small 0", "small 1"], ["large 0"]]
+    assert sorted(job for taken in rounds for job in taken) == sorted(
+        f"{source} {number}" for source in ("small", "large") for number in range(3)
+    )
 
 
 def test_a_job_that_is_larger_than_a_round_comes_alone() -> None:

@@ -11,7 +11,7 @@ from bus.broker.storage.database import connect
 from bus.broker.storage.log import Damaged, SealedRow, bounds, seal
 from bus.broker.storage.reader import Gone
 
-_SLICE_BYTES = 4 * 2**20
+_SLICE_BYTES = 2**20  # read with one statement, as the writer waits for those that are under way
 _SLICE_ROWS = 1000
 
 

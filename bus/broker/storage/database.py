@@ -12,6 +12,9 @@ from bus.broker.storage import schema
 APPLICATION = 0x53544255  # "STBU", in the database's header
 NAME = "broker.db"
 BUSY_WAITS_MS = 10_000
+PAGE_BYTES = 16384
+FOLD_PAGES = 110
+"""Pages in the write-ahead log from which on a commit folds them into the database: 1.8 MB."""
 
 UNREADABLE = (
     sqlite3.Error,
@@ -31,7 +34,7 @@ def connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     connection.execute(f"pragma busy_timeout = {BUSY_WAITS_MS}")
     connection.execute("pragma synchronous = full")
-    connection.execute("pragma wal_autocheckpoint = 250")
+    connection.execute(f"pragma wal_autocheckpoint = {FOLD_PAGES}")
     return connection
 
 
@@ -44,7 +47,7 @@ def create(path: Path) -> None:
     os.close(os.open(making, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     connection = sqlite3.connect(making, isolation_level=None)
     try:
-        connection.execute("pragma page_size = 16384")
+        connection.execute(f"pragma page_size = {PAGE_BYTES}")
         connection.execute("pragma auto_vacuum = incremental")
         connection.execute("pragma journal_mode = wal")
         connection.execute("begin")

@@ -1,17 +1,33 @@
 """The database's pages: how many there are, how many are free, and giving these back."""
 
 import sqlite3
+import time
+from pathlib import Path
 
 from bus.broker.storage.database import BUSY_WAITS_MS
 
 _FOLD_WAITS_MS = 15  # as every publisher waits, too
+_FOLD_AGAIN = 0.15  # seconds, where a reader was in the way for longer
+
+MOST_LOG_BYTES = 3_000_000
+"""The write-ahead log is cut off where it is larger, which it is if a reader was in the way.
+
+A commit that leaves `FOLD_PAGES` or more behind folds them into the database, and the next one
+begins the log anew, unless somebody reads what was committed before. So the log has up to 1.8 MB
+and one commit: a writer's round (0.8 MB of batches, a page for each partition), or one batch if
+that is larger. A commit with a reader in its way comes on top of that, and then all
+wait for the reader for a moment. That stays below 4 MB where batches have no more than 1 MB, which
+is the default, and nobody holds a transaction open for long, as a backup does in the end.
+"""
 
 
 class Pages:
     """The pages of the database and of its write-ahead log."""
 
-    def __init__(self, db: sqlite3.Connection) -> None:
+    def __init__(self, db: sqlite3.Connection, path: Path) -> None:
         self._db = db
+        self._log = path.with_name(path.name + "-wal")
+        self._bound_again = 0.0  # of the monotonic clock
 
     def count(self) -> int:
         """Return the pages of the database, those that are free included."""
@@ -48,6 +64,18 @@ class Pages:
         finally:
             self._db.execute(f"pragma busy_timeout = {BUSY_WAITS_MS}")
         return not busy
+
+    def bound(self) -> None:
+        """Cut off the write-ahead log if it is larger than it should be; called after commits."""
+        if time.monotonic() >= self._bound_again and self.log_bytes() > MOST_LOG_BYTES:
+            self._bound_again = 0.0 if self.fold() else time.monotonic() + _FOLD_AGAIN
+
+    def log_bytes(self) -> int:
+        """Return the size of the write-ahead log."""
+        try:
+            return self._log.stat().st_size
+        except FileNotFoundError:  # nothing was written yet
+            return 0
 
     def _number(self, pragma: str) -> int:
         return int(self._db.execute(f"pragma {pragma}").fetchone()[0])

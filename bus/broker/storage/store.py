@@ -35,7 +35,7 @@ class Store:
         self.transactions = Transactions(self._db)
         self.users = Users(self._db)
         self.rules = Rules(self._db)
-        self.pages = Pages(self._db)
+        self.pages = Pages(self._db, path)
         self.digest = Digest(self._db, self.log.end)
 
     def close(self) -> None:
