@@ -264,8 +264,14 @@ class SchemaClient:
             if isinstance(cause, ssl.SSLError):
                 return self._no_tls(cause)
         remedy = "check registry.url, and that the registry runs"
-        if isinstance(error, httpx.RemoteProtocolError) and self._url.startswith("http:"):
-            remedy = "check registry.url; if the registry speaks TLS, the URL begins with https:"
+        if isinstance(error, httpx.ReadError | httpx.RemoteProtocolError):
+            # Where a certificate is wanted, it closes the connection, and asyncio keeps TLS' why.
+            remedy = (
+                "check registry.url; if the registry speaks TLS, the URL begins with https:"
+                if self._url.startswith("http:")
+                else "if the registry asks clients for a certificate, check kafka.certificate_file "
+                "and kafka.key_file, else check registry.url"
+            )
         return BusUnavailable(
             f"the registry does not answer: {str(error) or type(error).__name__}",
             where=self._url,

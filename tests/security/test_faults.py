@@ -8,6 +8,7 @@ import warnings
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import pytest
 import pytest_asyncio
 import trustme
 
-from bus.errors import NotAuthorised
+from bus.errors import BusUnavailable, NotAuthorised
 from bus.node import Node
 from bus.schemas import SchemaClient
 from bus.settings import Address, Settings, load
@@ -253,7 +254,12 @@ async def test_an_expired_certificate_of_the_node_is_refused_by_clients(tmp_path
 
             await until(refused)
             reason = "our certificate has expired, says the client"
-            await until(lambda: running.count(listener, reason) > 0)  # noqa: B023  # waited for
+            await until(partial(counted, running, listener, reason))
+
+
+def counted(town: Town, listener: str, reason: str) -> bool:
+    """Say whether a handshake failed for a reason."""
+    return town.count(listener, reason) > 0
 
 
 def shake_hands(address: Address, context: ssl.SSLContext) -> None:
@@ -273,6 +279,16 @@ async def test_at_the_registry_a_certificate_is_a_login(strict_town: Town) -> No
         assert await client.id_of("faults.test-value", SCHEMA) > 0
         with pytest.raises(NotAuthorised, match="may read here, but not write"):
             await client.register("faults.test-value", SCHEMA)
+
+
+async def test_who_lacks_a_certificate_is_told_so(strict_town: Town) -> None:
+    settings = strict_town.settings("stranger", trustme.CA())
+    nameless = settings.kafka.model_copy(update={"certificate_file": None})
+    for kafka in (settings.kafka, nameless):
+        given = settings.model_copy(update={"kafka": kafka})
+        async with SchemaClient.of(given) as client:
+            with pytest.raises(BusUnavailable, match=r"check kafka\.certificate_file"):
+                await client.subjects()
 
 
 @pytest.mark.parametrize(

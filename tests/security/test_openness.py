@@ -113,6 +113,15 @@ def test_an_open_listener_is_refused(
             {"registry.certificate_file": "node.pem", **LOGGED_IN},
             id="the registry of a cluster that knows users",
         ),
+        *(
+            pytest.param(
+                (name,),
+                {f"{name}.certificate_file": "node.pem", f"{name}.client_certificate": asked},
+                id=f"a certificate that is {asked} is a login at {name}",
+            )
+            for name in ("registry", "ops")
+            for asked in ("optional", "required")
+        ),
     ],
 )
 def test_a_secured_listener_may_be_anywhere(
