@@ -143,6 +143,17 @@ class Telemetry:
             "not what was written.",
             registry=self.registry,
         )
+        self.open_transactions = Gauge(
+            "stadtbus_open_transactions",
+            "Transactions at the embedded broker that are neither committed nor aborted.",
+            registry=self.registry,
+        )
+        self.oldest_transaction = Gauge(
+            "stadtbus_oldest_transaction_seconds",
+            "Age of the oldest open transaction at the embedded broker; 0 when there is none. What "
+            "comes after it waits, for those who read what is committed.",
+            registry=self.registry,
+        )
         self.wal_size = Gauge(
             "stadtbus_storage_wal_bytes",
             "Bytes of the write-ahead log of the broker's database.",

@@ -69,10 +69,10 @@ class Engine:
     topics: Topics = field(default_factory=Topics)
     groups: Groups = field(default_factory=Groups)
     positions: dict[str, dict[tuple[str, int], Position]] = field(default_factory=dict)
-    transactions: Transactions = field(default_factory=lambda: Transactions(now_ms))
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)
     security: Security = field(init=False)
     limits: Limits = field(init=False)
+    transactions: Transactions = field(init=False)
     _producer_ids: deque[int] = field(default_factory=deque)
     _unsure: bool = False  # after a commit that failed for another reason than want of space
     _writer: Writer = field(init=False)
@@ -90,6 +90,8 @@ class Engine:
             sqlite3.Error: the database cannot be read.
         """
         self.limits = Limits(self.settings)
+        kept_ms = self.settings.transactional_id_expiration_ms
+        self.transactions = Transactions(now_ms, kept=kept_ms)
         self._store = Store(self.path, overwrite=self.settings.overwrite_deleted)
         damaged = self._store.digest.verify()
         self._reader = Reader(self.path)
@@ -397,6 +399,9 @@ class Engine:
         self.telemetry.request_memory.set(self.limits.requests.held)
         self.telemetry.fetch_memory.set(self.limits.fetches.held)
         self.telemetry.damaged_partitions.set(self.topics.damaged())
+        transactions, age = self.transactions.open()
+        self.telemetry.open_transactions.set(transactions)
+        self.telemetry.oldest_transaction.set(age)
         self.limits.quotas.forget(asyncio.get_running_loop().time())
         self.telemetry.storage_free.set(shutil.disk_usage(self.path.parent).free)
 

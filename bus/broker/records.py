@@ -14,7 +14,9 @@ from bus.broker import native
 from bus.broker.batch import CODEC, HEADER, LOG_APPEND_TIME, BadBatch, Header
 from bus.broker.compression import TooLarge, Unreadable, unpacked
 
-LIMIT = 64 * 2**20  # bytes; a batch that unpacks to more is not searched for a time
+LIMIT = 64 * 2**20
+"""Bytes that a stored batch is unpacked to again; `bus.settings.MOST_UNPACKED` is the same, and is
+not loaded by the process that compacts."""
 
 
 class Keyless(Unreadable, BadBatch):

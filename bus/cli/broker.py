@@ -55,9 +55,8 @@ def check(
 
     settings = _settings(data)
     path = file or database(settings)
-    unpacked = max(settings.broker.max_unpacked_bytes, MOST_UNPACKED)
     with _Progress("checked") as progress:
-        report = examine(path, max_unpacked=unpacked, progress=progress.tell)
+        report = examine(path, max_unpacked=MOST_UNPACKED, progress=progress.tell)
     _show_report(path, report, output)
 
 
@@ -114,7 +113,7 @@ def restore(
         made = put_back(
             file,
             database(settings).parent,
-            max_unpacked=max(settings.broker.max_unpacked_bytes, MOST_UNPACKED),
+            max_unpacked=MOST_UNPACKED,
             force=force,
             damaged=accept_damage,
             progress=progress.tell,

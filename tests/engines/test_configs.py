@@ -173,13 +173,17 @@ async def test_what_cannot_be_described(raw: Raw, name: str, kind: int, error: E
     [
         "auto.create.topics.enable",
         "broker.id",
+        "connections.max.idle.ms",
         "default.replication.factor",
         "log.dirs",
         "max.connections",
+        "max.connections.per.ip",
         "message.max.bytes",
         "node.id",
         "num.partitions",
         "socket.request.max.bytes",
+        "transaction.max.timeout.ms",
+        "transactional.id.expiration.ms",
     ],
 )
 async def test_configs_of_the_broker(raw: Raw, name: str) -> None:

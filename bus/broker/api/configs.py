@@ -74,13 +74,20 @@ def _broker_configs(engine: Engine) -> list[dict[str, Any]]:
         "advertised.listeners": (f"PLAINTEXT://{engine.address}", ConfigType.STRING),
         "auto.create.topics.enable": ("false", ConfigType.BOOLEAN),
         "broker.id": (str(NODE_ID), ConfigType.INT),
+        "connections.max.idle.ms": (str(round(settings.idle_seconds * 1000)), ConfigType.LONG),
         "default.replication.factor": ("1", ConfigType.INT),
         "log.dirs": (str(engine.path.parent), ConfigType.STRING),
         "max.connections": (str(settings.max_connections), ConfigType.INT),
+        "max.connections.per.ip": (str(settings.max_connections_per_address), ConfigType.INT),
         "message.max.bytes": (str(settings.max_batch_bytes), ConfigType.INT),
         "node.id": (str(NODE_ID), ConfigType.INT),
         "num.partitions": ("1", ConfigType.INT),
         "socket.request.max.bytes": (str(settings.max_frame_bytes), ConfigType.INT),
+        "transaction.max.timeout.ms": (str(settings.transaction_max_timeout_ms), ConfigType.INT),
+        "transactional.id.expiration.ms": (
+            str(settings.transactional_id_expiration_ms),
+            ConfigType.INT,
+        ),
     }
     return [
         _config(name, value, Source.STATIC_BROKER, kind, read_only=True)

@@ -41,7 +41,13 @@ async def _begin(engine: Engine, request: Request, claimed: Identity) -> Identit
     timeout = round(request.body.transaction_timeout.total_seconds() * 1000)
 
     def run(store: Store, stage: Stage) -> Identity | ErrorCode:
-        return stage.transactions.begin(name, claimed, timeout, lambda: store.producers.reserve(1))
+        return stage.transactions.begin(
+            name,
+            claimed,
+            timeout,
+            lambda: store.producers.reserve(1),
+            longest=engine.settings.transaction_max_timeout_ms,
+        )
 
     return await engine.transact(run)
 

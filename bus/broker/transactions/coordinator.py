@@ -27,10 +27,6 @@ from bus.broker.transactions.state import (
     is_exhausted,
 )
 
-LONGEST = 900_000  # milliseconds: Kafka's transaction.max.timeout.ms
-KEPT = 7 * 86_400_000  # milliseconds: Kafka's transactional.id.expiration.ms
-
-
 Mark = Callable[[Transaction], None]
 
 
@@ -60,7 +56,13 @@ class Coordinator:
         return (one for one in every if one is not None)
 
     def begin(
-        self, name: str, claimed: Identity, timeout: int, new_id: Callable[[], int]
+        self,
+        name: str,
+        claimed: Identity,
+        timeout: int,
+        new_id: Callable[[], int],
+        *,
+        longest: int,
     ) -> Identity | ErrorCode:
         """Give a producer its id and epoch; whoever had the transactional id before is shut out.
 
@@ -69,10 +71,11 @@ class Coordinator:
             claimed: what the producer had before, to go on after an error (KIP-360).
             timeout: milliseconds that a transaction may take.
             new_id: returns a producer id that was never given.
+            longest: milliseconds that it may be given at the most.
         """
         if not name:
             return ErrorCode.invalid_request
-        if not 0 < timeout <= LONGEST:
+        if not 0 < timeout <= longest:
             return ErrorCode.invalid_transaction_timeout
         found = self.get(name)
         if found is None:
@@ -177,10 +180,10 @@ class Coordinator:
             }
             self._keep_only(found, found.partitions, kept)
 
-    def expire(self) -> None:
-        """Forget transactional ids that have not been used for long."""
+    def expire(self, kept: int) -> None:
+        """Forget transactional ids that have not been used for so many milliseconds."""
         for found in self:
-            if found.state in IDLE and self._now >= found.updated + KEPT:
+            if found.state in IDLE and self._now >= found.updated + kept:
                 self.changed[found.name] = found.dead()
 
     def _claimed(self, name: str, claimed: Identity) -> Transaction | ErrorCode:

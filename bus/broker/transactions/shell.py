@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 
-from bus.broker.transactions.coordinator import KEPT, Coordinator
+from bus.broker.transactions.coordinator import Coordinator
 from bus.broker.transactions.state import IDLE, State, Transaction
 
 _LOOK_EVERY = 0.5  # seconds, for transactions that are open for too long
@@ -23,10 +23,11 @@ class Transactions:
 
     Args:
         clock: milliseconds since 1970.
+        kept: for how many milliseconds a transactional id that is not used is known.
     """
 
-    def __init__(self, clock: Callable[[], int]) -> None:
-        self.clock = clock
+    def __init__(self, clock: Callable[[], int], *, kept: int) -> None:
+        self.clock, self._kept = clock, kept
         self._all: dict[str, Transaction] = {}
         self._open: dict[str, Transaction] = {}
         self._pending: dict[Place, set[str]] = {}
@@ -40,6 +41,12 @@ class Transactions:
     def get(self, name: str) -> Transaction | None:
         """Return the transaction of this transactional id."""
         return self._all.get(name)
+
+    def open(self) -> tuple[int, float]:
+        """Return how many transactions are open, and for how many seconds the oldest is."""
+        oldest = min((one.started for one in self._open.values()), default=None)
+        age = 0.0 if oldest is None else max(self.clock() - oldest, 0) / 1000
+        return len(self._open), age
 
     def unstable(self, group: str, topic: str, index: int) -> bool:
         """Say whether a group's position waits for the end of a transaction."""
@@ -90,8 +97,8 @@ class Transactions:
             return lambda every: every.abort_late(late)
         if now - self._expired >= _EXPIRE_EVERY:
             self._expired = now
-            if any(one.state in IDLE and now >= one.updated + KEPT for one in self):
-                return Coordinator.expire
+            if any(one.state in IDLE and now >= one.updated + self._kept for one in self):
+                return lambda every: every.expire(self._kept)
         return None
 
 

@@ -8,7 +8,7 @@ import pytest
 from kio.schema.errors import ErrorCode
 
 from bus.broker.storage.positions import Position
-from bus.broker.transactions.coordinator import KEPT, LONGEST, Coordinator
+from bus.broker.transactions.coordinator import Coordinator
 from bus.broker.transactions.state import (
     ABORT,
     ADD,
@@ -28,6 +28,7 @@ INVALID = ErrorCode.invalid_txn_state
 CONCURRENT = ErrorCode.concurrent_transactions
 MAPPING = ErrorCode.invalid_producer_id_mapping
 LARGEST = 2**15 - 1
+LONGEST, KEPT = 900_000, 1_000_000  # milliseconds
 P, Q, R = 1, 2, 3  # partitions
 NOW = 1_000_000
 ENDS = {
@@ -60,7 +61,7 @@ class Desk:
     ) -> Identity | ErrorCode:
         """Begin with a transactional id."""
         done = self.round()
-        given = done.begin(name, claimed, timeout, lambda: next(self.ids))
+        given = done.begin(name, claimed, timeout, lambda: next(self.ids), longest=LONGEST)
         self.take(done)
         return given
 
@@ -293,7 +294,7 @@ def test_transactional_ids_that_are_not_used_are_forgotten(state: State) -> None
     for past, forgotten in ((KEPT - 1, False), (KEPT, state in IDLE)):
         desk.now = NOW + past
         done = desk.round()
-        done.expire()
+        done.expire(KEPT)
         desk.take(done)
         assert ("t" not in desk.committed) is forgotten
 
