@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bus.broker.check import Progress, Report, check, nothing
-from bus.broker.directory import Directory, known_version, look, sync, undisturbed
+from bus.broker.directory import Directory, known_version, look, undisturbed
 from bus.broker.storage.copying import Copy
 from bus.broker.storage.database import fold, now_ms
 from bus.broker.storage.examiner import Examiner
 from bus.broker.storage.store import Store
 from bus.errors import Conflict, StorageUnusable
+from bus.files import sync
 
 SPARE_BYTES = 16 * 2**20
 """Space that must be left on the copy's disk, for what is written while it is made."""

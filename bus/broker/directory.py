@@ -10,6 +10,7 @@ from pathlib import Path
 from bus.broker.storage.database import APPLICATION, NAME, UNREADABLE, create, migrate
 from bus.broker.storage.schema import STEPS, VERSION
 from bus.errors import NotFound, StorageInUse, StorageUnusable
+from bus.files import sync
 
 LOCK = "broker.lock"
 _MAGIC = b"SQLite format 3\0"
@@ -228,12 +229,3 @@ def _make(folder: Path) -> None:
         _make(folder.parent)
         folder.mkdir(exist_ok=True)
         sync(folder.parent)
-
-
-def sync(directory: Path) -> None:
-    """Make a file's name in a directory durable."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -154,7 +154,7 @@ async def _add(
     from bus.kafka import require_rules
     from bus.security.clients import Access as Entry
     from bus.security.clients import hand_out
-    from bus.security.files import password
+    from bus.security.password import password
 
     if settings.kafka.ca_file is None:
         raise InvalidSettings(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bus.errors import InvalidSettings
-from bus.security.files import replace
+from bus.files import replace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bus.errors import InvalidSettings
-from bus.security.files import password, replace
+from bus.files import replace
+from bus.security.password import password
 from bus.settings import BrokerSettings, KafkaSettings, Mechanism, Settings, secret
 
 ADMIN = "admin"

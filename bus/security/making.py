@@ -12,10 +12,11 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from bus.errors import Conflict, InvalidSettings
+from bus.files import replace, sync, write
 from bus.security.certificates import Pair, authority, expiry, issue, names
 from bus.security.clients import Access
-from bus.security.files import password, replace, sync, write
 from bus.security.folder import ADMIN, RENEW_DAYS, Folder
+from bus.security.password import password
 from bus.settings import Address, Settings
 
 _HOST = re.compile(

@@ -11,7 +11,6 @@ import pytest
 from bus.errors import Conflict, InvalidSettings
 from bus.security import Folder, in_force, own_login
 from bus.security.certificates import Pair, expiry, issue, names
-from bus.security.files import sync
 from bus.security.making import _alone, initialise
 from bus.settings import Settings, load
 from bus.tls import Certificate
@@ -311,14 +310,3 @@ def test_its_certificates_stand_a_strict_look(folder: Folder) -> None:
             except ssl.SSLWantReadError:
                 continue
     assert client.version() == "TLSv1.3"
-
-
-def test_names_reach_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    synced: list[Path] = []
-    monkeypatch.setattr(os, "fsync", lambda opened: synced.append(opened_as(opened)))
-    sync(tmp_path)
-    assert synced == [tmp_path]
-
-
-def opened_as(descriptor: int) -> Path:
-    return Path(f"/proc/self/fd/{descriptor}").readlink()

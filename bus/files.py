@@ -1,13 +1,7 @@
 """Files that a crash leaves whole or not at all, and that nobody else can read."""
 
 import os
-import secrets
 from pathlib import Path
-
-
-def password() -> bytes:
-    """Return a new password or token, of 192 bits, as the line of a file."""
-    return secrets.token_urlsafe(24).encode() + b"\n"
 
 
 def write(file: Path, content: bytes) -> None:
