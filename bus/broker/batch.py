@@ -115,7 +115,9 @@ def _check_fields(header: Header, version: int) -> None:
         raise BadBatch(ErrorCode.unsupported_compression_type, "the codec is not supported")
 
 
-def mark(producer_id: int, epoch: int, offset: int, now: int, *, commit: bool) -> bytes:
+def mark(
+    producer_id: int, epoch: int, offset: int, now: int, *, commit: bool, stamped: bool = False
+) -> bytes:
     """Return a control batch that ends a producer's transaction: one record.
 
     Args:
@@ -123,12 +125,14 @@ def mark(producer_id: int, epoch: int, offset: int, now: int, *, commit: bool) -
         offset: where it is stored.
         now: milliseconds since 1970.
         commit: whether the transaction is committed, or else aborted.
+        stamped: whether batches of its partition carry the time when they were appended.
     """
+    attributes = TRANSACTIONAL | CONTROL | (LOG_APPEND_TIME if stamped else 0)
     record = _MARK.pack(*_MARK_FRONT, commit, *_MARK_BACK)
     front = bytearray(
         HEADER.pack(
             *(offset, HEADER.size - OVERHEAD + len(record), 0, MAGIC, 0),
-            *(TRANSACTIONAL | CONTROL, 0, now, now, producer_id, epoch, -1, 1),
+            *(attributes, 0, now, now, producer_id, epoch, -1, 1),
         )
     )
     crc = crc32c(record, crc32c(memoryview(front)[CRC_STARTS:]))

@@ -74,6 +74,7 @@ class Engine:
     limits: Limits = field(init=False)
     transactions: Transactions = field(init=False)
     _producer_ids: deque[int] = field(default_factory=deque)
+    _stamped: set[int] = field(default_factory=set)  # partitions with the time of appending
     _unsure: bool = False  # after a commit that failed for another reason than want of space
     _writer: Writer = field(init=False)
     _store: Store = field(init=False)
@@ -147,6 +148,7 @@ class Engine:
             ],
             housekeeping=self._housekeeping(),
             max_unpacked_bytes=self.settings.max_unpacked_bytes,
+            stamped=self._stamped,
             finish=self._finish,
         )
         self._writer.start()
@@ -197,6 +199,9 @@ class Engine:
         sound = [partition for partition in topic.partitions if not partition.damage]
         numbers = [partition.number for partition in sound]
         self.tell(lambda keeping: keeping.govern(numbers, policy))
+        self._stamped.difference_update(numbers)
+        if topic.stamped:
+            self._stamped.update(numbers)
         terms = Terms.of(topic.configs)
         for partition in sound:
             self._compaction.govern(partition, terms)
@@ -209,6 +214,7 @@ class Engine:
         """Let go of a topic that was dropped: what it held is deleted, and in memory no more."""
         numbers = [partition.number for partition in topic.partitions]
         self.tell(lambda keeping: keeping.forget(numbers))
+        self._stamped.difference_update(numbers)
         for partition in topic.partitions:
             self._compaction.forget(partition)
             self._cache.drop(partition, partition.end)

@@ -97,6 +97,7 @@ class Stage:
         transactions: by transactional id, of what is committed.
         opened: where open transactions began, by partition and producer, of what is committed.
         gone: partitions that were dropped before, or are damaged: nothing is appended to them.
+        stamped: partitions whose batches get the time when they are appended, marks too.
 
     Attributes:
         ends, producers: what is other than before.
@@ -113,6 +114,7 @@ class Stage:
     committed_transactions: Mapping[str, Transaction] = field(default_factory=dict)
     committed_opened: Mapping[int, Mapping[int, int]] = field(default_factory=dict)
     gone: Collection[int] = frozenset()
+    stamped: Collection[int] = frozenset()
     transactions: Coordinator = field(init=False)
     opened: dict[int, dict[int, int | None]] = field(default_factory=dict)
     aborted: list[Aborted] = field(default_factory=list)
@@ -233,7 +235,8 @@ class Stage:
             if number in self.dropped or number in self.gone:
                 continue
             offset = self._end(number)
-            batch = mark(*ended.identity, offset, self.now, commit=commit)
+            stamped = number in self.stamped
+            batch = mark(*ended.identity, offset, self.now, commit=commit, stamped=stamped)
             self._put(number, offset, 1, [batch], len(batch), self.now)
             key = (number, ended.producer)
             known = self.producers.get(key) or self.committed_producers.get(key)

@@ -10,7 +10,7 @@ import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -100,6 +100,7 @@ class Writer:
         unknown: partitions whose end is not known, because they are damaged.
         housekeeping: what is done between rounds, and what knows whether there is space.
         max_unpacked_bytes: what the records of a compressed batch may unpack to.
+        stamped: partitions whose marks get the time when they are appended; may change meanwhile.
         finish: called on the event loop with each round.
     """
 
@@ -113,10 +114,11 @@ class Writer:
         unknown: Iterable[int] = (),
         housekeeping: Housekeeping,
         max_unpacked_bytes: int,
+        stamped: Collection[int] = frozenset(),
         finish: Callable[[Round], None],
     ) -> None:
         self._store, self._housekeeping, self._finish = store, housekeeping, finish
-        self._max_unpacked = max_unpacked_bytes
+        self._max_unpacked, self._stamped = max_unpacked_bytes, stamped
         self._ends, self._producers = dict(ends), dict(producers)
         self._transactions = dict(transactions)
         self._opened: dict[int, dict[int, int]] = {}
@@ -204,7 +206,13 @@ class Writer:
     def _round(self, jobs: Sequence[Job]) -> Round:
         started = time.perf_counter()
         stage = Stage(
-            self._ends, self._producers, now_ms(), self._transactions, self._opened, self._gone
+            self._ends,
+            self._producers,
+            now_ms(),
+            self._transactions,
+            self._opened,
+            self._gone,
+            self._stamped,
         )
         try:
             refused = [self._refusal(job) for job in jobs]

@@ -71,6 +71,42 @@ async def test_the_mark(raw: Raw, made: str, producer: Transactor) -> None:
     assert await stable(raw, made, 1) == (0, 0)
 
 
+@pytest.mark.parametrize("commit", [True, False])
+async def test_the_mark_has_the_time_of_appending(
+    raw: Raw, made: str, producer: Transactor, commit: bool
+) -> None:
+    """In a topic with LogAppendTime as it is when the transaction ends."""
+    await producer.send(made, b"a")
+    await set_config(raw, made, "message.timestamp.type", "LogAppendTime")
+    await producer.end(commit=commit)
+    await settled(raw, made)
+    mark = batches((await raw.fetch(made, 1)).records)[-1]
+    assert (mark.first, mark.attributes) == (1, 0x38)
+    await set_config(raw, made, "message.timestamp.type", "CreateTime")
+    await producer.send(made, b"b")
+    await producer.end(commit=commit)
+    await settled(raw, made)
+    mark = batches((await raw.fetch(made, 3)).records)[-1]
+    assert (mark.first, mark.attributes) == (3, 0x30)
+
+
+async def set_config(raw: Raw, topic: str, name: str, value: str) -> None:
+    """Set a config of a topic, and wait until it counts."""
+    config = {"name": name, "config_operation": 0, "value": value}
+    resource = {"resource_type": 2, "resource_name": topic, "configs": [config]}
+    answer = await raw.ask(
+        ApiKey.INCREMENTAL_ALTER_CONFIGS, 1, resources=[resource], validate_only=False
+    )
+    assert answer.responses[0].error_code is NONE
+
+    async def counts() -> bool:
+        wanted = {"resource_type": 2, "resource_name": topic, "configuration_keys": [name]}
+        told = await raw.ask(ApiKey.DESCRIBE_CONFIGS, 4, resources=[wanted])
+        return bool(told.results[0].configs[0].value == value)
+
+    await until(counts)
+
+
 async def test_the_last_stable_offset(raw: Raw, made: str, producer: Transactor) -> None:
     """An open transaction holds back what is behind it, from readers of committed records."""
     await raw.produce(made, batch(b"before"))
