@@ -145,6 +145,33 @@ class TestUsers:
 
         await until(keeps_out)
 
+    async def test_who_is_in_stays_in(self, raw: Raw, engine: Engine, name: str) -> None:
+        """Another password, and even none, ends no connection: what it may do are the rules."""
+        secure = engine.secure
+        assert secure.ca_file is not None
+        address, ca = Address.parse(secure.bootstrap), secure.ca_file
+
+        async def logged_in(other: Raw) -> bool:
+            return bool((await log_in(other, name, name)).error_code == 0)
+
+        await alter(raw, upsertion(name))
+
+        async def lets_in() -> bool:
+            async with await encrypted(address, ca) as other:
+                return await logged_in(other)
+
+        await until(lets_in)
+        async with await encrypted(address, ca) as inside:
+            assert await logged_in(inside)
+            await alter(raw, upsertion(f"{name}2") | {"name": name})
+            await alter(raw, deleted=[(name, SHA_512)])
+
+            async def keeps_out() -> bool:
+                return not await lets_in()
+
+            await until(keeps_out)
+            assert (await inside.ask(3, 9, **whole(3, 9, {}))).brokers
+
     @pytest.mark.parametrize(
         ("asked", "error", "message"),
         [
