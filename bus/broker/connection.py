@@ -15,6 +15,7 @@ from kio.schema.errors import ErrorCode
 from prometheus_client import Counter, Histogram
 
 from bus.acceptor import Served
+from bus.broker.answers import encoded
 from bus.broker.api.produce import produce
 from bus.broker.api.sasl import converse
 from bus.broker.apis import APIS, versions_answer
@@ -33,13 +34,15 @@ from bus.broker.wire import (
     PREFIX,
     MalformedRequest,
     Request,
-    has_error,
+    prepare,
     read_request,
+    ready,
     write_answer,
 )
 from bus.principals import Unmapped
 
 _SMALL = 2**16  # bytes of a request that never waits for memory: heartbeats must come through
+_ITEMS = 20_000  # of a request's arrays, beside two for each partition that there is
 _PART = 2**20  # bytes of a request, of which some have to come before a client is given up
 _TURN_BYTES = 2**14  # of a request that count as one request more
 _TURN = 8  # requests handled before others get their turn
@@ -213,7 +216,10 @@ class Connection:
             return
         if session is not None:
             session.admit(key)
-        request = read_request(frame, key, version, correlation)
+        if not ready(key, version):
+            await asyncio.to_thread(prepare, key, version)
+        most = _ITEMS + 2 * self._engine.topics.partition_count()
+        request = read_request(frame, key, version, correlation, most)
         request.client_host = self.host
         if session is not None:
             request.session, request.principal = session, session.principal
@@ -279,15 +285,16 @@ class Connection:
         else:
             fields = await guarded(self._engine, request, handle, access)
         self._serving = None
-        self._count(request, started, has_error(fields))
-        if fault is Fault.DROP_CONNECTION_AFTER_COMMIT:
-            raise _Hangup("arranged")
         if silence := self._throttled(request, size):
             fields = {**fields, "throttle_time": silence}
+        answer, refused = await encoded(request.key, request.version, request.correlation, fields)
+        self._count(request, started, refused)
+        if fault is Fault.DROP_CONNECTION_AFTER_COMMIT:
+            raise _Hangup("arranged")
         # What the answer is made of is let go before it is sent, which may take long.
-        answer = [write_answer(request.key, request.version, request.correlation, fields)]
-        del fields
-        await self._outlet.send(answer.pop(), request)
+        made = [answer]
+        del fields, answer
+        await self._outlet.send(made.pop(), request)
         if self._session is not None and self._session.ended:
             raise _Hangup("the login was refused")
 

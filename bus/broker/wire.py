@@ -8,7 +8,7 @@ version does not have is left out here.
 import dataclasses
 import io
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
@@ -19,7 +19,7 @@ from kio.index import load_request_schema, load_response_schema
 from kio.serial import entity_reader, entity_writer
 from kio.serial.errors import SerialError
 
-from bus.broker.guard import clean
+from bus.broker.guard import MOST_ITEMS, clean, walk
 from bus.broker.keys import ApiKey
 from bus.broker.limits import Lane
 from bus.broker.security.access import Access
@@ -32,6 +32,26 @@ _ANSWER = struct.Struct(">ii")  # size of what follows, correlation id
 
 Fields = Mapping[str, Any]
 Build = Callable[[Any], Any]
+
+
+class Each:
+    """Items of an answer that are made one by one, when they are written.
+
+    Args:
+        make: returns what is answered about one thing.
+        things: what it is about.
+    """
+
+    __slots__ = ("_make", "_things")
+
+    def __init__(self, make: Callable[[Any], Fields], things: Collection[Any]) -> None:
+        self._make, self._things = make, things
+
+    def __len__(self) -> int:
+        return len(self._things)
+
+    def __iter__(self) -> Iterator[Fields]:
+        return map(self._make, self._things)
 
 
 class MalformedRequest(Exception):
@@ -64,15 +84,17 @@ class Request:
     access: Access | None = None
 
 
-def read_request(frame: bytes, key: ApiKey, version: int, correlation: int) -> Request:
-    """Read a whole request.
+def read_request(
+    frame: bytes, key: ApiKey, version: int, correlation: int, most: int = MOST_ITEMS
+) -> Request:
+    """Read a whole request of no more than so many items.
 
     Raises:
-        MalformedRequest: it ends early, or its lengths make no sense.
+        MalformedRequest: it ends early, or its lengths make no sense, or it has more items.
     """
     schema, read_header, read_body = _readers(key, version)
     try:
-        frame, start = clean(schema, frame)
+        frame, start = clean(schema, frame, most)
         header, _ = read_header(frame, 0)
         body, _ = read_body(frame, start)
     except (SerialError, ValueError, OverflowError) as error:
@@ -86,7 +108,7 @@ def has_error(fields: Fields) -> bool:
         if name == "error_code" and value:
             return True
         inner = (value,) if isinstance(value, Mapping) else value
-        if isinstance(inner, tuple | list) and any(
+        if isinstance(inner, tuple | list | Each) and any(
             isinstance(item, Mapping) and has_error(item) for item in inner
         ):
             return True
@@ -102,6 +124,28 @@ def write_answer(key: ApiKey, version: int, correlation: int, fields: Fields) ->
     with buffer.getbuffer() as view:
         _ANSWER.pack_into(view, 0, len(view) - _SIZE.size, correlation)
     return buffer.getvalue()
+
+
+def framed(correlation: int, pieces: Sequence[bytes], *, tagged: bool) -> bytes:
+    """Return the framed answer of its body's pieces; `tagged` if its header has tags, too."""
+    size = sum(map(len, pieces)) + _ANSWER.size - _SIZE.size + tagged
+    return b"".join((_ANSWER.pack(size, correlation), b"\0" * tagged, *pieces))
+
+
+def ready(key: ApiKey, version: int) -> bool:
+    """Say whether requests of an API and version can be read and answered without delay."""
+    return (key, version) in _READY
+
+
+def prepare(key: ApiKey, version: int) -> None:
+    """Make what reads and answers requests of an API and version; that takes up to 20 ms."""
+    schema, _, _ = _readers(key, version)
+    walk(schema)
+    _writers(key, version)
+    _READY.add((key, version))
+
+
+_READY: set[tuple[ApiKey, int]] = set()
 
 
 @cache

@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +12,7 @@ from bus.broker.engine import LEADER_EPOCH, NODE_ID, Engine
 from bus.broker.security.access import operations
 from bus.broker.security.rules import CLUSTER_NAME, Kind, Operation
 from bus.broker.topics import Topic, name_problem
-from bus.broker.wire import Fields, Request
+from bus.broker.wire import Each, Fields, Request
 
 _BROKER_ENDPOINT = 1
 _GROUP, _TRANSACTION = 0, 1
@@ -22,11 +23,11 @@ async def metadata(engine: Engine, request: Request) -> Fields:
     """Describe the broker and topics; none is ever made by asking for it."""
     asked = request.body.topics
     if asked is None or (request.version == 0 and not asked):
-        topics = [_topic(topic) for topic in engine.topics]
+        topics = Each(_topic, list(engine.topics))
     else:
-        topics = [_asked_topic(engine, one, request.version) for one in asked]
+        topics = Each(lambda one: _asked_topic(engine, one, request.version), asked)
     if getattr(request.body, "include_topic_authorized_operations", False):
-        topics = [_with_operations(request, topic) for topic in topics]
+        topics = Each(lambda topic: _with_operations(request, topic), list(topics))
     return {
         "brokers": [_node(engine)],
         "cluster_id": engine.cluster,
@@ -81,22 +82,22 @@ def _no_topic(error: ErrorCode, name: str | None, id_: UUID | None) -> Fields:
 
 
 def _topic(topic: Topic) -> Fields:
-    partitions = [
-        {
-            "error_code": ErrorCode.none,
-            "partition_index": index,
-            "leader_id": NODE_ID,
-            "leader_epoch": LEADER_EPOCH,
-            "replica_nodes": (NODE_ID,),
-            "isr_nodes": (NODE_ID,),
-        }
-        for index in range(len(topic.partitions))
-    ]
     return {
         "error_code": ErrorCode.none,
         "name": topic.name,
         "topic_id": topic.id,
-        "partitions": partitions,
+        "partitions": Each(_partition, range(len(topic.partitions))),
+    }
+
+
+def _partition(index: int) -> Fields:
+    return {
+        "error_code": ErrorCode.none,
+        "partition_index": index,
+        "leader_id": NODE_ID,
+        "leader_epoch": LEADER_EPOCH,
+        "replica_nodes": (NODE_ID,),
+        "isr_nodes": (NODE_ID,),
     }
 
 
@@ -136,31 +137,36 @@ async def describe_log_dirs(engine: Engine, request: Request) -> Fields:
     """Say how much room partitions take."""
     asked = request.body.topics
     if asked is None:
-        names = {topic.name: range(len(topic.partitions)) for topic in engine.topics}
+        wanted = {topic.name: list(range(len(topic.partitions))) for topic in engine.topics}
     else:
-        names = {one.topic: one.partitions for one in asked}
-    topics = []
-    for name, indexes in names.items():
-        parts = []
-        for index in indexes:
-            partition = engine.topics.partition(name, index)
-            if partition is not None:
-                parts.append(
-                    {
-                        "partition_index": index,
-                        "partition_size": partition.size,
-                        "offset_lag": 0,
-                        "is_future_key": False,
-                    }
-                )
-        if parts:
-            topics.append({"name": name, "partitions": parts})
+        wanted = {one.topic: _there(engine, one) for one in asked}
+    topics = [(name, indexes) for name, indexes in wanted.items() if indexes]
     disk = await asyncio.to_thread(shutil.disk_usage, engine.path.parent)
     directory = {
         "error_code": ErrorCode.none,
         "log_dir": str(engine.path.parent),
-        "topics": topics,
+        "topics": Each(lambda one: _sizes(engine, *one), topics),
         "total_bytes": disk.total,
         "usable_bytes": disk.free,
     }
     return {"error_code": ErrorCode.none, "results": [directory]}
+
+
+def _there(engine: Engine, asked: Any) -> list[int]:
+    """Return which of the partitions that are asked for exist."""
+    topic = engine.topics.get(asked.topic)
+    count = len(topic.partitions) if topic else 0
+    return [index for index in asked.partitions if 0 <= index < count]
+
+
+def _sizes(engine: Engine, name: str, indexes: Sequence[int]) -> Fields:
+    def size(index: int) -> Fields:
+        partition = engine.topics.partition(name, index)
+        return {
+            "partition_index": index,
+            "partition_size": partition.size if partition else 0,
+            "offset_lag": 0,
+            "is_future_key": False,
+        }
+
+    return {"name": name, "partitions": Each(size, indexes)}

@@ -10,7 +10,7 @@ from bus.broker.configs import TOPIC_CONFIGS, ConfigType, Source, inherited, pro
 from bus.broker.documentation import DOCUMENTATION
 from bus.broker.engine import NODE_ID, Engine
 from bus.broker.topics import Topic, name_problem
-from bus.broker.wire import Fields, Request
+from bus.broker.wire import Each, Fields, Request
 from bus.broker.writer import StorageFailed
 
 TOPIC, BROKER = 2, 4
@@ -22,24 +22,24 @@ _FINE: Verdict = (ErrorCode.none, "")
 
 async def describe_configs(engine: Engine, request: Request) -> Fields:
     """List the configs of topics and of the broker, with where each comes from."""
-    results = []
-    for resource in request.body.resources:
+    body = request.body
+
+    def described(resource: Any) -> Fields:
         error, reason, configs = _described(engine, resource.resource_type, resource.resource_name)
         keys = resource.configuration_keys
-        if not request.body.include_synonyms:
+        if not body.include_synonyms:
             configs = [config | {"synonyms": ()} for config in configs]
-        if not getattr(request.body, "include_documentation", False):
+        if not getattr(body, "include_documentation", False):
             configs = [config | {"documentation": None} for config in configs]
-        results.append(
-            {
-                "error_code": error,
-                "error_message": reason,
-                "resource_type": resource.resource_type,
-                "resource_name": resource.resource_name,
-                "configs": [c for c in configs if not keys or c["name"] in keys],
-            }
-        )
-    return {"results": results}
+        return {
+            "error_code": error,
+            "error_message": reason,
+            "resource_type": resource.resource_type,
+            "resource_name": resource.resource_name,
+            "configs": [c for c in configs if not keys or c["name"] in keys],
+        }
+
+    return {"results": Each(described, body.resources)}
 
 
 def _described(

@@ -11,7 +11,7 @@ from bus.broker.groups.member import State
 from bus.broker.groups.messages import Join, Sync
 from bus.broker.security.access import operations
 from bus.broker.security.rules import Kind
-from bus.broker.wire import Fields, Request
+from bus.broker.wire import Each, Fields, Request
 from bus.broker.writer import StorageFailed
 
 _MEMBER_ID_REQUIRED_SINCE = 4
@@ -116,29 +116,34 @@ async def list_groups(engine: Engine, request: Request) -> Fields:
     states = {state.lower() for state in getattr(request.body, "states_filter", ())}
     types = {kind.lower() for kind in getattr(request.body, "types_filter", ())}
     groups = [
-        {
-            "group_id": group.name,
-            "protocol_type": group.protocol_type,
-            "group_state": group.state.value,
-            "group_type": "classic",
-        }
+        group
         for group in engine.groups
         if (not states or group.state.value.lower() in states) and (not types or "classic" in types)
     ]
-    return {"error_code": ErrorCode.none, "groups": groups}
+    return {"error_code": ErrorCode.none, "groups": Each(_listed, groups)}
+
+
+def _listed(group: Group) -> Fields:
+    return {
+        "group_id": group.name,
+        "protocol_type": group.protocol_type,
+        "group_state": group.state.value,
+        "group_type": "classic",
+    }
 
 
 async def describe_groups(engine: Engine, request: Request) -> Fields:
     """Describe groups; one that does not exist is dead."""
-    described = [_described(name, engine.groups.get(name)) for name in request.body.groups]
-    if getattr(request.body, "include_authorized_operations", False):
-        described = [
-            {**one, "authorized_operations": operations(request.access, Kind.GROUP, name)}
-            if engine.groups.get(name) is not None
-            else one
-            for name, one in zip(request.body.groups, described, strict=True)
-        ]
-    return {"groups": described}
+    rights = getattr(request.body, "include_authorized_operations", False)
+
+    def described(name: str) -> Fields:
+        group = engine.groups.get(name)
+        one = _described(name, group)
+        if rights and group is not None:
+            return {**one, "authorized_operations": operations(request.access, Kind.GROUP, name)}
+        return one
+
+    return {"groups": Each(described, request.body.groups)}
 
 
 def _described(name: str, group: Group | None) -> Fields:
@@ -150,17 +155,18 @@ def _described(name: str, group: Group | None) -> Fields:
         "group_state": group.state.value if group else "Dead",
         "protocol_type": group.protocol_type if group else "",
         "protocol_data": group.protocol if group and stable else "",
-        "members": [
-            {
-                "member_id": member.member_id,
-                "group_instance_id": member.instance,
-                "client_id": member.client_id,
-                "client_host": f"/{member.client_host}",
-                "member_metadata": member.metadata,
-                "member_assignment": member.assignment,
-            }
-            for member in members
-        ],
+        "members": Each(_member, members),
+    }
+
+
+def _member(member: Any) -> Fields:
+    return {
+        "member_id": member.member_id,
+        "group_instance_id": member.instance,
+        "client_id": member.client_id,
+        "client_host": f"/{member.client_host}",
+        "member_metadata": member.metadata,
+        "member_assignment": member.assignment,
     }
 
 

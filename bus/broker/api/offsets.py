@@ -10,10 +10,11 @@ from bus.broker.api.fetch import COMMITTED
 from bus.broker.batch import LOG_APPEND_TIME, Span, spans
 from bus.broker.engine import LEADER_EPOCH, Engine
 from bus.broker.partition import Partition
+from bus.broker.pause import Pause
 from bus.broker.records import first_since, times
 from bus.broker.storage.log import Damaged
 from bus.broker.storage.reader import Gone, Reader, StoredRow
-from bus.broker.wire import Fields, Request
+from bus.broker.wire import Each, Fields, Request
 
 LATEST, EARLIEST, MAX_TIMESTAMP, EARLIEST_LOCAL = -1, -2, -3, -4
 _SPECIAL = {LATEST, EARLIEST, MAX_TIMESTAMP, EARLIEST_LOCAL}
@@ -27,18 +28,14 @@ async def list_offsets(engine: Engine, request: Request) -> Fields:
     named = Counter(
         (topic.name, part.partition_index) for topic in asked for part in topic.partitions
     )
-    topics = []
+    committed = getattr(request.body, "isolation_level", 0) == COMMITTED
+    topics, pause = [], Pause()
     for topic in asked:
-        parts = [
-            await _listed(
-                engine,
-                topic.name,
-                part,
-                times=named[topic.name, part.partition_index],
-                committed=getattr(request.body, "isolation_level", 0) == COMMITTED,
-            )
-            for part in topic.partitions
-        ]
+        parts = []
+        for part in topic.partitions:
+            times = named[topic.name, part.partition_index]
+            parts.append(await _listed(engine, topic.name, part, times=times, committed=committed))
+            await pause()
         topics.append({"name": topic.name, "partitions": parts})
     return {"topics": topics}
 
@@ -145,11 +142,14 @@ def _times(row: StoredRow, span: Span, start: int) -> Iterator[int]:
 
 async def offset_for_leader_epoch(engine: Engine, request: Request) -> Fields:
     """Say where a leader epoch ends; there has only ever been one."""
-    topics = []
-    for topic in request.body.topics:
-        parts = [_epoch_end(engine, topic.topic, part) for part in topic.partitions]
-        topics.append({"topic": topic.topic, "partitions": parts})
-    return {"topics": topics}
+
+    def told(topic: Any) -> Fields:
+        def end(part: Any) -> Fields:
+            return _epoch_end(engine, topic.topic, part)
+
+        return {"topic": topic.topic, "partitions": Each(end, topic.partitions)}
+
+    return {"topics": Each(told, request.body.topics)}
 
 
 def _epoch_end(engine: Engine, topic: str, part: Any) -> Fields:

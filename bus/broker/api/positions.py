@@ -1,6 +1,6 @@
 """OffsetCommit, OffsetFetch, OffsetDelete: groups' positions, durable before they are answered."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kio.schema.errors import ErrorCode
@@ -10,7 +10,7 @@ from bus.broker.stage import Stage
 from bus.broker.storage.database import now_ms
 from bus.broker.storage.positions import Position
 from bus.broker.storage.store import Store
-from bus.broker.wire import Fields, Request
+from bus.broker.wire import Each, Fields, Request
 from bus.broker.writer import StorageFailed
 
 LONGEST_NOTE = 4096  # Kafka's offset.metadata.max.bytes, which counts UTF-16's units of two bytes
@@ -86,32 +86,28 @@ def take(
     engine.forgetting.committed(group, expires)
 
 
-def per_partition(topics: Iterable[Any], errors: Mapping[tuple[str, int], ErrorCode]) -> Fields:
+def per_partition(topics: Sequence[Any], errors: Mapping[tuple[str, int], ErrorCode]) -> Fields:
     """Return the errors of partitions in the order of the topics that were asked for."""
-    return {
-        "error_code": ErrorCode.none,
-        "topics": [
-            {
-                "name": topic.name,
-                "partitions": [
-                    {
-                        "partition_index": part.partition_index,
-                        "error_code": errors[topic.name, part.partition_index],
-                    }
-                    for part in topic.partitions
-                ],
-            }
-            for topic in topics
-        ],
-    }
+
+    def told(topic: Any) -> Fields:
+        def part(one: Any) -> Fields:
+            error = errors[topic.name, one.partition_index]
+            return {"partition_index": one.partition_index, "error_code": error}
+
+        return {"name": topic.name, "partitions": Each(part, topic.partitions)}
+
+    return {"error_code": ErrorCode.none, "topics": Each(told, topics)}
 
 
 async def offset_fetch(engine: Engine, request: Request) -> Fields:
     """Tell groups' positions."""
     body, stable = request.body, bool(getattr(request.body, "require_stable", False))
     if request.version >= _MANY_GROUPS_SINCE:
-        groups = [_fetched(engine, one.group_id, one.topics, stable=stable) for one in body.groups]
-        return {"groups": groups}
+
+        def fetched(one: Any) -> Fields:
+            return _fetched(engine, one.group_id, one.topics, stable=stable)
+
+        return {"groups": Each(fetched, body.groups)}
     return _fetched(engine, body.group_id, body.topics, stable=stable)
 
 
@@ -123,19 +119,16 @@ def _fetched(engine: Engine, group: str, topics: Any, *, stable: bool) -> Fields
             wanted.setdefault(topic, []).append(index)
     else:
         wanted = {topic.name: list(topic.partition_indexes) for topic in topics}
-    found = [
-        {
-            "name": topic,
-            "partitions": [
-                _unstable(i)
-                if stable and engine.transactions.unstable(group, topic, i)
-                else _position(known.get((topic, i)), i)
-                for i in indexes
-            ],
-        }
-        for topic, indexes in wanted.items()
-    ]
-    return {"group_id": group, "error_code": ErrorCode.none, "topics": found}
+
+    def told(topic: str) -> Fields:
+        def position(index: int) -> Fields:
+            if stable and engine.transactions.unstable(group, topic, index):
+                return _unstable(index)
+            return _position(known.get((topic, index)), index)
+
+        return {"name": topic, "partitions": Each(position, wanted[topic])}
+
+    return {"group_id": group, "error_code": ErrorCode.none, "topics": Each(told, list(wanted))}
 
 
 def _unstable(index: int) -> dict[str, Any]:

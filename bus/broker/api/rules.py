@@ -17,7 +17,7 @@ from bus.broker.security.rules import (
     Permission,
     Rule,
 )
-from bus.broker.wire import Fields, Request
+from bus.broker.wire import Each, Fields, Request
 from bus.broker.writer import StorageFailed
 
 MOST_RULES = 100_000
@@ -48,7 +48,7 @@ async def describe_acls(engine: Engine, request: Request) -> Fields:
             "resource_type": kind,
             "resource_name": name,
             "pattern_type": pattern,
-            "acls": [_entry(rule) for rule in some],
+            "acls": Each(_entry, list(some)),
         }
         for (kind, pattern, name), some in groupby(found, key=lambda rule: rule[:3])
     ]

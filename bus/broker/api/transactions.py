@@ -12,7 +12,7 @@ from bus.broker.stage import Stage
 from bus.broker.storage.positions import Position
 from bus.broker.storage.store import Store
 from bus.broker.transactions.state import Identity, Positions, State, Transaction
-from bus.broker.wire import Fields, Request
+from bus.broker.wire import Each, Fields, Request
 from bus.broker.writer import StorageFailed
 
 _FENCED_SINCE = 2  # of AddPartitionsToTxn, AddOffsetsToTxn and EndTxn
@@ -186,11 +186,7 @@ async def list_transactions(engine: Engine, request: Request) -> Fields:
     duration = getattr(body, "duration_filter", -1)
     now = engine.transactions.clock()
     found = [
-        {
-            "transactional_id": one.name,
-            "producer_id": one.producer,
-            "transaction_state": one.state.value,
-        }
+        one
         for one in engine.transactions
         if (not states or one.state.value in states)
         and (not producers or one.producer in producers)
@@ -199,18 +195,25 @@ async def list_transactions(engine: Engine, request: Request) -> Fields:
     return {
         "error_code": ErrorCode.none,
         "unknown_state_filters": tuple(sorted(states - _STATES)),
-        "transaction_states": found,
+        "transaction_states": Each(_listed, found),
+    }
+
+
+def _listed(one: Transaction) -> Fields:
+    return {
+        "transactional_id": one.name,
+        "producer_id": one.producer,
+        "transaction_state": one.state.value,
     }
 
 
 async def describe_transactions(engine: Engine, request: Request) -> Fields:
     """Describe transactions by transactional id."""
-    return {
-        "transaction_states": [
-            _described(engine, name, engine.transactions.get(name))
-            for name in request.body.transactional_ids
-        ]
-    }
+
+    def described(name: str) -> Fields:
+        return _described(engine, name, engine.transactions.get(name))
+
+    return {"transaction_states": Each(described, request.body.transactional_ids)}
 
 
 def _described(engine: Engine, name: str, found: Transaction | None) -> Fields:

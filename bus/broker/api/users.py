@@ -15,7 +15,7 @@ from bus.broker.security.credentials import (
     of_salted,
 )
 from bus.broker.security.users import Key
-from bus.broker.wire import Fields, Request
+from bus.broker.wire import Each, Fields, Request
 from bus.broker.writer import StorageFailed
 
 Verdict = tuple[ErrorCode, str]
@@ -27,7 +27,7 @@ async def describe_user_scram_credentials(engine: Engine, request: Request) -> F
     asked = request.body.users
     names = [one.name for one in asked] if asked else list(engine.security.users)
     times = Counter(names)
-    results = [_described(engine, name, times[name]) for name in times]
+    results = Each(lambda name: _described(engine, name, times[name]), times)
     return {"error_code": ErrorCode.none, "error_message": "", "results": results}
 
 

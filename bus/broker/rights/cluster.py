@@ -5,6 +5,7 @@ from typing import Any
 
 from kio.schema.errors import ErrorCode
 
+from bus.broker.pause import Pause
 from bus.broker.rights.call import Call
 from bus.broker.security.rules import CLUSTER_NAME, Kind, Operation
 from bus.broker.wire import Fields
@@ -45,11 +46,11 @@ async def metadata(call: Call) -> Fields:
     asked = call.body.topics
     if asked is None or (call.request.version == 0 and not asked):
         answer = await call.answer()
-        seen = [
-            one
-            for one in answer["topics"]
-            if call.sees(Operation.DESCRIBE, Kind.TOPIC, one["name"])
-        ]
+        seen, pause = [], Pause()
+        for one in answer["topics"]:
+            if call.sees(Operation.DESCRIBE, Kind.TOPIC, one["name"]):
+                seen.append(one)
+            await pause()
         return {**answer, "topics": seen}
     allowed: list[Any] = []
     refusals: list[Fields] = []
