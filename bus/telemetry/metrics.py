@@ -1,0 +1,236 @@
+"""What is measured, in groups; each metric has its name, what it tells, and its labels."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+
+LATENCIES = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+
+# A counter that starts anew shows by falling; a series more for each of them would tell no more.
+disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no types for it
+
+
+class _Group:
+    """Metrics of one registry, under names that begin alike."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.registry = registry
+
+    def _counter(self, name: str, tells: str, *labels: str) -> Counter:
+        return Counter(f"stadtbus_{name}", tells, labels, registry=self.registry)
+
+    def _gauge(self, name: str, tells: str, *labels: str) -> Gauge:
+        return Gauge(f"stadtbus_{name}", tells, labels, registry=self.registry)
+
+    def _seconds(self, name: str, tells: str, *labels: str) -> Histogram:
+        name = f"stadtbus_{name}_duration_seconds"
+        return Histogram(name, tells, labels, buckets=LATENCIES, registry=self.registry)
+
+
+class Requests(_Group):
+    """Requests to the embedded broker."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__(registry)
+        self.requests = self._counter(
+            "requests_total",
+            "Requests to the embedded broker, by API and outcome (ok, error).",
+            "api",
+            "outcome",
+        )
+        self.request_duration = self._seconds(
+            "request",
+            "Time from a request's arrival at the embedded broker to its answer, by API; a fetch "
+            "counts only the time that it was worked on, not the time that it waited for records.",
+            "api",
+        )
+        self.throttled = self._counter(
+            "throttled_requests_total",
+            "Requests after which the embedded broker told a client to be silent, by the quota "
+            "that was used up (requests, produce, fetch).",
+            "quota",
+        )
+        self.request_memory = self._gauge(
+            "request_memory_bytes",
+            "Memory of the requests that the embedded broker reads or works on.",
+        )
+        self.fetch_memory = self._gauge(
+            "fetch_memory_bytes",
+            "Memory of the embedded broker's answers to fetches that clients have not taken.",
+        )
+        self.longest_turn = self._gauge(
+            "event_loop_longest_turn_seconds",
+            "The longest time within the last second that the process' event loop was held by one "
+            "piece of work.",
+        )
+
+
+class Records(_Group):
+    """Records that the embedded broker takes and hands out."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__(registry)
+        self.produced_records = self._counter(
+            "produced_records_total",
+            "Records that the broker has stored and acknowledged, by topic.",
+            "topic",
+        )
+        self.produced_bytes = self._counter(
+            "produced_bytes_total",
+            "Bytes of the record batches that the broker has stored, by topic.",
+            "topic",
+        )
+        self.fetched_records = self._counter(
+            "fetched_records_total",
+            "Records handed to consumers by the broker, by topic.",
+            "topic",
+        )
+        self.fetched_bytes = self._counter(
+            "fetched_bytes_total",
+            "Bytes of the record batches handed to consumers, by topic.",
+            "topic",
+        )
+        self.open_transactions = self._gauge(
+            "open_transactions",
+            "Transactions at the embedded broker that are neither committed nor aborted.",
+        )
+        self.oldest_transaction = self._gauge(
+            "oldest_transaction_seconds",
+            "Age of the oldest open transaction at the embedded broker; 0 when there is none. "
+            "What comes after it waits, for those who read what is committed.",
+        )
+
+
+class Storage(_Group):
+    """The embedded broker's database."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__(registry)
+        self.storage_size = self._gauge(
+            "storage_size_bytes",
+            "Bytes that the broker's database and its write-ahead log take on disk.",
+        )
+        self.storage_free = self._gauge(
+            "storage_free_bytes",
+            "Bytes free on the disk of the broker's database.",
+        )
+        self.wal_size = self._gauge(
+            "storage_wal_bytes",
+            "Bytes of the write-ahead log of the broker's database.",
+        )
+        self.commit_duration = self._seconds(
+            "commit",
+            "Time of one synced commit of the broker's database.",
+        )
+        self.damaged_partitions = self._gauge(
+            "damaged_partitions",
+            "Partitions that the embedded broker does not serve because what is stored of them is "
+            "not what was written.",
+        )
+
+
+class Connections(_Group):
+    """Who comes to a listener, and who does not get in."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__(registry)
+        self.connections = self._gauge(
+            "connections",
+            "Open connections to the broker.",
+        )
+        self.connections_refused = self._counter(
+            "connections_refused_total",
+            "Connections that were not taken, by listener (broker, registry, ops) and by the "
+            "limit that was reached (all, address).",
+            "listener",
+            "limit",
+        )
+        self.connections_given_up = self._counter(
+            "connections_given_up_total",
+            "Connections that the embedded broker closed, by reason: nothing was asked (idle), "
+            "the client took nothing of its answer (unread) or did not finish its request (slow).",
+            "reason",
+        )
+        self.handshake_failures = self._counter(
+            "handshake_failures_total",
+            "Connections that ended before TLS was agreed on, by listener and reason.",
+            "listener",
+            "reason",
+        )
+        self.logins = self._counter(
+            "logins_total",
+            "Logins at the embedded broker, by mechanism and outcome (ok, refused).",
+            "mechanism",
+            "outcome",
+        )
+        self.denials = self._counter(
+            "denials_total",
+            "Times that a rule of the embedded broker kept somebody from something, by API.",
+            "api",
+        )
+
+
+class Certificates(_Group):
+    """The certificates of the listeners."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__(registry)
+        self.certificate_expiry = self._gauge(
+            "certificate_expiry_timestamp_seconds",
+            "When a certificate of this node expires, in seconds since 1970: of its listeners, "
+            "and of the authority that it made (ca).",
+            "certificate",
+        )
+        self.certificate_reloads = self._counter(
+            "certificate_reloads_total",
+            "Certificates that were read anew, by listener and outcome (ok, error: the last good "
+            "one stays in use).",
+            "listener",
+            "outcome",
+        )
+
+
+class Registrations(_Group):
+    """The schema registry."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__(registry)
+        self.registry_requests = self._counter(
+            "registry_requests_total",
+            "Requests to the schema registry, by method and HTTP status.",
+            "method",
+            "status",
+        )
+        self.registry_request_duration = self._seconds(
+            "registry_request",
+            "Time that the schema registry took to answer, by method.",
+            "method",
+        )
+        self.schema_rejections = self._counter(
+            "schema_rejections_total",
+            "Schemas that the registry refused as incompatible, by subject.",
+            "subject",
+        )
+
+
+class Consumption(_Group):
+    """Consumer groups, and what they set aside."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__(registry)
+        self.lag_records = self._gauge(
+            "consumer_group_lag_records",
+            "Records that a consumer group has not committed yet, by group and topic.",
+            "group",
+            "topic",
+        )
+        self.lag_seconds = self._gauge(
+            "consumer_group_lag_seconds",
+            "Age of the first record that a consumer group has not committed; 0 when there is "
+            "none.",
+            "group",
+            "topic",
+        )
+        self.dead_letters = self._gauge(
+            "dead_letter_records",
+            "Events that were set aside, by the dead letter topic that holds them.",
+            "topic",
+        )
