@@ -164,6 +164,20 @@ def problem(name: str, value: str | None) -> str:
     return ""
 
 
+def problem_of(configs: Mapping[str, str | None]) -> str:
+    """Return why a topic cannot have these configs; empty if it can."""
+    for name, value in configs.items():
+        if reason := problem(name, value):
+            return reason
+    least, most = (
+        int(configs.get(name) or TOPIC_CONFIGS[name].default)
+        for name in ("min.compaction.lag.ms", "max.compaction.lag.ms")
+    )
+    if least > most:
+        return f"min.compaction.lag.ms ({least}) is above max.compaction.lag.ms ({most})"
+    return ""
+
+
 def tidied(name: str, value: str) -> str:
     """Return a config's value as it is stored: without blanks around it, or twice the same item."""
     config = TOPIC_CONFIGS.get(name)

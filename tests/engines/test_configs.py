@@ -252,6 +252,11 @@ async def test_lists(
             ErrorCode.invalid_request,
             id="set twice",
         ),
+        pytest.param(
+            [("min.compaction.lag.ms", SET, "10"), ("max.compaction.lag.ms", SET, "9")],
+            INVALID,
+            id="compacted at the latest before it may be",
+        ),
     ],
 )
 async def test_what_cannot_be_changed(
@@ -360,6 +365,11 @@ async def test_replace(raw: Raw, topic: str) -> None:
         pytest.param({"no.such": "1"}, INVALID, id="unknown config"),
         pytest.param({"retention.ms": "soon"}, INVALID, id="bad value"),
         pytest.param({"retention.ms": None}, ErrorCode.invalid_request, id="no value"),
+        pytest.param(
+            {"min.compaction.lag.ms": "10", "max.compaction.lag.ms": "9"},
+            INVALID,
+            id="compacted at the latest before it may be",
+        ),
     ],
 )
 async def test_what_cannot_replace(

@@ -6,7 +6,7 @@ from typing import Any
 
 from kio.schema.errors import ErrorCode
 
-from bus.broker.configs import TOPIC_CONFIGS, ConfigType, Source, inherited, problem, tidied
+from bus.broker.configs import TOPIC_CONFIGS, ConfigType, Source, inherited, problem_of, tidied
 from bus.broker.documentation import DOCUMENTATION
 from bus.broker.engine import NODE_ID, Engine
 from bus.broker.topics import Topic, name_problem
@@ -156,8 +156,8 @@ async def _altered(
     topic = engine.topics.get(resource.resource_name)
     if error is ErrorCode.none:
         error, reason = _changes_problem(resource.configs)
-    if error is ErrorCode.none:
-        error, reason = _values_problem(wanted)
+    if error is ErrorCode.none and (reason := problem_of(wanted)):
+        error = ErrorCode.invalid_config
     if error is ErrorCode.none and topic is not None and not validate_only:
         error, reason = await _store(engine, topic, wanted)
     return {
@@ -188,13 +188,6 @@ def _changes_problem(changes: Sequence[Any]) -> Verdict:
             return ErrorCode.invalid_request, f"{change.name} is named more than once"
         if change.value is None and getattr(change, "config_operation", SET) != DELETE:
             return ErrorCode.invalid_request, f"Null value not supported for: {change.name}"
-    return _FINE
-
-
-def _values_problem(wanted: Mapping[str, str | None]) -> Verdict:
-    for name, value in wanted.items():
-        if reason := problem(name, value):
-            return ErrorCode.invalid_config, reason
     return _FINE
 
 

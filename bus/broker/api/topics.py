@@ -6,7 +6,7 @@ from typing import Any
 
 from kio.schema.errors import ErrorCode
 
-from bus.broker.configs import TOPIC_CONFIGS, Source, inherited, problem, tidied
+from bus.broker.configs import TOPIC_CONFIGS, Source, inherited, problem_of, tidied
 from bus.broker.engine import NODE_ID, Engine
 from bus.broker.stage import Stage
 from bus.broker.storage.store import Store
@@ -62,7 +62,8 @@ def _creation_problem(engine: Engine, wanted: Any) -> Verdict:
         return verdict
     if engine.topics.partition_count() + _count(wanted) > MOST_PARTITIONS:
         return ErrorCode.policy_violation, f"there can be {MOST_PARTITIONS} partitions in all"
-    return _configs_problem({config.name: config.value for config in wanted.configs})
+    reason = problem_of({config.name: config.value for config in wanted.configs})
+    return (ErrorCode.invalid_config, reason) if reason else _FINE
 
 
 def _assignment_problem(wanted: Any) -> Verdict:
@@ -77,13 +78,6 @@ def _assignment_problem(wanted: Any) -> Verdict:
 def _replicas_problem(replicas: Iterable[Sequence[int]]) -> Verdict:
     if any(list(ids) != [NODE_ID] for ids in replicas):
         return ErrorCode.invalid_replica_assignment, f"the only broker is {NODE_ID}"
-    return _FINE
-
-
-def _configs_problem(configs: Mapping[str, str | None]) -> Verdict:
-    for name, value in configs.items():
-        if reason := problem(name, value):
-            return ErrorCode.invalid_config, reason
     return _FINE
 
 
