@@ -13,7 +13,7 @@ from functools import cache
 from types import UnionType
 from typing import Any, get_args, get_origin
 
-MOST_ITEMS = 100_000  # of one array: as many as there may be partitions
+MOST_ITEMS = 100_000  # of all arrays of a request: as many as there may be partitions
 
 _CLIENT_ID_AT = 8  # after API key, version and correlation id
 _I16 = struct.Struct(">h")
@@ -36,11 +36,36 @@ _SIZES = {
 }
 
 Cut = tuple[int, int, bytes]  # from where to where something is left out, and what stands instead
-Walk = Callable[[bytes, int, list[Cut]], int]  # from where something begins to where it ends
 
 
 class LyingLength(ValueError):
     """A length that the bytes do not bear out."""
+
+
+class Cuts(list[Cut]):
+    """What is left out of a request.
+
+    Attributes:
+        left: how many items its arrays, and tags, it may still have. An item of two bytes is an
+            object of some hundred, and takes its time to read and to answer, while others wait.
+    """
+
+    def __init__(self, left: int) -> None:
+        super().__init__()
+        self.left = left
+
+    def spend(self, number: int) -> None:
+        """Take note of so many items.
+
+        Raises:
+            LyingLength: there are too many.
+        """
+        self.left -= number
+        if self.left < 0:
+            raise LyingLength(f"{number} items are more than there may be beside the others")
+
+
+Walk = Callable[[bytes, int, Cuts], int]  # from where something begins to where it ends
 
 
 @cache
@@ -62,18 +87,19 @@ def walk(schema: Any) -> Walk:
     return _joined(steps)
 
 
-def clean(schema: Any, frame: bytes) -> tuple[bytes, int]:
+def clean(schema: Any, frame: bytes, most: int = MOST_ITEMS) -> tuple[bytes, int]:
     """Return a request without tags that its version does not know, and where its body begins.
 
     Args:
         schema: the request's class.
         frame: header and body; what follows the body is let be, as Kafka does (librdkafka ends a
             Metadata request for all topics with a byte too many).
+        most: how many items all its arrays may have.
 
     Raises:
-        LyingLength: it is not all there, or has an array that is too long.
+        LyingLength: it is not all there, or has more items.
     """
-    cuts: list[Cut] = []
+    cuts = Cuts(most)
     # The header's client id never is a compact string, whatever the version.
     header = _HEADER if schema.__header_schema__.__flexible__ else _short_bytes
     try:
@@ -119,7 +145,7 @@ def _joined(steps: Sequence[Walk]) -> Walk:
     if len(steps) == 1:
         return steps[0]
 
-    def run(data: bytes, at: int, cuts: list[Cut]) -> int:
+    def run(data: bytes, at: int, cuts: Cuts) -> int:
         for step in steps:
             at = step(data, at, cuts)
         return at
@@ -170,15 +196,15 @@ def _of_primitive(kind: str, flexible: bool) -> int | Walk:
     return _short_bytes if kind == "string" else _long_bytes
 
 
-def _short_bytes(data: bytes, at: int, cuts: list[Cut]) -> int:
+def _short_bytes(data: bytes, at: int, cuts: Cuts) -> int:
     return _after(data, at + 2, _I16.unpack_from(data, at)[0])
 
 
-def _long_bytes(data: bytes, at: int, cuts: list[Cut]) -> int:
+def _long_bytes(data: bytes, at: int, cuts: Cuts) -> int:
     return _after(data, at + 4, _I32.unpack_from(data, at)[0])
 
 
-def _compact_bytes(data: bytes, at: int, cuts: list[Cut]) -> int:
+def _compact_bytes(data: bytes, at: int, cuts: Cuts) -> int:
     size, at = _uvarint(data, at)
     return _after(data, at, size - 1)
 
@@ -190,7 +216,7 @@ def _after(data: bytes, at: int, size: int) -> int:
 
 
 def _array(item: int | Walk, *, flexible: bool, nullable: bool) -> Walk:
-    def count(data: bytes, at: int) -> tuple[int, int]:
+    def count(data: bytes, at: int, cuts: Cuts) -> tuple[int, int]:
         if flexible:
             number, at = _uvarint(data, at)
             number -= 1
@@ -198,16 +224,17 @@ def _array(item: int | Walk, *, flexible: bool, nullable: bool) -> Walk:
             number, at = _I32.unpack_from(data, at)[0], at + 4
         if number < 0 and not nullable:
             raise LyingLength("an array is null where none may be")
-        if number > min(len(data) - at, MOST_ITEMS):
+        if number > len(data) - at:
             raise LyingLength(f"an array of {number} items")
+        cuts.spend(max(number, 0))
         return number, at
 
-    def fixed(data: bytes, at: int, cuts: list[Cut]) -> int:
-        number, at = count(data, at)
+    def fixed(data: bytes, at: int, cuts: Cuts) -> int:
+        number, at = count(data, at, cuts)
         return at + max(number, 0) * size
 
-    def each(data: bytes, at: int, cuts: list[Cut]) -> int:
-        number, at = count(data, at)
+    def each(data: bytes, at: int, cuts: Cuts) -> int:
+        number, at = count(data, at, cuts)
         for _ in range(number):
             at = step(data, at, cuts)
         return at
@@ -219,9 +246,10 @@ def _array(item: int | Walk, *, flexible: bool, nullable: bool) -> Walk:
     return each
 
 
-def _tags(data: bytes, at: int, cuts: list[Cut], known: dict[int, Walk]) -> int:
+def _tags(data: bytes, at: int, cuts: Cuts, known: dict[int, Walk]) -> int:
     since = at
     number, at = _uvarint(data, at)
+    cuts.spend(number)
     kept = []
     for _ in range(number):
         first = at
@@ -229,7 +257,10 @@ def _tags(data: bytes, at: int, cuts: list[Cut], known: dict[int, Walk]) -> int:
         size, at = _uvarint(data, at)
         end = _after(data, at, size)
         if tag in known:
-            if known[tag](data, at, []) > end:
+            inner = Cuts(cuts.left)
+            past = known[tag](data, at, inner) > end
+            cuts.left = inner.left
+            if past:
                 raise LyingLength(f"tag {tag} goes past its end")
             kept.append(data[first:end])
         at = end

@@ -78,3 +78,20 @@ def test_an_array_above_the_limit_is_refused_even_if_it_is_all_there() -> None:
     schema: Any = load_request_schema(ApiKey.CREATE_TOPICS, 5)
     with pytest.raises(LyingLength, match="100001 items"):
         clean(schema, whole)
+
+
+def test_items_are_counted_over_all_arrays_of_a_request() -> None:
+    """Many short arrays inside a long one cost as much as one that is too long."""
+    topics = [{"name": "t", "partitions": [{"partition_index": 0, "timestamp": -1}] * 9}] * 10
+    fields = {"replica_id": -1, "topics": topics}
+    whole = request(ApiKey.LIST_OFFSETS, 1, fields)[4:]
+    assert len(read_request(whole, ApiKey.LIST_OFFSETS, 1, 7, 100).body.topics) == 10
+    with pytest.raises(MalformedRequest, match="9 items are more"):
+        read_request(whole, ApiKey.LIST_OFFSETS, 1, 7, 99)
+
+
+def test_tags_are_counted_as_items() -> None:
+    unknown = b"\x7f" + b"\x63\0" * 127
+    assert clean(METADATA, body(tags=unknown), 128)[0] == body()
+    with pytest.raises(LyingLength, match="127 items are more"):
+        clean(METADATA, body(tags=unknown), 127)

@@ -138,3 +138,13 @@ def test_what_a_limit_cannot_be(name: str, value: object, sentence: str) -> None
 
 def test_no_batch_is_taken_that_could_not_be_compacted() -> None:
     assert MOST_UNPACKED == LIMIT
+
+
+async def test_items_of_a_request(tmp_path: Path) -> None:
+    """Far more of them than there are partitions end the connection, before they are read."""
+    async with made(tmp_path) as broker, await Raw.to(broker) as raw:
+        asked = {"allow_auto_topic_creation": False}
+        few = await raw.ask(ApiKey.METADATA, 4, topics=[{"name": "t"}] * 20_000, **asked)
+        assert len(few.topics) == 20_000
+        raw.send(ApiKey.METADATA, 4, topics=[{"name": "t"}] * 20_001, **asked)
+        assert await raw.answer() == b""
