@@ -16,7 +16,7 @@ from confluent_kafka.admin import (
 
 from bus import BadEvent, Event, Publisher, Subscriber
 from bus.admin import Admin
-from bus.admin.admin import _config
+from bus.admin.connection import _config
 from bus.errors import NotAuthorised
 from bus.kafka import GroupConsumer, LogReader, Place, Producer, Record
 from bus.registry import Registry

@@ -16,7 +16,8 @@ from confluent_kafka.admin import (
     UserScramCredentialDeletion,
 )
 
-from bus.admin.admin import TIMEOUT, Admin
+from bus.admin.admin import Admin
+from bus.admin.connection import TIMEOUT
 from bus.errors import InvalidSettings, NotFound, nearest
 
 Kind = Literal["topic", "group", "cluster", "transactional-id"]

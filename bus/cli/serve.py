@@ -15,62 +15,70 @@ if TYPE_CHECKING:
     from bus.settings import Role, Settings
 
 
+Roles = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ROLE,…", help="what to run [default: broker,registry]", show_default=False
+    ),
+]
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HOST:PORT,…",
+        help="an Apache Kafka cluster to use instead of the embedded broker",
+        show_default=False,
+    ),
+]
+BrokerListen = Annotated[
+    str | None,
+    typer.Option(metavar="HOST:PORT", help="[default: 127.0.0.1:9092; port 0 takes a free one]"),
+]
+BrokerAdvertise = Annotated[
+    str | None,
+    typer.Option(metavar="HOST:PORT", help="the address that clients are told to connect to"),
+]
+RegistryListen = Annotated[
+    str | None, typer.Option(metavar="HOST:PORT", help="[default: 127.0.0.1:8081]")
+]
+OpsListen = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HOST:PORT", help="/metrics, /healthz and /readyz [default: 127.0.0.1:9464]"
+    ),
+]
+InitSecurity = Annotated[
+    bool,
+    typer.Option(
+        "--init-security",
+        help="make an authority, certificates and the first administrator in DIR/security, or "
+        "renew the certificate; then serve",
+    ),
+]
+Hostname = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME", help="with --init-security: a further name that clients reach it by"
+    ),
+]
+Insecure = Annotated[
+    bool,
+    typer.Option(
+        "--insecure", help="let other machines in without TLS and login: anybody may do all"
+    ),
+]
+
+
 def serve(
-    roles: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ROLE,…", help="what to run [default: broker,registry]", show_default=False
-        ),
-    ] = None,
+    roles: Roles = None,
     data: Data = None,
-    kafka: Annotated[
-        str | None,
-        typer.Option(
-            metavar="HOST:PORT,…",
-            help="an Apache Kafka cluster to use instead of the embedded broker",
-            show_default=False,
-        ),
-    ] = None,
-    broker_listen: Annotated[
-        str | None,
-        typer.Option(
-            metavar="HOST:PORT", help="[default: 127.0.0.1:9092; port 0 takes a free one]"
-        ),
-    ] = None,
-    broker_advertise: Annotated[
-        str | None,
-        typer.Option(metavar="HOST:PORT", help="the address that clients are told to connect to"),
-    ] = None,
-    registry_listen: Annotated[
-        str | None, typer.Option(metavar="HOST:PORT", help="[default: 127.0.0.1:8081]")
-    ] = None,
-    ops_listen: Annotated[
-        str | None,
-        typer.Option(
-            metavar="HOST:PORT",
-            help="/metrics, /healthz and /readyz [default: 127.0.0.1:9464]",
-        ),
-    ] = None,
-    init_security: Annotated[
-        bool,
-        typer.Option(
-            "--init-security",
-            help="make an authority, certificates and the first administrator in DIR/security, or "
-            "renew the certificate; then serve",
-        ),
-    ] = False,
-    hostname: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME", help="with --init-security: a further name that clients reach it by"
-        ),
-    ] = None,
-    insecure: Annotated[
-        bool,
-        typer.Option(
-            "--insecure", help="let other machines in without TLS and login: anybody may do all"
-        ),
-    ] = False,
+    kafka: Cluster = None,
+    broker_listen: BrokerListen = None,
+    broker_advertise: BrokerAdvertise = None,
+    registry_listen: RegistryListen = None,
+    ops_listen: OpsListen = None,
+    init_security: InitSecurity = False,
+    hostname: Hostname = None,
+    insecure: Insecure = False,
     output: Output = Format.table,
 ) -> None:
     """Run a node: by default the embedded broker and the schema registry.
@@ -82,7 +90,6 @@ def serve(
     from bus.settings import load
 
     opened = True if insecure else None
-
     settings = load(
         {
             "data": data,

@@ -1,25 +1,15 @@
-"""The event, and the wire contract: key, partition, framing and envelope as pure functions.
-
-`docs/wire.md` is the contract in words, `docs/wire-vectors.json` in bytes; this module is both in
-code. CloudEvents 1.0, Kafka protocol binding, binary mode; Confluent framing with magic byte 0.
-"""
+"""The envelope of an event: a record's headers, and the names and times in them."""
 
 import re
-import struct
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, date, datetime
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from functools import lru_cache
-from types import MappingProxyType
 from typing import Any, NamedTuple
-from unicodedata import is_normalized, normalize
-from uuid import UUID
-
-import uuid_utils
 
 from bus.errors import InvalidEvent, UndecodableEvent
+from bus.event.values import Draft
 
-BAD_FRAME, BAD_ENVELOPE, BAD_KEY = "bad-frame", "bad-envelope", "bad-key"
-BAD_BATCH = "bad-batch"
+BAD_ENVELOPE, BAD_BATCH = "bad-envelope", "bad-batch"
 
 SOURCE = "urn:stadtbus:"
 CONTENT_TYPE = "application/avro"
@@ -63,55 +53,6 @@ _TIME = re.compile(
 )
 _TRACE = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _SEQUENCE = re.compile(r"[0-9a-z][0-9a-z-]{0,63}/[1-9][0-9]{0,18}")
-_ESCAPE = re.compile(r"%(?!25|3A)")
-_FRAME = struct.Struct(">bI")
-
-
-_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
-
-
-class Position(NamedTuple):
-    """Where an event lies, and since when.
-
-    Args:
-        topic: the topic that it was read from.
-        partition: the partition of it.
-        offset: its number in that partition.
-        timestamp: when the broker appended it (UTC).
-    """
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: datetime
-
-
-class Event(NamedTuple):
-    """One fact that a system announced.
-
-    Args:
-        topic: the contract's topic; also the event's type.
-        key: the contract's key fields, escaped and joined: events of one key stay in order.
-        data: what the contract's schema describes; None where the key's last state ends.
-        id: unique for the source (a UUID, version 7 if we made it).
-        source: the system that announced it, ``urn:stadtbus:<system>``.
-        time: when it happened (UTC).
-        subject: what it is about, where the contract names a subject.
-        traceparent: W3C trace context, passed through.
-        sequence: ``<publisher's incarnation>/<n>``, counted per partition; a gap is a loss.
-        position: where it was read; None for an event that was not read.
-    """
-
-    topic: str
-    key: str
-    data: Mapping[str, Any] | None
-    id: str
-    source: str
-    time: datetime
-    subject: str | None = None
-    traceparent: str | None = None
-    sequence: str | None = None
-    position: Position | None = None
 
 
 class Envelope(NamedTuple):
@@ -125,146 +66,10 @@ class Envelope(NamedTuple):
     sequence: str | None
 
 
-class Draft(NamedTuple):
-    """An event to be published; what is left out is filled in.
-
-    Args:
-        data: what the contract's schema describes.
-        time: when it happened, with its time zone; now if None.
-        subject: what it is about; the contract's subject field if None.
-        id: a UUID; one is made if None. Give the same id when you send an event again.
-        traceparent: W3C trace context to pass through.
-        headers: further headers, such as CloudEvents extensions.
-    """
-
-    data: Mapping[str, Any]
-    time: datetime | None = None
-    subject: str | None = None
-    id: str | None = None
-    traceparent: str | None = None
-    headers: Mapping[str, str] = _NO_HEADERS
-
-
-def new_id() -> str:
-    """Return a new event id (UUID version 7, RFC 9562)."""
-    return str(uuid_utils.uuid7())
-
-
-# Names of members, systems and groups
-
-
 def member_of(name: str) -> str | None:
     """Return the member whose system or group this is; None if it is no such name."""
     found = _NAME.fullmatch(name)
     return found[1] if found else None
-
-
-# Key and partition
-
-
-def key_of(values: Iterable[Any]) -> str:
-    """Return the key of key fields' values: NFC, ``%`` and ``:`` escaped, joined with ``:``.
-
-    Raises:
-        InvalidEvent: a value is empty, or of a type that has no text of its own.
-    """
-    return ":".join([_key_part(value) for value in values])
-
-
-def _key_part(value: Any) -> str:
-    if isinstance(value, str | UUID) or type(value) is int:
-        text = str(value)
-    elif type(value) is date:
-        text = value.isoformat()
-    else:
-        raise InvalidEvent(f"is {type(value).__name__}, which cannot be part of a key")
-    if not text:
-        raise InvalidEvent("is empty, but part of the key")
-    plain = text.isascii()
-    if not plain:
-        text = normalize("NFC", text)
-    if "%" in text or ":" in text:
-        text = text.replace("%", "%25").replace(":", "%3A")
-        if not plain and not is_normalized("NFC", text):
-            raise InvalidEvent("has a combining mark after a colon, which no key can carry")
-    return text
-
-
-def split_key(key: str) -> tuple[str, ...]:
-    """Return the texts of the key fields, unescaped."""
-    return tuple(part.replace("%3A", ":").replace("%25", "%") for part in key.split(":"))
-
-
-def read_key(key: bytes | None) -> str:
-    """Return the key of a record.
-
-    Raises:
-        UndecodableEvent: it is missing, empty, no UTF-8, not NFC or wrongly escaped.
-    """
-    if not key:
-        raise UndecodableEvent("the record has no key", reason=BAD_KEY)
-    try:
-        text = key.decode()
-    except UnicodeDecodeError as error:
-        raise UndecodableEvent(f"the key is no UTF-8: {error.reason}", reason=BAD_KEY) from None
-    if not text.isascii() and not is_normalized("NFC", text):
-        raise UndecodableEvent("the key is not in Unicode's form NFC", reason=BAD_KEY)
-    if "%" in text and _ESCAPE.search(text):
-        raise UndecodableEvent("the key has % that is neither %25 nor %3A", reason=BAD_KEY)
-    if text[0] == ":" or text[-1] == ":" or "::" in text:
-        raise UndecodableEvent("a part of the key is empty", reason=BAD_KEY)
-    return text
-
-
-@lru_cache(32_768)  # a key rarely has one event alone, and the hash is slow in Python
-def partition_of(key: str, partitions: int) -> int:
-    """Return the partition of a key: Kafka's murmur2 of its UTF-8, as the Java client takes it."""
-    return (murmur2(key.encode()) & 0x7FFFFFFF) % partitions
-
-
-def murmur2(data: bytes) -> int:
-    """Return Kafka's murmur2 hash (``org.apache.kafka.common.utils.Utils``), as 32 bits."""
-    length = len(data)
-    h = 0x9747B28C ^ length
-    words = length >> 2
-    for word in struct.unpack_from(f"<{words}I", data):
-        k = word * 0x5BD1E995 & 0xFFFFFFFF
-        h = (h * 0x5BD1E995 ^ (k ^ k >> 24) * 0x5BD1E995) & 0xFFFFFFFF
-    if rest := data[words << 2 :]:
-        h = (h ^ int.from_bytes(rest, "little")) * 0x5BD1E995 & 0xFFFFFFFF
-    h = (h ^ h >> 13) * 0x5BD1E995 & 0xFFFFFFFF
-    return h ^ h >> 15
-
-
-# Framing
-
-
-def frame(schema_id: int, body: bytes) -> bytes:
-    """Return a record's value: the byte 0, the schema's id in four bytes, the Avro data."""
-    return _FRAME.pack(0, schema_id) + body
-
-
-def unframe(value: bytes) -> tuple[int, bytes]:
-    """Return the schema id and the Avro data of a record's value.
-
-    Raises:
-        UndecodableEvent: it is too short, or begins with another byte than 0.
-    """
-    if len(value) < _FRAME.size:
-        raise UndecodableEvent(
-            f"the value has {len(value)} bytes, its frame alone takes {_FRAME.size}",
-            reason=BAD_FRAME,
-        )
-    if value[0] != 0:
-        hint = " (a schema id in a header)" if value[0] == 1 else ""
-        raise UndecodableEvent(
-            f"the value begins with byte {value[0]}{hint}, not with 0", reason=BAD_FRAME
-        )
-    schema_id: int = _FRAME.unpack_from(value)[1]
-    return schema_id, value[_FRAME.size :]
-
-
-# Envelope
 
 
 def write_time(time: datetime) -> str:
