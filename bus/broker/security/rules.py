@@ -104,16 +104,19 @@ class Rule(NamedTuple):
 def spellings(host: str) -> frozenset[str]:
     """Return all that a rule may call a host: its address as it is written, or as Java does.
 
-    Java writes IPv6 addresses without ``::``, and such as stand for IPv4 as these.
+    Java writes IPv6 addresses without ``::``, and such as stand for IPv4 as these. An address that
+    holds on one link alone bears the link's name, which a rule may leave out.
     """
     names = {EVERYWHERE, host}
+    bare, percent, link = host.partition("%")
     try:
-        address = ip_address(host)
+        address = ip_address(bare)
     except ValueError:
         return frozenset(names)
     if isinstance(address, IPv6Address):
         parts = address.exploded.split(":")
-        names |= {address.compressed, ":".join(f"{int(part, 16):x}" for part in parts)}
+        written = {address.compressed, ":".join(f"{int(part, 16):x}" for part in parts)}
+        names |= written | {f"{name}{percent}{link}" for name in written}
         if address.ipv4_mapped is not None:
             names.add(str(address.ipv4_mapped))
     return frozenset(names)
