@@ -215,10 +215,10 @@ class _Check:
                 name = field.name if self.new_reads else names[0]
                 yield from _under(name, self._compare(field.type, written[names[0]].type))
             elif field.default is MISSING and self.new_reads:
-                change = "was added, but has no default that a new reader could use"
+                change = "was added without a default that a new reader could use"
                 yield _Finding(field.name, change)
             elif field.default is MISSING:
-                change = "was removed, but has no default that an old reader could use"
+                change = "was removed without a default that an old reader could use"
                 yield _Finding(field.name, change)
 
     def _renamed(self, reader: Named, writer: Named) -> Iterator[_Finding]:

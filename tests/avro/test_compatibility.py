@@ -114,25 +114,25 @@ WIDENS = " (Avro widens int to long, but never narrows long to int)"
                     field("addresses", {"type": "array", "items": record(A, WITHOUT, name="I")})
                 ),
                 record(field("addresses", {"type": "array", "items": record(A, name="I")})),
-                ["`addresses[].b` was removed, but has no default that an old reader could use"],
+                ["`addresses[].b` was removed without a default that an old reader could use"],
             ),
             (
                 "a field in a map's values was added",
                 record(field("by_day", {"type": "map", "values": record(A, name="I")})),
                 record(field("by_day", {"type": "map", "values": record(A, WITHOUT, name="I")})),
-                ["`by_day{}.b` was added, but has no default that a new reader could use"],
+                ["`by_day{}.b` was added without a default that a new reader could use"],
             ),
             (
                 "a field in an optional record was removed",
                 record(field("at", ["null", record(A, WITHOUT, name="I")])),
                 record(field("at", ["null", record(A, name="I")])),
-                ["`at.b` was removed, but has no default that an old reader could use"],
+                ["`at.b` was removed without a default that an old reader could use"],
             ),
             (
                 "a field in one of several branches was removed",
                 record(field("at", ["string", record(A, WITHOUT, name="I")])),
                 record(field("at", ["string", record(A, name="I")])),
-                ["`at<I>.b` was removed, but has no default that an old reader could use"],
+                ["`at<I>.b` was removed without a default that an old reader could use"],
             ),
             (
                 "the items of an array in a branch changed",
@@ -269,7 +269,7 @@ WIDENS = " (Avro widens int to long, but never narrows long to int)"
                 "a field's alias helps new readers only",
                 record(A),
                 record(field("b", "int", aliases=["a"])),
-                ["`a` was removed, but has no default that an old reader could use"],
+                ["`a` was removed without a default that an old reader could use"],
             ),
             (
                 "an alias that fits two fields",
@@ -280,7 +280,7 @@ WIDENS = " (Avro widens int to long, but never narrows long to int)"
                         "`b` may stand for more than one field by its aliases, `b` and `a`: a new "
                         "reader cannot read old events"
                     ),
-                    "`a` was removed, but has no default that an old reader could use",
+                    "`a` was removed without a default that an old reader could use",
                 ],
             ),
             (
@@ -305,7 +305,7 @@ WIDENS = " (Avro widens int to long, but never narrows long to int)"
                 "each version that is broken is named once",
                 record(A, WITHOUT, field("c", "int", default=0)),
                 record(A),
-                ["`b` was removed, but has no default that an old reader could use"],
+                ["`b` was removed without a default that an old reader could use"],
             ),
         ]
     ],

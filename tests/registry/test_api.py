@@ -102,8 +102,8 @@ async def test_a_breaking_schema_is_refused_in_a_sentence(
     """The first version has no `b`; one that asks for it breaks whoever reads old events."""
     status, value = await ask(http, "POST /subjects/s/versions", {"schema": record(B)})
     sentences = [
-        "`b` was added, but has no default that a new reader could use",
-        "`a` was removed, but has no default that an old reader could use",
+        "`b` was added without a default that a new reader could use",
+        "`a` was removed without a default that an old reader could use",
     ]
     assert (status, value["error_code"]) == (409, 40901)
     assert value["message"].endswith(f"details: {json.dumps(sentences)}")
