@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import asdict
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -9,7 +10,7 @@ import typer
 from bus.cli.edge import say
 from bus.cli.options import Format, Kafka, Output, client_settings
 from bus.cli.output import show
-from bus.errors import NotFound
+from bus.errors import InvalidSettings, NotFound
 
 if TYPE_CHECKING:
     from bus.admin import Rule
@@ -55,7 +56,8 @@ def add(
     kafka: Kafka = None,
 ) -> None:
     """Put rules in force, one for each operation."""
-    rules = rules_of(user, kind, name, operations, deny=deny, host=host)
+    _refuse_what_never_applies(user, name)
+    rules = rules_of(user, kind, name, operations, deny=deny, host=_address(host))
     asyncio.run(_add(client_settings(kafka, None), rules))
     for rule in rules:
         say(f"in force: {sentence(rule)}")
@@ -102,6 +104,43 @@ def rules_of(
         )
         for operation in operations
     ]
+
+
+def _refuse_what_never_applies(user: str, name: str) -> None:
+    """Refuse what an engine would take and never use: who denies something would rely on it.
+
+    Raises:
+        InvalidSettings: nobody, or nothing, is called so.
+    """
+    if user.startswith("User:"):
+        bare = user.removeprefix("User:")
+        raise InvalidSettings(
+            "users are named without User: here", where=user, remedy=f"say {bare}"
+        )
+    if not name or "*" in name[:-1]:
+        raise InvalidSettings(
+            "is no name, nor the beginning of names",
+            where=f'"{name}"',
+            remedy="a * stands at the end, for all that begins so, or alone, for all",
+        )
+
+
+def _address(host: str) -> str:
+    """Return an address as an engine compares it.
+
+    Raises:
+        InvalidSettings: it is none, so that no client would ever be meant.
+    """
+    if host == "*":
+        return host
+    try:
+        return str(ip_address(host))
+    except ValueError as error:
+        raise InvalidSettings(
+            f'"{host}" is no address of a client',
+            where="--host",
+            remedy="write an IPv4 or IPv6 address; neither names nor networks are compared",
+        ) from error
 
 
 def sentence(rule: "Rule") -> str:
