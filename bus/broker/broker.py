@@ -182,7 +182,7 @@ class Broker:
             address=self._settings.advertise or self.address,
             path=self._directory.database,
             failed=self._fail,
-            groups=Groups(self._clock),
+            groups=Groups(self._clock, self._settings.group_memory_bytes),
         )
         try:
             engine.start()

@@ -76,6 +76,12 @@ class BrokerSettings(ListenerSettings):
         description="memory for all answers to fetches that clients have not taken yet, in bytes; "
         "as it fills, answers become smaller, then they wait",
     )
+    group_memory_bytes: int = Field(
+        default=128 * 2**20,
+        ge=2**20,
+        description="memory for what members of all groups say and are told, in bytes; members of "
+        "one user take no more than a quarter of it",
+    )
     fetch_max_bytes: int = Field(
         default=4 * 2**20, ge=2**16, description="largest answer to one fetch, in bytes"
     )

@@ -36,6 +36,7 @@ async def join_group(engine: Engine, request: Request) -> Fields:
         protocols=tuple((protocol.name, protocol.metadata) for protocol in body.protocols),
         must_be_known=request.version >= _MEMBER_ID_REQUIRED_SINCE,
         may_skip=request.version >= _SKIP_ASSIGNMENT_SINCE,
+        principal=request.principal,
     )
     started = engine.groups.clock()
     answer = await engine.groups.joined(body.group_id, join)
@@ -69,6 +70,7 @@ async def sync_group(engine: Engine, request: Request) -> Fields:
         protocol_type=getattr(body, "protocol_type", None),
         protocol=getattr(body, "protocol_name", None),
         assignments=tuple((one.member_id, one.assignment) for one in body.assignments),
+        principal=request.principal,
     )
     started = engine.groups.clock()
     answer = await engine.groups.synced(body.group_id, sync)

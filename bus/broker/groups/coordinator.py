@@ -7,6 +7,7 @@ from kio.schema.errors import ErrorCode
 from bus.broker.groups.group import Group
 from bus.broker.groups.member import State
 from bus.broker.groups.messages import Join, JoinAnswer, ReplyJoin, ReplySync, Sync, SyncAnswer
+from bus.broker.groups.room import ALL, Held, Room
 
 # Kafka's group.min.session.timeout.ms and group.max.session.timeout.ms, in seconds.
 SHORTEST_SESSION = 6.0
@@ -20,10 +21,15 @@ _CONSUMERS = "consumer"  # the kind of group whose members say what they are sub
 
 
 class Coordinator:
-    """All groups by name."""
+    """All groups by name.
 
-    def __init__(self) -> None:
+    Args:
+        room: bytes of memory that members of all groups may hold.
+    """
+
+    def __init__(self, room: int = ALL) -> None:
         self._groups: dict[str, Group] = {}
+        self._room = Room(room)
 
     def __iter__(self) -> Iterator[Group]:
         return iter(self._groups.values())
@@ -57,8 +63,12 @@ class Coordinator:
             error = ErrorCode.invalid_session_timeout
         elif name not in self._groups and join.member_id:
             error = ErrorCode.unknown_member_id
+        elif not self._room.take(join.principal, join.size, self._held(), now):
+            error = ErrorCode.group_max_size_reached
         else:
-            self._groups.setdefault(name, Group(name)).join(join, now, reply)
+            group = self._groups.setdefault(name, Group(name))
+            group.maker = group.maker or join.principal
+            group.join(join, now, reply)
             return
         reply(JoinAnswer(error=error, member_id=join.member_id))
 
@@ -68,8 +78,13 @@ class Coordinator:
         if group is None:
             error = ErrorCode.unknown_member_id if name else ErrorCode.invalid_group_id
             reply(SyncAnswer(error=error))
+        elif sync.size and not self._room.take(sync.principal, sync.size, self._held(), now):
+            reply(SyncAnswer(error=ErrorCode.group_max_size_reached))
         else:
             group.sync(sync, now, reply)
+
+    def _held(self) -> Held:
+        return (one for group in self._groups.values() for one in group.held())
 
     def heartbeat(
         self, name: str, member_id: str, instance: str | None, generation: int, now: float

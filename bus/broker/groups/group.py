@@ -6,7 +6,7 @@ GroupMetadataManager).
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from uuid import uuid4
 
@@ -14,6 +14,7 @@ from kio.schema.errors import ErrorCode
 
 from bus.broker.groups.member import COMMIT, HEARTBEAT, NEXT, Member, State
 from bus.broker.groups.messages import (
+    OBJECTS,
     DescribedMember,
     Join,
     JoinAnswer,
@@ -39,6 +40,7 @@ class Group:
         invited: ids given to members that have not joined with them yet, and until when they may.
         kept: whether it has positions, so that it stays when its members have gone.
         idle: since when it has had neither members nor positions.
+        maker: the principal whose member was the first.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Group:
     deadline: float = 0.0
     kept: bool = False
     idle: float | None = None
+    maker: str = ""
     members: dict[str, Member] = field(default_factory=dict)
     invited: dict[str, float] = field(default_factory=dict)
     _instances: dict[str, str] = field(default_factory=dict)
@@ -156,6 +159,12 @@ class Group:
         elif self.state is State.COMPLETING and self.deadline <= now:
             self._remove([m for m in self.members.values() if not m.syncing], now)
         self._complete_if_all(now)
+
+    def held(self) -> Iterator[tuple[str, int]]:
+        """Yield how many bytes of memory it takes, by principal."""
+        yield self.maker, OBJECTS * (1 + len(self.invited))
+        for member in self.members.values():
+            yield member.join.principal, member.join.size + len(member.assignment)
 
     def describe(self) -> list[DescribedMember]:
         """Return the members as administrators see them; what they said only of a stable group."""

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 from kio.schema.errors import ErrorCode
 
+OBJECTS = 2048  # bytes that a member takes whatever it says, about
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Join:
@@ -19,6 +21,7 @@ class Join:
         protocols: name and metadata of each assignment strategy, best first.
         must_be_known: who is new gets an id first and asks again with it (since version 4).
         may_skip: a static leader that comes back may be told to leave the assignment (version 9).
+        principal: whose member it is.
     """
 
     member_id: str
@@ -31,6 +34,13 @@ class Join:
     protocols: tuple[tuple[str, bytes], ...]
     must_be_known: bool = False
     may_skip: bool = False
+    principal: str = ""
+
+    @property
+    def size(self) -> int:
+        """About how many bytes of memory it takes to know the member."""
+        said = sum(len(name) + len(metadata) + OBJECTS // 16 for name, metadata in self.protocols)
+        return OBJECTS + said + 2 * len(self.client_id) + 2 * len(self.instance or "")
 
 
 class JoinedMember(NamedTuple):
@@ -65,6 +75,12 @@ class Sync:
     protocol_type: str | None = None
     protocol: str | None = None
     assignments: tuple[tuple[str, bytes], ...] = ()
+    principal: str = ""
+
+    @property
+    def size(self) -> int:
+        """How many bytes of assignments it brings."""
+        return sum(len(assignment) for _, assignment in self.assignments)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

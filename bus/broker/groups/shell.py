@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from bus.broker.groups.coordinator import Coordinator
 from bus.broker.groups.messages import Join, JoinAnswer, Sync, SyncAnswer
+from bus.broker.groups.room import ALL
 
 T = TypeVar("T")
 
@@ -18,10 +19,11 @@ class Groups(Coordinator):
 
     Args:
         clock: seconds that only go forward.
+        room: bytes of memory that members of all groups may hold.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        super().__init__()
+    def __init__(self, clock: Callable[[], float] = time.monotonic, room: int = ALL) -> None:
+        super().__init__(room)
         self.clock = clock
         self._timer: asyncio.TimerHandle | None = None
 
