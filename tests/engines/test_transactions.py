@@ -338,6 +338,30 @@ class TestPositions:
         await until(over)
         assert (await party.positions(made))[made, 0] == (3, "")
 
+    @pytest.mark.parametrize("within", [True, False], ids=["in a transaction", "outside"])
+    async def test_what_came_last(
+        self, party: Party, made: str, producer: Transactor, address: Address, within: bool
+    ) -> None:
+        """Of positions committed beside each other the latest stands, whatever ends last."""
+        await producer.add_offsets(party.group)
+        await producer.commit_offset(party.group, made, 7)
+        if within:
+            async with Transactor.at(address) as other:
+                await other.begin()
+                await other.add_offsets(party.group)
+                await other.commit_offset(party.group, made, 9)
+                assert await other.end(commit=True) is NONE
+        else:
+            assert await (await party.member()).commit(made, 9) is NONE
+        assert await self.unstable(party, made)
+        assert await producer.end(commit=True) is NONE
+
+        async def over() -> bool:
+            return not await self.unstable(party, made)
+
+        await until(over)
+        assert (await party.positions(made))[made, 0] == (9, "")
+
     async def test_unstable(self, party: Party, made: str, producer: Transactor) -> None:
         """Who asks for stable positions is told to wait while a transaction is open."""
         await producer.add_offsets(party.group)

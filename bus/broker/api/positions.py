@@ -64,11 +64,14 @@ async def _commit(
     """Store positions, which are kept for so many milliseconds; -1 is as long as all others."""
     now = now_ms()
     expires = now + kept if kept >= 0 else None
+    rivals = engine.transactions.rivals({group})
+
+    def run(store: Store, stage: Stage) -> None:
+        store.positions.write(group, accepted, now, expires)
+        stage.transactions.overtake(group, accepted, rivals)
+
     try:
-        await engine.change(
-            lambda store: store.positions.write(group, accepted, now, expires),
-            lambda _: take(engine, group, accepted, expires),
-        )
+        await engine.transact(run, lambda _: take(engine, group, accepted, expires))
     except StorageFailed:
         return dict.fromkeys(accepted, ErrorCode.coordinator_not_available)
     return {}

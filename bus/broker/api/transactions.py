@@ -90,11 +90,13 @@ async def _add(
 async def end_txn(engine: Engine, request: Request) -> Fields:
     """Commit or abort a transaction: its marks, positions and state are one commit."""
     body = request.body
-    claimed = Identity(body.producer_id, body.producer_epoch)
+    name, claimed = body.transactional_id, Identity(body.producer_id, body.producer_epoch)
+    known = engine.transactions.get(name)
+    rivals = engine.transactions.rivals(known.groups) if known else ()
 
     def run(store: Store, stage: Stage) -> tuple[ErrorCode, Positions]:
         error, positions = stage.transactions.end(
-            body.transactional_id, claimed, commit=body.committed
+            name, claimed, commit=body.committed, rivals=rivals
         )
         for group, ours in _by_group(positions).items():
             store.positions.write(group, ours, stage.now)
@@ -157,10 +159,12 @@ async def _keep(
         getattr(body, "generation_id", -1),
     )
 
+    rivals = engine.transactions.rivals({group})
+
     def run(_: Store, stage: Stage) -> ErrorCode:
         error = stage.transactions.verify(name, claimed, group=group)
         if error is ErrorCode.none and refused is ErrorCode.none:
-            stage.transactions.keep(name, group, positions)
+            stage.transactions.keep(name, group, positions, rivals)
         return error if error is not ErrorCode.none else refused
 
     def publish(error: ErrorCode) -> None:

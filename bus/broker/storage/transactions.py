@@ -2,11 +2,11 @@
 
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from bus.broker.storage.positions import Position
-from bus.broker.transactions.state import Aborted, Identity, Positions, State, Transaction
+from bus.broker.transactions.state import Aborted, Identity, Place, State, Transaction
 
 TABLES: tuple[str, ...] = (
     """create table transactions (
@@ -57,7 +57,7 @@ class Transactions:
                     one.updated,
                     json.dumps(sorted(one.partitions)),
                     json.dumps(sorted(one.groups)),
-                    json.dumps([[*key, *value] for key, value in one.positions.items()]),
+                    json.dumps(list(_packed(one))),
                 ),
             )
 
@@ -99,6 +99,7 @@ def _read(
     groups: str,
     positions: str,
 ) -> Transaction:
+    kept = list(_unpacked(json.loads(positions)))
     return Transaction(
         name=name,
         producer=producer,
@@ -110,12 +111,17 @@ def _read(
         updated=updated,
         partitions=frozenset(json.loads(partitions)),
         groups=frozenset(json.loads(groups)),
-        positions=_positions(json.loads(positions)),
+        positions={place: position for place, position, _ in kept},
+        turns={place: turn for place, _, turn in kept},
     )
 
 
-def _positions(stored: Iterable[Any]) -> Positions:
-    return {
-        (group, topic, index): Position(offset, epoch, note)
-        for group, topic, index, offset, epoch, note in stored
-    }
+def _packed(one: Transaction) -> Iterator[list[Any]]:
+    """Yield a transaction's positions as they are stored."""
+    for place, position in one.positions.items():
+        yield [*place, *position, one.turns.get(place, 0)]
+
+
+def _unpacked(stored: Iterable[Any]) -> Iterator[tuple[Place, Position, int]]:
+    for group, topic, index, offset, epoch, note, turn in stored:
+        yield (group, topic, index), Position(offset, epoch, note), turn

@@ -20,7 +20,9 @@ from bus.broker.transactions.state import (
     COMMIT,
     IDLE,
     NOBODY,
+    OVERTAKEN,
     Identity,
+    Place,
     Positions,
     State,
     Transaction,
@@ -116,8 +118,13 @@ class Coordinator:
                 self.changed[name] = found.added(more, others, self._now)
         return error
 
-    def end(self, name: str, claimed: Identity, *, commit: bool) -> tuple[ErrorCode, Positions]:
+    def end(
+        self, name: str, claimed: Identity, *, commit: bool, rivals: Iterable[str] = ()
+    ) -> tuple[ErrorCode, Positions]:
         """Commit or abort a transaction.
+
+        Args:
+            rivals: open transactions that may have positions in the same places.
 
         Returns:
             what the producer is told, and the positions that are in force now.
@@ -129,7 +136,15 @@ class Coordinator:
         if found.state is not State.ONGOING:
             return error, {}
         self._end(found.prepared(self._now, commit=commit))
-        return error, found.positions if commit else {}
+        if not commit:
+            return error, {}
+        turns = {place: found.turns.get(place, 0) for place in found.positions}
+        self._overtake(rivals, turns)
+        return error, {
+            place: position
+            for place, position in found.positions.items()
+            if turns[place] != OVERTAKEN
+        }
 
     def abort_late(self, names: Iterable[str]) -> None:
         """Abort those transactions that are open for too long, and shut their producers out."""
@@ -154,13 +169,50 @@ class Coordinator:
         added = partition in found.partitions if group is None else group in found.groups
         return ErrorCode.none if added else ErrorCode.transaction_abortable
 
-    def keep(self, name: str, group: str, positions: Mapping[tuple[str, int], Position]) -> None:
-        """Take positions that will be committed with a transaction that was verified."""
+    def keep(
+        self,
+        name: str,
+        group: str,
+        positions: Mapping[tuple[str, int], Position],
+        rivals: Iterable[str] = (),
+    ) -> None:
+        """Take positions that will be committed with a transaction that was verified.
+
+        Args:
+            rivals: open transactions that may have positions in the same places.
+        """
         found = self.get(name)
         if found is None or found.state is not State.ONGOING:
             raise AssertionError(f"{name}: positions of no transaction")
         more = {(group, *place): position for place, position in positions.items()}
-        self.changed[name] = replace(found, positions={**found.positions, **more})
+        open_ones = [found, *filter(None, map(self.get, rivals))]
+        turn = 1 + max((turn for one in open_ones for turn in one.turns.values()), default=0)
+        self.changed[name] = replace(
+            found,
+            positions={**found.positions, **more},
+            turns={**found.turns, **dict.fromkeys(more, turn)},
+        )
+
+    def overtake(
+        self, group: str, places: Iterable[tuple[str, int]], rivals: Iterable[str]
+    ) -> None:
+        """Let a group's positions that are committed now stand, whatever came before them.
+
+        Args:
+            rivals: open transactions that may have positions in the same places.
+        """
+        self._overtake(rivals, {(group, *place): None for place in places})
+
+    def _overtake(self, rivals: Iterable[str], turns: Mapping[Place, int | None]) -> None:
+        """Let open transactions' positions go that came before others; None comes after all."""
+        for found in filter(None, map(self.get, rivals)):
+            late = {
+                place: OVERTAKEN
+                for place, turn in found.turns.items()
+                if place in turns and _comes_after(turns[place], turn)
+            }
+            if late and found.state is State.ONGOING:
+                self.changed[found.name] = replace(found, turns={**found.turns, **late})
 
     def drop_topic(self, topic: str, partitions: Iterable[int]) -> None:
         """Forget what open transactions have to do with a topic that is deleted."""
@@ -206,6 +258,10 @@ class Coordinator:
     ) -> None:
         if len(partitions) < len(found.partitions) or len(positions) < len(found.positions):
             self.changed[found.name] = replace(found, partitions=partitions, positions=positions)
+
+
+def _comes_after(one: int | None, other: int) -> bool:
+    return one is None or one > other
 
 
 def _taken(

@@ -2,10 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Container, Iterable, Iterator
 
 from bus.broker.transactions.coordinator import Coordinator
-from bus.broker.transactions.state import IDLE, State, Transaction
+from bus.broker.transactions.state import IDLE, Place, State, Transaction
 
 _LOOK_EVERY = 0.5  # seconds, for transactions that are open for too long
 _AT_ONCE = 200  # of these, as the round that ends them must stay short
@@ -13,7 +13,6 @@ _EXPIRE_EVERY = 3_600_000  # milliseconds
 
 log = logging.getLogger(__name__)
 
-Place = tuple[str, str, int]  # group, topic and partition
 Turn = Callable[[Coordinator], None]
 Run = Callable[[Turn], Awaitable[None]]
 
@@ -51,6 +50,10 @@ class Transactions:
     def unstable(self, group: str, topic: str, index: int) -> bool:
         """Say whether a group's position waits for the end of a transaction."""
         return bool(self._pending) and (group, topic, index) in self._pending
+
+    def rivals(self, groups: Container[str]) -> list[str]:
+        """Return the open transactions that may have positions of these groups."""
+        return [one.name for one in self._open.values() if any(g in groups for g in one.groups)]
 
     def know(self, changed: Iterable[Transaction]) -> None:
         """Take note of what was committed."""

@@ -115,7 +115,11 @@ class Aborted(NamedTuple):
     stable: int
 
 
-Positions = Mapping[tuple[str, str, int], Position]  # by group, topic and partition
+Place = tuple[str, str, int]  # group, topic and partition
+Positions = Mapping[Place, Position]
+
+OVERTAKEN = -1
+"""The turn of a position that came before another one which is in force by now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +136,8 @@ class Transaction:
         partitions: the numbers of the partitions that may be written to.
         groups: whose positions may be committed.
         positions: those that will be committed with it.
+        turns: in which turn each of them came, among those of all open transactions: whichever came
+            last is in force in the end, whatever is ended last.
     """
 
     name: str
@@ -145,6 +151,7 @@ class Transaction:
     partitions: frozenset[int] = frozenset()
     groups: frozenset[str] = frozenset()
     positions: Positions = field(default_factory=dict)
+    turns: Mapping[Place, int] = field(default_factory=dict)
 
     @property
     def identity(self) -> Identity:
@@ -188,6 +195,7 @@ class Transaction:
             partitions=frozenset(),
             groups=frozenset(),
             positions={},
+            turns={},
         )
 
     def begun(self, identity: Identity, last: Identity, timeout: int, now: int) -> Self:

@@ -272,6 +272,54 @@ def test_positions_are_in_force_with_the_commit(commit: bool) -> None:
     assert positions == (wanted if commit else {})
 
 
+BOTH = [pytest.param(["t", "u"], id="first"), pytest.param(["u", "t"], id="last")]
+
+
+def two_with_positions() -> Desk:
+    """Return a desk where "t" has a position of 10, and "u" later one of 20 in the same place."""
+    groups = frozenset({"g"})
+    desk = Desk(known(State.ONGOING, groups=groups))
+    desk.committed["u"] = replace(desk.committed["t"], name="u")
+    for name, offset in (("t", 10), ("u", 20)):
+        done = desk.round()
+        done.keep(name, "g", {("a", 0): Position(offset, -1, "")}, ["t", "u"])
+        desk.take(done)
+    return desk
+
+
+@pytest.mark.parametrize("order", BOTH)
+def test_of_two_positions_the_later_one_stands_whatever_is_ended_last(order: list[str]) -> None:
+    desk, position = two_with_positions(), -1
+    for name in order:
+        done = desk.round()
+        _, positions = done.end(name, OURS, commit=True, rivals=["t", "u"])
+        desk.take(done)
+        position = max([position, *(one.offset for one in positions.values())])
+        assert all(one.offset == position for one in positions.values())
+    assert position == 20
+
+
+def test_an_aborted_position_lets_an_earlier_one_stand() -> None:
+    desk = two_with_positions()
+    done = desk.round()
+    done.end("u", OURS, commit=False, rivals=["t", "u"])
+    desk.take(done)
+    _, positions = desk.round().end("t", OURS, commit=True, rivals=["t", "u"])
+    assert [one.offset for one in positions.values()] == [10]
+
+
+def test_a_position_outside_of_transactions_stands_against_earlier_ones() -> None:
+    desk = two_with_positions()
+    done = desk.round()
+    done.overtake("g", [("a", 0)], ["t", "u", "none"])
+    done.keep("u", "g", {("a", 0): Position(30, -1, "")}, ["t", "u"])
+    desk.take(done)
+    assert list(desk.committed["t"].positions) == [("g", "a", 0)]  # who wants it stable waits
+    assert desk.round().end("t", OURS, commit=True)[1] == {}
+    _, positions = desk.round().end("u", OURS, commit=True)
+    assert [one.offset for one in positions.values()] == [30]
+
+
 @pytest.mark.parametrize(
     ("past", "late"), [pytest.param(999, False, id="in time"), pytest.param(1000, True, id="late")]
 )

@@ -49,6 +49,7 @@ class Open:
 
     partitions: set[int] = field(default_factory=set)
     position: int | None = None
+    turn: int = 0
 
 
 class Oracle:
@@ -58,7 +59,7 @@ class Oracle:
         self.logs: dict[int, list[tuple[bytes | None, Open | None]]] = {p: [] for p in PARTITIONS}
         self.open: dict[str, Open] = {}
         self.aborted: set[Open] = set()
-        self.position = -1
+        self.position, self.turn = -1, 0
 
     def end(self, name: str, *, commit: bool) -> None:
         """End the open transaction of a transactional id, if there is one."""
@@ -70,7 +71,12 @@ class Oracle:
         if not commit:
             self.aborted.add(one)
         elif one.position is not None:
-            self.position = one.position
+            self.move(one.position, one.turn)
+
+    def move(self, position: int, turn: int) -> None:
+        """Put a position in force, unless one is that came in a later turn."""
+        if turn > self.turn:
+            self.position, self.turn = position, turn
 
     def stable(self, partition: int) -> int:
         """Return the last stable offset."""
@@ -99,7 +105,7 @@ class Transactions(RuleBasedStateMachine):
         self.late = 0
         self.latest: dict[str, Transactor] = {}
         self.fenced: list[Transactor] = []
-        self.values = 0
+        self.values = self.turns = 0
         self.reached: Counter[int] = Counter()
         self.last: dict[str, tuple[int, list[bytes], int]] = {}
         clock = patch("bus.broker.writer.now_ms", lambda: now_ms() + self.late)
@@ -114,6 +120,11 @@ class Transactions(RuleBasedStateMachine):
         """Return a value that nobody wrote yet."""
         self.values += 1
         return b"%d" % self.values
+
+    def turn(self) -> int:
+        """Return a number above all before."""
+        self.turns += 1
+        return self.turns
 
     @initialize()
     def begins(self) -> None:
@@ -185,7 +196,19 @@ class Transactions(RuleBasedStateMachine):
             producer, position = self.latest[name], self.values
             assert self.do(producer.add_offsets(GROUP)) is NONE
             assert self.do(producer.commit_offset(GROUP, TOPIC, position)) is NONE
-            self.oracle.open.setdefault(name, Open()).position = position
+            one = self.oracle.open.setdefault(name, Open())
+            one.position, one.turn = position, self.turn()
+
+    @rule()
+    def move_outside(self) -> None:
+        position = self.values
+        part = {"partition_index": 0, "committed_offset": position, "committed_leader_epoch": -1}
+        topic = {"name": TOPIC, "partitions": [part | {"committed_metadata": ""}]}
+        asked = {"group_id": GROUP, "generation_id_or_member_epoch": -1, "member_id": ""}
+        more = {"group_instance_id": None, "topics": [topic]}
+        answer = self.do(self.raw.ask(ApiKey.OFFSET_COMMIT, 8, **asked, **more))
+        assert answer.topics[0].partitions[0].error_code is NONE
+        self.oracle.move(position, self.turn())
 
     @rule(name=names, commit=st.booleans())
     def end(self, name: str, commit: bool) -> None:
