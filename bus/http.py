@@ -77,6 +77,7 @@ class HttpListener:
             log_config=None,
             log_level="error",  # else whoever sends what is no HTTP writes a line each time
             access_log=False,
+            proxy_headers=False,  # else programs on this machine could say that they are others
             lifespan="off",
             ws="none",
             timeout_graceful_shutdown=1,
@@ -86,7 +87,7 @@ class HttpListener:
         await server.ready.wait()
         self._acceptor = Acceptor(
             listener,
-            partial(_Connection, server, settings.idle_seconds, self._principal),
+            partial(_Connection, server, settings, self._principal),
             settings,
             context=self._certificate.context if self._certificate else None,
             name=self._name,
@@ -157,28 +158,29 @@ def most_of(files: int, wanted: int) -> int:
 
     Those who are about their handshake have a file each, too.
     """
-    return max(min(wanted, files // SHARE * 100 // (100 + HANDSHAKES)), 2)
+    return min(wanted, max(files // SHARE * 100 // (100 + HANDSHAKES), 2))
 
 
 class _Connection(H11Protocol, Served):
-    """A connection that has to ask for something soon, or has to go.
+    """A connection that has to ask for something soon, all of it, and to take what it is answered.
 
     Args:
         server: what it is a connection of.
-        patience: seconds within which a request's header has to come.
+        settings: how long it has for that.
         principal: returns whose a client's certificate is.
     """
 
     def __init__(
-        self, server: "_Server", patience: float, principal: Callable[[bytes, str], str]
+        self, server: "_Server", settings: HttpSettings, principal: Callable[[bytes, str], str]
     ) -> None:
         super().__init__(
             config=server.config,
             server_state=server.server_state,
             app_state=dict(server.lifespan.state),
         )
-        self._patience, self._principal = patience, principal
-        self._gone = False
+        self._settings, self._principal = settings, principal
+        self._gone = self._full = False
+        self._patience = 0.0  # seconds, for what is waited for now; 0 if that is not the client
         self._waiting: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -201,24 +203,40 @@ class _Connection(H11Protocol, Served):
         super().on_response_complete()
         self._hurry()
 
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._full = True
+        self._hurry()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._full = False
+        self._hurry()
+
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         self._gone = True
-        self._rest()
+        self._hurry()
         self.over()
 
     def _hurry(self) -> None:
-        """Give up a connection that has no request under way for too long."""
-        cycle: RequestResponseCycle | None = self.cycle  # None before the first request
-        if cycle is not None and not cycle.response_complete:
-            self._rest()
-        elif self._waiting is None and not self._gone:
-            self._waiting = self.loop.call_later(self._patience, self.transport.abort)
-
-    def _rest(self) -> None:
+        """Give the client so much time for what it is to do now, from when it is its turn."""
+        patience = 0.0 if self._gone else self._time()
+        if patience == self._patience:
+            return
+        self._patience = patience
         if self._waiting is not None:
             self._waiting.cancel()
             self._waiting = None
+        if patience:
+            self._waiting = self.loop.call_later(patience, self.transport.abort)
+
+    def _time(self) -> float:
+        """Return how many seconds the client has; 0 if it is not its turn."""
+        cycle: RequestResponseCycle | None = self.cycle  # None before the first request
+        if cycle is None or cycle.response_complete:
+            return self._settings.idle_seconds
+        return self._settings.stalled_seconds if cycle.more_body or self._full else 0.0
 
 
 class _Server(uvicorn.Server):

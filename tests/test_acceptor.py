@@ -52,7 +52,7 @@ async def door(
     """Begin to take connections; return where."""
     acceptors, listeners = [], []
 
-    def opens(**limits: float) -> tuple[str, int]:
+    def opens(most: int | None = None, **limits: float) -> tuple[str, int]:
         listener = socket.create_server((HOST, 0))
         listener.setblocking(False)
         address: tuple[str, int] = listener.getsockname()
@@ -65,6 +65,7 @@ async def door(
             name="test",
             telemetry=telemetry,
             notes=Notes(),
+            most=None if most is None else lambda: most,
         )
         acceptors.append(acceptor)
         listeners.append(listener)
@@ -131,6 +132,33 @@ async def test_a_place_is_looked_for_once_more_after_the_handshake(
         await asyncio.gather(*(connect() for _ in range(8)), return_exceptions=True)
         await until(lambda: refused._value.get() == 6)
     await until(lambda: enters(address, contexts[1]))
+
+
+@pytest.mark.parametrize(
+    ("most", "taken"),
+    [
+        pytest.param(None, 6, id="as many of an address as settings say"),
+        pytest.param(4, 3, id="fewer where there is less room, so that others have some, too"),
+        pytest.param(1, 1, id="never none"),
+    ],
+)
+async def test_an_address_gets_its_share(
+    door: Door,
+    contexts: tuple[ssl.SSLContext, ssl.SSLContext],
+    telemetry: Telemetry,
+    most: int | None,
+    taken: int,
+) -> None:
+    address = door(most, max_connections=8, max_connections_per_address=6)
+    async with AsyncExitStack() as opened:
+        for _ in range(taken):
+            _, writer = await asyncio.open_connection(
+                *address, ssl=contexts[1], server_hostname=HOST
+            )
+            opened.push_async_callback(_closed, writer)
+        assert not await enters(address, contexts[1])
+    refused = telemetry.connections_refused
+    assert sum(refused.labels("test", limit)._value.get() for limit in ("all", "address")) == 1
 
 
 async def _closed(writer: asyncio.StreamWriter) -> None:

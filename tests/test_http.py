@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import pytest
 from starlette.applications import Starlette
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bus.http import HttpListener, most_of
 from bus.settings import Address, OpsSettings
@@ -13,14 +14,18 @@ from bus.telemetry import Telemetry
 from tests.waiting import until
 
 ASK = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+POST = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
 
 Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 @asynccontextmanager
-async def serving(telemetry: Telemetry | None = None, **limits: float) -> AsyncIterator[Address]:
+async def serving(
+    telemetry: Telemetry | None = None, *, app: ASGIApp | None = None, **limits: float
+) -> AsyncIterator[Address]:
     settings = OpsSettings.model_validate({"listen": "127.0.0.1:0", **limits})
-    listener = HttpListener(Starlette(), settings, name="ops", telemetry=telemetry or Telemetry())
+    telemetry = telemetry or Telemetry()
+    listener = HttpListener(app or Starlette(), settings, name="ops", telemetry=telemetry)
     await listener.start()
     yield listener.address
     await listener.stop()
@@ -119,3 +124,57 @@ async def test_silence_ends(begun: tuple[bytes, ...]) -> None:
         ended = asyncio.ensure_future(reader.read())
         await until(ended.done, 3)
         ended.exception()
+
+
+async def reading(scope: Scope, receive: Receive, send: Send) -> None:
+    """Read a request, and answer nothing."""
+    while (await receive()).get("more_body"):
+        pass
+    await send({"type": "http.response.start", "status": 204})
+    await send({"type": "http.response.body"})
+
+
+async def long(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer more than a system keeps for a client."""
+    await send({"type": "http.response.start", "status": 200})
+    for _ in range(1000):
+        await send({"type": "http.response.body", "body": bytes(2**16), "more_body": True})
+
+
+@pytest.mark.parametrize(
+    ("app", "asked"),
+    [
+        pytest.param(reading, POST % 9 + b"half", id="half a request"),
+        pytest.param(long, ASK, id="an answer that nobody reads"),
+    ],
+)
+async def test_a_client_that_stalls_has_to_go(app: ASGIApp, asked: bytes) -> None:
+    """Half a request is not waited for, and what nobody takes is not kept."""
+    async with (
+        serving(app=app, max_connections=1, stalled_seconds=1) as address,
+        AsyncExitStack() as opened,
+    ):
+        _, writer = await connected(address, opened)
+        writer.write(asked)
+
+        async def free() -> bool:
+            async with AsyncExitStack() as other:
+                return await answer(await connected(address, other), POST % 0) != b""
+
+        assert not await free()
+        await until(free, 5)
+
+
+async def test_nobody_says_that_he_is_somebody_else(telemetry: Telemetry) -> None:
+    """Whatever a header says, it is the connection's address that counts."""
+
+    async def tells(scope: Scope, receive: Receive, send: Send) -> None:
+        host = scope["client"][0].encode()
+        await send({"type": "http.response.start", "status": 200})
+        await send({"type": "http.response.body", "body": host})
+
+    async with serving(telemetry, app=tells) as address, AsyncExitStack() as opened:
+        reader, writer = await connected(address, opened)
+        forged = b"X-Forwarded-For: 192.0.2.1\r\nConnection: close\r\n\r\n"
+        writer.write(ASK.removesuffix(b"\r\n") + forged)
+        assert b"192.0.2.1" not in (await asyncio.wait_for(reader.read(), 5))

@@ -71,6 +71,12 @@ class HttpSettings(ListenerSettings):
         description="seconds within which a request's header has to come, from when the "
         "connection is free for it",
     )
+    stalled_seconds: float = Field(
+        default=30.0,
+        gt=0,
+        description="seconds within which the rest of a request has to come, and within which "
+        "something has to be taken of an answer that waits",
+    )
 
 
 class RegistrySettings(HttpSettings):
