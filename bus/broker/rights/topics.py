@@ -69,12 +69,28 @@ def _not_fetched(topic: Any) -> Fields:
     }
 
 
+def _without_lost(call: Call, answer: Fields) -> Fields:
+    """Keep back what one may not read any more: a fetch waits for as long as the client says."""
+    lost = {
+        topic.topic: topic
+        for topic in call.body.topics
+        if not call.sees(Operation.READ, Kind.TOPIC, topic.topic)
+    }
+    if not lost:
+        return answer
+    kept = [one for one in answer["responses"] if one["topic"] not in lost]
+    for name in lost:
+        call.may(Operation.READ, Kind.TOPIC, name)  # for the audit log
+    return {**answer, "responses": [*kept, *map(_not_fetched, lost.values())]}
+
+
 async def fetch(call: Call) -> Fields:
     """READ on each topic; who comes as a broker may fetch nothing, as there is no other one."""
     if getattr(call.body, "replica_id", -1) < _FOLLOWER:
-        return await over_topics(
+        answer = await over_topics(
             call, Operation.READ, _not_fetched, answered="responses", name="topic"
         )
+        return _without_lost(call, answer)
     if call.may_on_cluster(Operation.CLUSTER_ACTION):
         return await call.answer()
     return {
