@@ -300,10 +300,11 @@ async def test_delete(raw: Raw, topic: str) -> None:
     """Topics are deleted by name, one by one; those that are not there are named."""
     await raw.made(topic)
     gone = f"{topic}.gone"
-    answer = await raw.ask(ApiKey.DELETE_TOPICS, 3, topic_names=[topic, gone], timeout=5000)
+    answer = await raw.ask(ApiKey.DELETE_TOPICS, 3, topic_names=[topic, gone, ""], timeout=5000)
     assert {one.name: one.error_code for one in answer.responses} == {
         topic: NONE,
         gone: ErrorCode.unknown_topic_or_partition,
+        "": ErrorCode.unknown_topic_or_partition,
     }
     await until(raw, topic, None)
 

@@ -149,7 +149,8 @@ async def _delete(engine: Engine, name: str | None, id_: Any, times: int) -> Fie
         error, reason = ErrorCode.invalid_request, "a topic is named once, by name or by id"
         return {"name": name, "topic_id": id_, "error_code": error, "error_message": reason}
     if topic is None:
-        error = ErrorCode.unknown_topic_or_partition if name else ErrorCode.unknown_topic_id
+        named = name is not None
+        error = ErrorCode.unknown_topic_or_partition if named else ErrorCode.unknown_topic_id
         return {"name": name, "topic_id": id_, "error_code": error, "error_message": None}
     found = topic
     # Out of force first, so that no batch is queued behind the deletion.
