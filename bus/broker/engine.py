@@ -401,6 +401,7 @@ class Engine:
         size = sum(file.stat().st_size for file in files if file.exists())
         self.telemetry.storage_size.set(size)
         log_file = files[1]
+        self.telemetry.longest_step.set(self._writer.longest_step())
         self.telemetry.wal_size.set(log_file.stat().st_size if log_file.exists() else 0)
         self.telemetry.request_memory.set(self.limits.requests.held)
         self.telemetry.fetch_memory.set(self.limits.fetches.held)

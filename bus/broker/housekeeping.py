@@ -16,8 +16,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from bus.broker.compaction.messages import Step
-from bus.broker.compaction.rewriting import since
-from bus.broker.compression import Unreadable
+from bus.broker.cutting import Cutting
 from bus.broker.retention import Extent, Head, Policy, Schedule, Trimmed, outlived
 from bus.broker.stage import Row
 from bus.broker.storage.database import now_ms, passing
@@ -32,7 +31,7 @@ MOST_FREE = 0.2  # of the file's pages, before they are given back
 STEP_EVERY = 0.05  # seconds at most between two steps, so that it gets on while there is produce
 QUIET = 0.02  # seconds without a round, then nobody writes
 _REST = 4  # times as long as a step took it rests, while somebody writes
-LONGEST = 0.015  # seconds of steps between two rounds
+LONGEST = 0.005  # seconds of steps between two rounds, or one step: all who write wait for it
 TRY_AGAIN = 5.0  # seconds, after a step that failed or met a reader
 FOLD_AGAIN = 1.0  # seconds, where a reader was in the way
 FOLD_AFTER = 30.0  # seconds, so that what was deleted is in no file within a minute
@@ -98,6 +97,7 @@ class Housekeeping:
         self._grown: dict[int, int] = {}
         self._count: set[int] = set()
         self._work: deque[Replacement] = deque()
+        self._cutting: Cutting | None = None
 
     def wake(self) -> None:
         """Take note that there may be something to do."""
@@ -159,7 +159,7 @@ class Housekeeping:
         """Return the seconds until there is something to do; None if that is not foreseeable."""
         now = time.monotonic()
         waits = []
-        if self._purging or self._shrinking or self._count or self._work:
+        if self._purging or self._shrinking or self._count or self._work or self._cutting:
             waits.append(0.0)
         if (due := self._schedule.next_due()) is not None:
             waits.append(max((due - self._clock()) / 1000, 0.0))
@@ -204,6 +204,8 @@ class Housekeeping:
             self._fold()
         elif self._work:
             self._replace(self._work.popleft())
+        elif self._cutting is not None:
+            self._cut_on(self._cutting)
         elif self._count:
             self._keep_sizes()
         elif (due := self._schedule.next_due()) is not None and due <= self._clock():
@@ -223,21 +225,22 @@ class Housekeeping:
 
     def _trim_one(self, partition: int, now: int) -> bool:
         extent = self._schedule.extents[partition]
-        step: Step | None = None
+        looked = 1
         try:
-            gone, due = self._outlived(partition, extent, now, 1)
+            gone, due = self._outlived(partition, extent, now, looked)
             if gone:
-                gone, due = self._outlived(partition, extent, now, _HEADS)
+                # As many as a step is likely to delete: looking at rows takes its time, too.
+                looked = min(self._limit() // max(gone[0].size, 1) + 2, _HEADS)
+                gone, due = self._outlived(partition, extent, now, looked)
             elif self._overwrite and extent.cut < extent.start:
-                step = self._beheaded(partition, extent)
+                cuts = self._cut(partition, extent)
+                self._schedule.look(partition, due)
+                return cuts
         except Damaged as error:
             # Nothing of it is deleted any more: what it says of its age may be wrong.
             self._schedule.forget([partition])
             self._damaged(partition, str(error))
             return False
-        if step is not None:
-            self._behead(partition, extent, step)
-            return True
         if not gone:
             self._schedule.look(partition, due)
             return False
@@ -256,43 +259,50 @@ class Housekeeping:
         self._erase()
         self._trimmed(Trimmed(partition, start, extent.size - size, start))
         extent.size, extent.start, extent.first = size, start, 0
-        more = len(gone) == _HEADS or start > upto  # the next row may have to be cut
+        more = len(gone) == looked or start > upto  # the next row may have to be cut
         self._schedule.look(partition, 0 if more else due)
         return True
 
-    def _beheaded(self, partition: int, extent: Extent) -> Step | None:
-        """Return what makes a partition's first row begin where the partition does.
+    def _cut(self, partition: int, extent: Extent) -> bool:
+        """Begin to cut out what a partition's first row has before its start, if it has anything.
 
         Rows go as a whole, but DeleteRecords may have it begin in the middle of one: what lies
         before is to be in no file either.
         """
         extent.cut = extent.start
         row = self._store.log.across(partition, extent.start)
-        if row is None:
-            return None
-        try:
-            left = since(row.batches, extent.start)
-        except (Unreadable, IndexError) as error:
-            log.error("what was deleted of the row at %s stays in it: %s", row.base, error)
-            return None
-        if left == row.batches:
-            return None
-        return Step(((row.base, row.seal),), row.next, row.newest if left else -1, (), left)
+        if row is not None:
+            self._cutting = Cutting.of(partition, extent.start, row)
+        return row is not None
+
+    def _cut_on(self, cutting: Cutting) -> None:
+        cutting.go_on()
+        if not cutting.done:
+            return
+        self._cutting = None
+        extent = self._schedule.extents.get(cutting.partition)
+        if extent is None:  # dropped meanwhile
+            return
+        if cutting.step is not None and cutting.start == extent.start:
+            self._behead(cutting.partition, extent, cutting.step)
+        self._schedule.look(cutting.partition, 0)
 
     def _behead(self, partition: int, extent: Extent, step: Step) -> None:
         try:
             self._store.begin()
-            less = self._store.log.replace(partition, step) or 0
-            self._store.log.count(partition, extent.size - less, extent.end)
+            less = self._store.log.replace(partition, step)
+            self._store.log.count(partition, extent.size - (less or 0), extent.end)
             self._store.commit()
         except sqlite3.Error:
             extent.cut = 0
             self._schedule.look(partition, 0)
             raise
+        if less is None:  # other rows stand there by now
+            extent.cut = 0
+            return
         extent.size -= less
         self._erase()
         self._trimmed(Trimmed(partition, extent.start, less, step.next))
-        self._schedule.look(partition, 0)
 
     def _outlived(
         self, partition: int, extent: Extent, now: int, count: int
@@ -306,8 +316,12 @@ class Housekeeping:
             size=extent.size,
             policy=extent.policy,
             now=now,
-            limit=min(max(self._written, PURGE_BYTES), MOST_BYTES),
+            limit=self._limit(),
         )
+
+    def _limit(self) -> int:
+        """Return the bytes that a step deletes: more of them where much is written."""
+        return min(max(self._written, PURGE_BYTES), MOST_BYTES)
 
     def _keep_sizes(self) -> None:
         self._store.begin()
@@ -347,7 +361,7 @@ class Housekeeping:
 
     def _purge(self) -> bool:
         self._store.begin()
-        more = self._store.log.purge(max(PURGE_BYTES, min(self._written, MOST_BYTES)))
+        more = self._store.log.purge(self._limit())
         self._store.commit()
         if more:
             self._erase()

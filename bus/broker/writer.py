@@ -131,6 +131,7 @@ class Writer:
         self._loop = asyncio.get_running_loop()
         self._thread = threading.Thread(target=self._run, name="broker-writer", daemon=True)
         self._stopping = False
+        self._longest_step = 0.0
         self._trouble = ""
 
     def start(self) -> None:
@@ -162,6 +163,14 @@ class Writer:
         self.submit(Change(run, settled, publish))
         return await settled
 
+    def longest_step(self) -> float:
+        """Return for how long all had to wait for housekeeping at most, since this was asked last.
+
+        In seconds; of a figure that is read while it is written nothing more than itself is lost.
+        """
+        longest, self._longest_step = self._longest_step, 0.0
+        return longest
+
     def _run(self) -> None:
         expired = time.monotonic()
         while self._waiting or not self._stopping:
@@ -172,9 +181,11 @@ class Writer:
                 if finished.failure and not finished.failure.full:
                     return
             try:
+                started = time.monotonic()
                 self._housekeeping.step(idle=not jobs)
                 self._store.pages.bound()
                 now = time.monotonic()
+                self._longest_step = max(self._longest_step, now - started)
                 if now - expired >= EXPIRE_EVERY:
                     expired = now
                     self._expire()

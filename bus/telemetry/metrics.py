@@ -116,6 +116,11 @@ class Storage(_Group):
             "storage_wal_bytes",
             "Bytes of the write-ahead log of the broker's database.",
         )
+        self.longest_step = self._gauge(
+            "storage_longest_step_seconds",
+            "The longest time within the last second that commits had to wait for what is deleted, "
+            "compacted or given back to the file system.",
+        )
         self.commit_duration = self._seconds(
             "commit",
             "Time of one synced commit of the broker's database.",

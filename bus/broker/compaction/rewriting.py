@@ -6,11 +6,11 @@ records at the same places, and the time from which on tombstones may go stands 
 timestamp did (KIP-534).
 """
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 
 from bus.broker.batch import CODEC, HEADER, LOG_APPEND_TIME, Header, Span, sealed, spans
 from bus.broker.compression import packed, unpacked
-from bus.broker.records import LIMIT, Piece, pieces
+from bus.broker.records import LIMIT, Piece, tail
 
 DELETE_HORIZON = 0x40  # attribute: the base timestamp says when the batch's tombstones may go
 
@@ -51,8 +51,10 @@ def emptied(header: Header) -> bytes:
     return sealed(header._replace(attributes=header.attributes & ~CODEC, record_count=0), b"")
 
 
-def since(batches: bytes, offset: int) -> bytes:
+def since(batches: bytes, offset: int) -> Generator[None, None, bytes]:
     """Return a row's batches without the records before an offset.
+
+    A row may hold a million records, so this yields every few milliseconds of work.
 
     Raises:
         Unreadable: records cannot be unpacked.
@@ -64,23 +66,24 @@ def since(batches: bytes, offset: int) -> bytes:
             made.append(memoryview(batches)[span.start :])
             break
         if span.next_offset > offset:
-            made.append(_later(batches[span.start : span.end], span, offset))
+            made.append((yield from _later(batches[span.start : span.end], span, offset)))
     return b"".join(made)
 
 
-def _later(batch: bytes, span: Span, offset: int) -> bytes:
+def _later(batch: bytes, span: Span, offset: int) -> Generator[None, None, bytes]:
     header = span.header
     if header.record_count == 0:
         return batch
-    records = unpacked(batch[HEADER.size :], header.attributes & CODEC, LIMIT)
-    kept = [
-        piece
-        for piece in pieces(records, header.record_count)
-        if header.base_offset + piece.delta >= offset
-    ]
-    if len(kept) == header.record_count:
-        return batch
-    return rewritten(header, records, kept, horizon_of(header)) if kept else b""
+    codec = header.attributes & CODEC
+    records = unpacked(batch[HEADER.size :], codec, LIMIT)
+    left = yield from tail(records, header.record_count, offset - header.base_offset)
+    if left.number in {0, header.record_count}:
+        return batch if left.number else b""
+    newest = header.max_timestamp
+    if not header.attributes & LOG_APPEND_TIME:
+        newest = header.base_timestamp + left.newest
+    changed = header._replace(max_timestamp=newest, record_count=left.number)
+    return sealed(changed, packed(records[left.start :], codec))
 
 
 def _moved(records: bytes, piece: Piece, by: int) -> bytes:

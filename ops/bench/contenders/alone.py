@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,6 +26,7 @@ from ops.bench.model import Task, Unverified
 from ops.node import NodeProcess
 
 LONGEST_TURN = "stadtbus_event_loop_longest_turn_seconds"
+LONGEST_STEP = "stadtbus_storage_longest_step_seconds"
 TOLD_AFTER = 1.5
 """Seconds after which the broker has told the longest turn of what went before."""
 
@@ -67,7 +69,10 @@ def under_load(task: Task) -> Mapping[str, float]:
     load: Callable[[Task], None] = _LOADS[task.case["load"]]
     with _node(task) as (node, run, folder):
         asyncio.run(make_topic(run, _PARTITIONS.get(task.case["load"], 1)))
-        with _noted(folder / WRITE_AHEAD, _size) as sizes, _noted(node, _longest_turn) as turns:
+        with (
+            noted(folder / WRITE_AHEAD, _size) as sizes,
+            noted(node, partial(told, LONGEST_TURN)) as turns,
+        ):
             load(run)
             time.sleep(TOLD_AFTER)
     return {"longest turn": max(turns) * 1000, "write-ahead log": max(sizes) / MEGABYTE}
@@ -158,7 +163,7 @@ def slow_sync(case: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 @contextmanager
-def _noted(what: T, look: Callable[[T], tuple[float, float]]) -> Iterator[list[float]]:
+def noted(what: T, look: Callable[[T], tuple[float, float]]) -> Iterator[list[float]]:
     """Look at something again and again, for the time of a block and once after it.
 
     Args:
@@ -188,17 +193,17 @@ def _size(file: Path) -> tuple[float, float]:
     return (file.stat().st_size if file.exists() else 0), 0.01
 
 
-def _longest_turn(node: NodeProcess) -> tuple[float, float]:
-    """Return the longest turn of the last second, and look again before the next one is over."""
+def told(metric: str, node: NodeProcess) -> tuple[float, float]:
+    """Return a metric of the last second, and look again before the next one is over."""
     text = httpx.get(f"{node.ready['ops']}/metrics").raise_for_status().text
     values = [
         sample.value
         for family in text_string_to_metric_families(text)
         for sample in family.samples
-        if sample.name == LONGEST_TURN
+        if sample.name == metric
     ]
     if not values:
-        raise Unverified(f"there is no metric {LONGEST_TURN}")
+        raise Unverified(f"there is no metric {metric}")
     return max(values), 0.5
 
 

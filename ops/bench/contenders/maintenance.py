@@ -5,6 +5,7 @@ import os
 import tempfile
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -13,6 +14,7 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 
 from bus.admin import Admin, TopicSpec
 from bus.settings import KafkaSettings
+from ops.bench.contenders.alone import LONGEST_STEP, noted, told
 from ops.bench.figures import percentile
 from ops.bench.model import Task, Unverified
 from ops.node import NodeProcess
@@ -61,12 +63,13 @@ async def _run(task: Task, *, works: bool) -> Mapping[str, float]:
         writing = asyncio.create_task(_write(bootstrap, latencies, stop))
         await asyncio.sleep(1.0)
         begun = time.perf_counter()
-        if works:
-            await asyncio.to_thread(_order, bootstrap, policy)
-            await _until_done(bootstrap, policy, database, filled)
-        else:
-            await asyncio.sleep(min(QUIET_SECONDS, task.count / 10))
-        ended = time.perf_counter()
+        with noted(node, partial(told, LONGEST_STEP)) as steps:
+            if works:
+                await asyncio.to_thread(_order, bootstrap, policy)
+                await _until_done(bootstrap, policy, database, filled)
+            else:
+                await asyncio.sleep(min(QUIET_SECONDS, task.count / 10))
+            ended = time.perf_counter()
         stop.set()
         await writing
         counted = sorted(late for meant, late in latencies if begun <= meant <= ended)
@@ -74,6 +77,7 @@ async def _run(task: Task, *, works: bool) -> Mapping[str, float]:
             "p50": percentile(counted, 50.0) * 1000,
             "p99": percentile(counted, 99.0) * 1000,
             "max": counted[-1] * 1000,
+            "longest step": max(steps) * 1000,
             "done after": ended - begun,
         }
 
