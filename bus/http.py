@@ -51,10 +51,7 @@ class HttpListener:
         self._app, self._settings, self._name = app, settings, name
         self._telemetry, self._notes, self._lacking = telemetry, notes or Notes(), lacking
         self._mapping = PrincipalMapping(settings.principal_mapping)
-        reloads = telemetry.certificate_reloads
-        self._certificate = certified(
-            settings, name, lambda usable: reloads.labels(name, "ok" if usable else "error").inc()
-        )
+        self._certificate = certified(settings, name, self._renewed)
         self._server: _Server | None = None
         self._serving: asyncio.Task[None] | None = None
         self._acceptor: Acceptor | None = None
@@ -119,6 +116,11 @@ class HttpListener:
         with suppress(asyncio.CancelledError):
             await self._serving
         self._server = self._serving = None
+
+    def _renewed(self, usable: bool) -> None:
+        """Count a look at a certificate that has changed."""
+        outcome = "ok" if usable else "error"
+        self._telemetry.certificate_reloads.labels(self._name, outcome).inc()
 
     def _most(self) -> int:
         """Return how many connections there may be, as the process has other files to open."""

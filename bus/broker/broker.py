@@ -28,7 +28,7 @@ from bus.errors import StorageUnusable
 from bus.listen import bind, refuse_open
 from bus.settings import Address, BrokerSettings
 from bus.telemetry import Telemetry
-from bus.tls import certified
+from bus.tls import Certificate, certified
 
 _MEASURE_EVERY = 1.0  # seconds
 _GRACE = 2.0  # seconds for answering what was taken, when stopping
@@ -96,12 +96,7 @@ class Broker:
             lacking=lacking(settings),
             insecure=settings.insecure,
         )
-        reloads = self._telemetry.certificate_reloads
-        certificate = certified(
-            settings,
-            "broker",
-            lambda usable: reloads.labels("broker", "ok" if usable else "error").inc(),
-        )
+        certificate = certified(settings, "broker", self._renewed)
         handshakes = HANDSHAKES if certificate is not None else 0
         self._room = room_for(
             settings.max_connections, handshakes=handshakes, elsewhere=self._elsewhere
@@ -114,16 +109,7 @@ class Broker:
             self.address = Address(host=host, port=port)
             self._engine = self._open()
             await self._enrol(self._engine)
-            self._acceptor = Acceptor(
-                listener,
-                self._protocol,
-                settings,
-                context=certificate.context if certificate else None,
-                name="broker",
-                telemetry=self._telemetry,
-                notes=self._engine.security.audit.notes,
-                most=lambda: self._room,
-            )
+            self._acceptor = self._accepting(listener, self._engine, certificate)
         except BaseException:
             if listener is not None:
                 listener.close()
@@ -208,6 +194,25 @@ class Broker:
             if made:
                 await engine.change(partial(_write_users, made))
                 users.change(made, ())
+
+    def _accepting(
+        self, listener: socket.socket, engine: Engine, certificate: Certificate | None
+    ) -> Acceptor:
+        return Acceptor(
+            listener,
+            self._protocol,
+            self._settings,
+            context=certificate.context if certificate else None,
+            name="broker",
+            telemetry=self._telemetry,
+            notes=engine.security.audit.notes,
+            most=lambda: self._room,
+        )
+
+    def _renewed(self, usable: bool) -> None:
+        """Count a look at a certificate that has changed."""
+        outcome = "ok" if usable else "error"
+        self._telemetry.certificate_reloads.labels("broker", outcome).inc()
 
     def _protocol(self) -> ClientProtocol:
         return ClientProtocol(asyncio.StreamReader(_READ_AHEAD), self._accept)
