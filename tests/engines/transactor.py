@@ -214,11 +214,13 @@ def batches(records: bytes | None) -> list[Batch]:
     return found
 
 
-async def read(raw: Raw, topic: str, isolation: int, *, partition: int = 0) -> list[bytes]:
+async def read(
+    raw: Raw, topic: str, isolation: int, *, partition: int = 0, start: int = 0
+) -> list[bytes]:
     """Return the values that one who reads at this level sees, as clients do."""
     found: list[Batch] = []
     aborted: set[tuple[int, int]] = set()
-    offset = 0
+    offset = start
     while True:
         fields = fetch_fields(topic, offset, partition=partition) | {"isolation_level": isolation}
         answer = (await raw.ask(ApiKey.FETCH, 11, **fields)).responses[0].partitions[0]

@@ -14,6 +14,7 @@ from hypothesis.stateful import (
     consumes,
     invariant,
     multiple,
+    precondition,
     rule,
 )
 from kio.schema.errors import ErrorCode
@@ -53,7 +54,9 @@ class GroupModel(RuleBasedStateMachine):
         self.leaders: dict[int, str] = {}
         self.protocols: dict[int, str] = {}
         self.brought: dict[tuple[int, str], set[bytes]] = {}
+        self.known: set[str] = set()  # ids that were given
         self.newest = -1
+        self.over = -1  # the newest generation that somebody was told is over
         self.position: tuple[int, int] = (-1, -1)  # generation and offset, as committed
         self.offsets = 0
 
@@ -80,6 +83,8 @@ class GroupModel(RuleBasedStateMachine):
         }
         for other, part in parts.items():
             self.brought.setdefault((generation, other), set()).add(part)
+        if not parts:  # what a follower brings is nobody's part
+            parts = dict.fromkeys((member_id, *self.known), b"usurped")
         since = self._waits(client)
 
         def told(answer: SyncAnswer) -> None:
@@ -102,6 +107,28 @@ class GroupModel(RuleBasedStateMachine):
             "g", client.member_id, client.instance, client.generation, self.now
         )
         assert error is not NONE or client.generation == self.newest
+        if error is ErrorCode.rebalance_in_progress:
+            self.over = max(self.over, client.generation)
+
+    @rule(data=st.data())
+    def settle(self, data: st.DataObject) -> None:
+        """All members do as they are told; the leader brings the parts when all wait for them."""
+        group = self.groups.get("g")
+        members = [one for one in self.everybody if group and one.member_id in group.members]
+        for client in data.draw(st.permutations(members)):
+            self.beat(client)
+            self._join(client, ("range", "sticky"))
+        for client in sorted(members, key=lambda one: bool(one.roll)):
+            self.sync(client)
+
+    @precondition(lambda self: any(one.waits_since for one in self.everybody))
+    @rule(client=clients)
+    def beat_on(self, client: Client) -> None:
+        """A member that is told to join again does not, and says that it is alive all the same."""
+        for _ in range(15):
+            self._pass(SESSION / 2)
+            self.beat(client)
+            self.nobody_waits_for_ever()
 
     @rule(client=clients)
     def commit(self, client: Client) -> None:
@@ -127,6 +154,12 @@ class GroupModel(RuleBasedStateMachine):
         """A member leaves, and is not heard of again."""
         self.groups.leave("g", client.member_id, client.instance, self.now)
 
+    @rule(client=consumes(clients))
+    def leave_while_joining(self, client: Client) -> None:
+        """A member leaves before it is told which generation it has joined."""
+        self._join(client, ("range", "sticky"))
+        self.groups.leave("g", client.member_id, client.instance, self.now)
+
     @rule(target=clients, client=consumes(clients))
     def come_back(self, client: Client) -> Client:
         """A member's process dies and starts again: it knows only its static name."""
@@ -144,7 +177,7 @@ class GroupModel(RuleBasedStateMachine):
         self.everybody.append(twin)
         return multiple(client, twin)
 
-    @rule(seconds=st.sampled_from([0.5, 4.0, 11.0, 25.0]))
+    @rule(seconds=st.sampled_from([0.5, 0.5, 0.5, 4.0, 4.0, 11.0, 25.0]))
     def wait(self, seconds: float) -> None:
         """Time passes, in steps as short as those of a running broker are beside sessions."""
         self._pass(seconds)
@@ -200,7 +233,9 @@ class GroupModel(RuleBasedStateMachine):
         if answer.error is not NONE:
             return
         assert answer.generation >= self.newest
+        assert answer.generation > self.over
         self.newest = answer.generation
+        self.known.add(answer.member_id)
         client.member_id, client.generation = answer.member_id, answer.generation
         client.roll = tuple(member.member_id for member in answer.members)
         assert self.protocols.setdefault(answer.generation, answer.protocol) == answer.protocol
@@ -218,5 +253,5 @@ class GroupModel(RuleBasedStateMachine):
         assert not answer.assignment or any(answer.assignment in parts for parts in brought)
 
 
-GroupModel.TestCase.settings = settings(max_examples=100, stateful_step_count=50, deadline=None)
+GroupModel.TestCase.settings = settings(max_examples=80, stateful_step_count=50, deadline=None)
 TestGroupModel = GroupModel.TestCase
