@@ -32,12 +32,14 @@ from bus.errors import (
 )
 from bus.probe import remedy_for
 from bus.settings import Settings
+from bus.tls import client_context
 
 log = logging.getLogger(__name__)
 
 TIMEOUT = httpx.Timeout(15.0, connect=5.0)
 """Seconds that one request may take: longer than the registry itself waits for the bus."""
 
+_CA = "registry.ca_file or kafka.ca_file"
 _DETAILS = "details: "
 
 
@@ -71,7 +73,7 @@ class SchemaClient:
             base_url=self._url,
             timeout=TIMEOUT,
             trust_env=False,
-            verify=_context(ca_file, certificate) if encrypted else False,
+            verify=client_context(ca_file, certificate, setting=_CA) if encrypted else False,
             auth=httpx.BasicAuth(*login) if login and encrypted else None,
         )
         name = hashlib.sha256(self._url.encode()).hexdigest()[:16]
@@ -258,7 +260,7 @@ class SchemaClient:
                 return NotAuthenticated(
                     f"the registry's certificate cannot be verified: {cause.verify_message}",
                     where=self._url,
-                    remedy=remedy_for(cause, "registry.ca_file or kafka.ca_file"),
+                    remedy=remedy_for(cause, _CA),
                 )
         for cause in causes:
             if isinstance(cause, ssl.SSLError):
@@ -353,32 +355,6 @@ class SchemaClient:
         except OSError as error:
             # Keeping is a precaution; whoever asks has the answer anyway.
             log.warning("cannot keep %s: %s", file, error)
-
-
-def _context(ca_file: Path | None, certificate: tuple[Path, Path | None] | None) -> ssl.SSLContext:
-    context = _trusting(ca_file)
-    if certificate is not None:
-        try:
-            # A password that fits no key: without one OpenSSL would ask at the terminal.
-            context.load_cert_chain(*certificate, password="")
-        except (OSError, ValueError) as error:
-            raise InvalidSettings(
-                f"certificate or key cannot be used: {getattr(error, 'strerror', None) or error}",
-                where=f"kafka.certificate_file, {certificate[0]}",
-                remedy="name a certificate and its own key, in PEM's form, that this user may read",
-            ) from error
-    return context
-
-
-def _trusting(ca_file: Path | None) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=ca_file)
-    except (OSError, ValueError) as error:
-        raise InvalidSettings(
-            f"cannot be used: {getattr(error, 'strerror', None) or error}",
-            where=f"registry.ca_file or kafka.ca_file, {ca_file}",
-            remedy="name a file with certificates, in PEM's form, that this user may read",
-        ) from error
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -210,3 +210,38 @@ def failure(error: OSError) -> str:
     if isinstance(error, ConnectionAbortedError):
         return "it took too long"
     return "the client went away"
+
+
+def client_context(
+    ca_file: Path | None, certificate: tuple[Path, Path | None] | None, *, setting: str
+) -> ssl.SSLContext:
+    """Return what a client speaks TLS with.
+
+    Args:
+        ca_file: certificates (PEM) that the other side's must lead to; the system's if None.
+        certificate: our own and its key, if it is to be shown.
+        setting: the setting that names the first, for error messages.
+
+    Raises:
+        InvalidSettings: a file cannot be used.
+    """
+    try:
+        context = ssl.create_default_context(cafile=ca_file)
+    except (OSError, ValueError) as error:
+        raise InvalidSettings(
+            f"cannot be used: {getattr(error, 'strerror', None) or error}",
+            where=f"{setting}, {ca_file}",
+            remedy="name a file with certificates, in PEM's form, that this user may read",
+        ) from error
+    if certificate is None:
+        return context
+    try:
+        # A password that fits no key: without one OpenSSL would ask at the terminal.
+        context.load_cert_chain(*certificate, password="")
+    except (OSError, ValueError) as error:
+        raise InvalidSettings(
+            f"certificate or key cannot be used: {reason(error)}",
+            where=f"kafka.certificate_file, {certificate[0]}",
+            remedy="name a certificate and its own key, in PEM's form, that this user may read",
+        ) from error
+    return context

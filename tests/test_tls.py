@@ -10,7 +10,7 @@ import pytest
 import trustme
 
 from bus.errors import InvalidSettings
-from bus.tls import Certificate
+from bus.tls import Certificate, client_context
 from tests.clock import Clock
 from tests.strangers import listening
 
@@ -123,3 +123,20 @@ def test_files_that_cannot_be_used_are_refused(
     with pytest.raises(InvalidSettings, match=why) as refused:
         Certificate(tmp_path / pem, tmp_path / key, setting=SETTING)
     assert str(tmp_path / pem) in refused.value.where
+
+
+@pytest.mark.parametrize(
+    ("ca", "own", "where"),
+    [
+        pytest.param("absent.pem", None, "x.ca_file", id="no authority"),
+        pytest.param("node.pem", "absent.pem", "kafka.certificate_file", id="no certificate"),
+        pytest.param("node.pem", "node.pem", "kafka.certificate_file", id="no key"),
+    ],
+)
+def test_what_a_client_cannot_use_is_named(
+    tmp_path: Path, authority: trustme.CA, ca: str, own: str | None, where: str
+) -> None:
+    shown = None if own is None else (tmp_path / own, None)
+    with pytest.raises(InvalidSettings) as refused:
+        client_context(tmp_path / ca, shown, setting="x.ca_file")
+    assert where in str(refused.value.where)
