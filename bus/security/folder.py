@@ -136,11 +136,22 @@ def own_login(settings: Settings) -> Login:
         file = folder.password if folder.exists else _made(settings.data)
         users[OWN] = secret(file, "the node's own password", "password")
         if folder.admin_new.exists():
-            users[ADMIN] = secret(folder.admin_password, "the administrator's password", "password")
+            users[ADMIN] = _administrators(folder)
         mechanism = next(one for one in _STRONGEST if one in broker.sasl_mechanisms)
         changes |= {"security_protocol": "SASL_SSL", "sasl_mechanism": mechanism}
         changes |= {"username": OWN, "password_file": file}
     return Login(kafka=kafka.model_copy(update=changes), users=users)
+
+
+def _administrators(folder: Folder) -> str:
+    """Return the administrator's password, which is to be set."""
+    if not folder.admin_password.exists():
+        raise InvalidSettings(
+            f"is missing, and {folder.admin_new.name} says that it is to be set",
+            where=str(folder.admin_password),
+            remedy="let `stadtbus serve --init-security` make the administrator's folder anew",
+        )
+    return secret(folder.admin_password, "the administrator's password", "password")
 
 
 def _refuse_nameless(kafka: KafkaSettings) -> None:

@@ -51,7 +51,7 @@ def initialise(
         settings.data.mkdir(parents=True, exist_ok=True)
         with _alone(settings.data):
             if folder.exists:
-                return list(_completed(folder, wanted, now))
+                return [*_completed(folder, wanted, now), *_administered(settings, folder)]
             return list(_made(settings, folder, wanted, now))
     except OSError as error:
         raise InvalidSettings(
@@ -64,20 +64,13 @@ def initialise(
 def _made(
     settings: Settings, folder: Folder, wanted: Collection[str], now: datetime
 ) -> Iterator[str]:
-    bootstrap, registry = _places(settings)
+    bootstrap, _ = _places(settings)
     if folder.draft.exists():
         shutil.rmtree(folder.draft)
         yield f"{folder.draft}: left half-made by an earlier attempt, made anew"
     signer = authority(f"Stadtbus {socket.gethostname()} {now:%Y-%m-%d}", now)
     node, secret = issue(signer, wanted, now), password()
-    access = Access(
-        bootstrap=bootstrap,
-        registry=registry,
-        mechanism=next(iter(settings.broker.sasl_mechanisms), "SCRAM-SHA-512"),
-        user=ADMIN,
-        password=secret.decode().strip(),
-        ca=signer.certificate.decode(),
-    )
+    access = _access(settings, secret, signer.certificate)
     files = {
         folder.ca: signer.certificate,
         folder.ca_key: signer.key,
@@ -104,6 +97,32 @@ def _made(
             f"but not the registry; set another --registry-listen, and say so in {folder.admin}"
         )
     yield f"{folder.ca_key}: signs certificates; keep a copy of it, or it alone, somewhere safe"
+
+
+def _access(settings: Settings, secret: bytes, ca: bytes) -> Access:
+    """Return how the administrator gets in."""
+    bootstrap, registry = _places(settings)
+    return Access(
+        bootstrap=bootstrap,
+        registry=registry,
+        mechanism=next(iter(settings.broker.sasl_mechanisms), "SCRAM-SHA-512"),
+        user=ADMIN,
+        password=secret.decode().strip(),
+        ca=ca.decode(),
+    )
+
+
+def _administered(settings: Settings, folder: Folder) -> Iterator[str]:
+    """Make the administrator's folder anew if somebody says that it was lost, by `admin.new`."""
+    if not folder.admin_new.exists() or folder.admin_password.exists():
+        return
+    files = dict(_access(settings, password(), folder.ca.read_bytes()).files())
+    folder.admin.mkdir(mode=0o700, exist_ok=True)
+    # The password comes last: without it, all is made anew.
+    last = folder.admin_password.name
+    for name in sorted(files, key=lambda name: name == last):
+        replace(folder.admin / name, files[name])
+    yield f"{folder.admin}: made anew; its password counts from the next start of the node"
 
 
 def _completed(folder: Folder, wanted: Collection[str], now: datetime) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """What `--init-security` makes, renews, leaves alone and refuses."""
 
 import os
+import shutil
 import ssl
 import stat
 from datetime import UTC, datetime, timedelta
@@ -310,3 +311,31 @@ def test_its_certificates_stand_a_strict_look(folder: Folder) -> None:
             except ssl.SSLWantReadError:
                 continue
     assert client.version() == "TLSv1.3"
+
+
+def test_an_administrator_who_lost_everything_is_let_in_again(folder: Folder, data: Path) -> None:
+    """Whoever may write to the node's folder says so by admin.new; a folder that is there stays."""
+    made = contents(folder.admin)
+    folder.admin_new.touch()
+    initialise(town(data), now=NOW)
+    assert contents(folder.admin) == made
+    shutil.rmtree(folder.admin)
+    with pytest.raises(InvalidSettings, match="says that it is to be set"):
+        own_login(in_force(town(data)))
+    said = initialise(town(data), now=NOW)
+    assert any(sentence.startswith(f"{folder.admin}: made anew") for sentence in said)
+    anew = contents(folder.admin)
+    assert anew.keys() == made.keys()
+    assert anew[str(folder.admin_password)] != made[str(folder.admin_password)]
+    assert anew[str(folder.admin / "stadtbus.toml")] == made[str(folder.admin / "stadtbus.toml")]
+    assert own_login(in_force(town(data))).users["admin"]
+    test_nobody_else_can_read_what_it_makes(folder)
+
+
+def test_an_administrators_folder_that_is_kept_elsewhere_is_not_made_anew(
+    folder: Folder, data: Path
+) -> None:
+    folder.admin_new.unlink()
+    shutil.rmtree(folder.admin)
+    initialise(town(data), now=NOW)
+    assert not folder.admin.exists()
