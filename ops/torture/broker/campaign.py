@@ -184,7 +184,7 @@ def _always() -> bool:
 def campaign(minutes: float, seed: int, say: Callable[[str], None]) -> Iterator[Result]:
     """Run every part, each until it has tried enough or its share of the time is over.
 
-    What goes on beside them comes last.
+    What a part leaves of its share is the next one's. What goes on beside them comes last.
 
     Args:
         minutes: of all parts together.
@@ -195,12 +195,14 @@ def campaign(minutes: float, seed: int, say: Callable[[str], None]) -> Iterator[
         1, multiprocessing.get_context("spawn"), initializer=_ends_with, initargs=(os.getpid(),)
     ) as other:
         beside = other.submit(_tried, BESIDE, minutes * 60, seed)
+        until = time.monotonic()
         for part in PARTS:
+            until += part.minutes * minutes / MINUTES * 60
             possible, why = _NEEDS.get(part.run, (_always, ""))
             if not possible():
                 say(f"{part.name}: left out: {why}")
                 continue
-            result = _tried(part, part.minutes * minutes / MINUTES * 60, seed)
+            result = _tried(part, until - time.monotonic(), seed)
             _tell(result, say)
             yield result
         _tell(last := beside.result(), say)

@@ -53,6 +53,18 @@ def test_a_part_ends_once_its_time_is_over_and_has_tried_once(
     assert result.tries == 1
 
 
+def test_what_a_part_leaves_of_its_time_is_the_next_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[float] = []
+
+    async def run(_: Path, __: int, seconds: float) -> Tally:
+        given.append(seconds)
+        return ONE
+
+    half = Part(name="p", what="tries", planned=1, minutes=MINUTES / 2, run=run)
+    ran(monkeypatch, half, half, minutes=10.0)
+    assert 299 < given[0] <= 300 < 590 < given[1] < 600
+
+
 def test_a_part_ends_at_the_first_broken_promise(monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = ran(monkeypatch, part(Tally(tries=1, breaches=["lost"])), part(ONE, planned=1))
     assert first.breaches == ("lost",)
