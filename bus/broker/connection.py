@@ -348,9 +348,10 @@ class Connection:
         self._pipeline.add(place)
         access = self._rights()
         kept_back = () if access is None else withheld(request, access)
-        done = partial(self._produced, request, fault, place, kept_back)
+        done = partial(self._produced, request, request.body.acks, fault, place, kept_back)
         try:
             produce(self._engine, request, fault, done)
+            request.body = None  # its batches are held by who writes them, as long as need be
         except BaseException:
             self._pipeline.remove(place)
             raise
@@ -366,6 +367,7 @@ class Connection:
     def _produced(
         self,
         request: Request,
+        acks: int,
         fault: AnyFault | None,
         place: Place,
         kept_back: Sequence[TopicAnswer],
@@ -377,7 +379,7 @@ class Connection:
         answer = None
         if fault is Fault.DROP_CONNECTION_AFTER_COMMIT:
             self._writer.transport.abort()
-        elif request.body.acks != 0:
+        elif acks != 0:
             answer = write(request.version, request.correlation, topics, place.throttle_ms)
         elif refused:
             # Who asked for no answer learns of a failure by losing the connection, as from Kafka.

@@ -6,7 +6,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
 
-CROWD, SHARE = 4, 8
+CROWD, SHARE = 2, 4
 """The parts of a round's jobs, one in so many, that all and one source may fill while there are
 several.
 

@@ -27,7 +27,7 @@ from bus.broker.storage.store import Store
 from bus.broker.transactions.state import Aborted, State, Transaction
 
 ROUND_BYTES = 3 * 2**18  # or one batch that is larger; see storage.pages for what comes of it
-ROUND_JOBS = 500  # settled in one turn of the event loop, which must stay short
+ROUND_JOBS = 250  # settled in one turn of the event loop, which must stay short
 EXPIRE_EVERY = 3600.0  # seconds
 
 log = logging.getLogger(__name__)

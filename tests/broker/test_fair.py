@@ -1,6 +1,6 @@
 """Rounds that many sources share, and what one of them gets."""
 
-from bus.broker.fair import ALONE_AFTER, SHARE_BYTES, Fair
+from bus.broker.fair import ALONE_AFTER, CROWD, SHARE, SHARE_BYTES, Fair
 
 JOBS, SIZE = 80, 800
 
@@ -33,11 +33,11 @@ def test_who_comes_while_another_floods_is_in_the_next_round() -> None:
     assert "polite" in fair.take(0.0)
 
 
-def test_a_flood_gets_an_eighth_of_a_round_while_there_are_others() -> None:
+def test_a_flood_gets_a_share_of_a_round_while_there_are_others() -> None:
     fair = flooded(10_000)
     fair.put("polite", "polite", 1)
-    assert len(fair.take(0.0)) == JOBS // 8 + 1
-    assert len(fair.take(0.5)) == JOBS // 8  # the polite one may come again
+    assert len(fair.take(0.0)) == JOBS // SHARE + 1
+    assert len(fair.take(0.5)) == JOBS // SHARE  # the polite one may come again
     assert len(fair.take(0.5 + ALONE_AFTER)) == JOBS
 
 
@@ -88,7 +88,7 @@ def test_with_many_sources_all_get_their_turn() -> None:
         assert len(taken) <= JOBS
         seen.update(taken)
         rounds += 1
-    assert rounds <= 500 * 5 / (JOBS / 4) + 1
+    assert rounds <= 500 * 5 / (JOBS / CROWD) + 1
 
 
 def test_what_comes_from_nobody_makes_no_crowd() -> None:

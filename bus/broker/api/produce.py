@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from kio.schema.errors import ErrorCode
@@ -56,6 +57,29 @@ class _Pending:
             self._done(self.topics)
 
 
+@dataclass(frozen=True, slots=True)
+class _Settled:
+    """Told what became of a batch, which is the answer's part; no closure, as thousands wait."""
+
+    engine: Engine
+    topic: Topic
+    answer: PartAnswer
+    pending: _Pending
+    version: int
+    records: int
+    size: int
+
+    def __call__(self, outcome: Outcome) -> None:
+        answer = self.answer
+        answer.error, answer.offset, answer.time = outcome.error, outcome.offset, outcome.time
+        answer.reason, answer.named = outcome.reason, outcome.named
+        if outcome.error is ErrorCode.transaction_abortable and self.version < _ABORTABLE_SINCE:
+            answer.error = ErrorCode.invalid_txn_state
+        if outcome.error is ErrorCode.none and not outcome.repeat:
+            self.topic.produced(self.engine.telemetry, self.records, self.size)
+        self.pending.finish()
+
+
 def _take(
     engine: Engine,
     request: Request,
@@ -77,15 +101,6 @@ def _take(
     partition = topic.partitions[answer.index]
     answer.start = partition.start
 
-    def settled(outcome: Outcome) -> None:
-        answer.error, answer.offset, answer.time = outcome.error, outcome.offset, outcome.time
-        answer.reason, answer.named = outcome.reason, outcome.named
-        if outcome.error is ErrorCode.transaction_abortable and request.version < _ABORTABLE_SINCE:
-            answer.error = ErrorCode.invalid_txn_state
-        if outcome.error is ErrorCode.none and not outcome.repeat:
-            topic.produced(engine.telemetry, header.record_count, len(batch))
-        pending.finish()
-
     pending.begin()
     engine.append(
         Append(
@@ -93,7 +108,9 @@ def _take(
             batch,
             header,
             topic.stamped,
-            settled,
+            _Settled(
+                engine, topic, answer, pending, request.version, header.record_count, len(batch)
+            ),
             demands=topic.demands,
             transactional_id=request.body.transactional_id,
             source=request.lane,
