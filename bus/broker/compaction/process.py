@@ -26,7 +26,7 @@ from bus.broker.storage.reader import Gone
 STEP_BYTES = 2**19  # of rows that are put in place with one commit
 _PR_SET_PDEATHSIG = 1
 _LOOK_AGAIN_MS = 60_000  # where too little is old enough: how much there is has to be counted
-_NICE = 19  # so that it yields to the broker where both want the processor
+_NICE = 15  # so that it yields to the broker where both want the processor
 
 
 def serve(reader: CleaningReader, orders: BinaryIO, answers: BinaryIO) -> None:
