@@ -27,6 +27,7 @@ from bus.broker.outlet import Outlet
 from bus.broker.pipeline import Pipeline, Place
 from bus.broker.produced import TopicAnswer, failed, write
 from bus.broker.quota import FETCH, PRODUCE, REQUESTS
+from bus.broker.requests import read
 from bus.broker.rights import guarded, withheld
 from bus.broker.security.access import Access
 from bus.broker.security.session import MOST_LOGIN_BYTES, NotNow, Session
@@ -34,9 +35,6 @@ from bus.broker.wire import (
     PREFIX,
     MalformedRequest,
     Request,
-    prepare,
-    read_request,
-    ready,
     write_answer,
 )
 from bus.principals import Unmapped
@@ -216,10 +214,8 @@ class Connection:
             return
         if session is not None:
             session.admit(key)
-        if not ready(key, version):
-            await asyncio.to_thread(prepare, key, version)
         most = _ITEMS + 2 * self._engine.topics.partition_count()
-        request = read_request(frame, key, version, correlation, most)
+        request = await read(frame, key, version, correlation, most)
         request.client_host = self.host
         if session is not None:
             request.session, request.principal = session, session.principal

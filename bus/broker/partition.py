@@ -25,6 +25,10 @@ class Read(NamedTuple):
 
 NOTHING = Read(b"", 0)
 
+_NOTHING_CACHED: tuple[list[int], list[bytes], list[int]] = ([], [], [])
+"""Shared, and never changed: lists of their own would make garbage collection take longer, where
+most of many partitions are idle."""
+
 
 class Waiter:
     """A fetch that waits for so many more bytes in any of its partitions.
@@ -64,9 +68,7 @@ class Partition:
         self.opened: dict[int, int] = {}
         self.aborted = -1
         self.waiters: set[Waiter] = set()
-        self._bases: list[int] = []
-        self._rows: list[bytes] = []
-        self._ends: list[int] = []
+        self._bases, self._rows, self._ends = _NOTHING_CACHED
         self._head = 0  # rows before it were evicted
 
     @property
@@ -99,6 +101,8 @@ class Partition:
 
     def extend(self, row: Row) -> None:
         """Take a committed row and wake who waits for it."""
+        if self._bases is _NOTHING_CACHED[0]:
+            self._bases, self._rows, self._ends = [], [], []
         self._bases.append(row.base)
         self._rows.append(row.batches)
         self._ends.append(row.next)

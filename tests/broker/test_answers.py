@@ -124,8 +124,7 @@ async def test_who_asks_little_is_answered_before_who_asks_for_all(broker: Broke
         await little.ask(ApiKey.API_VERSIONS, 0)
         much.send(ApiKey.METADATA, 9, **all_topics())
         all_ = asyncio.create_task(much.answer())
-        for _ in range(10):
-            await little.ask(ApiKey.API_VERSIONS, 0)
+        await little.ask(ApiKey.API_VERSIONS, 0)
         assert not all_.done()
         assert len(Raw.read(ApiKey.METADATA, 9, await all_).topics[0].partitions) == 5000
 

@@ -8,12 +8,14 @@ from typing import Any
 
 from kio.schema.errors import ErrorCode
 
+from bus.broker.answers import FEW
 from bus.broker.engine import LEADER_EPOCH, Engine
 from bus.broker.partition import NOTHING, Partition, Read, Waiter
+from bus.broker.pause import Pause
 from bus.broker.storage.log import Damaged
 from bus.broker.storage.reader import Gone
 from bus.broker.transactions.state import Aborted
-from bus.broker.wire import Fields, Request
+from bus.broker.wire import Each, Fields, Request
 
 _FINAL_EPOCH = -1
 _PATIENCE = 0.5  # seconds that a fetch waits for memory if it does not want to wait itself
@@ -46,9 +48,11 @@ async def fetch(engine: Engine, request: Request) -> Fields:
     committed = body.isolation_level == COMMITTED
     least = 0
     while True:
-        wanted = [
-            _wanted(engine, topic.topic, part) for topic in body.topics for part in topic.partitions
-        ]
+        wanted, pause = list[_Wanted](), Pause()
+        for topic in body.topics:
+            for part in topic.partitions:
+                wanted.append(_wanted(engine, topic.topic, part))
+                await pause()
         async with _turn(request, wanted):
             limit = await _reserve(engine, request, most, least, deadline)
             if limit is None:
@@ -148,8 +152,9 @@ def _wanted(engine: Engine, topic: str, part: Any) -> _Wanted:
 
 
 async def _read(engine: Engine, wanted: list[_Wanted], limit: int, *, committed: bool) -> int:
-    size = 0
+    size, pause = 0, Pause()
     for one in wanted:
+        await pause()
         if one.partition is None or one.error is not ErrorCode.none:
             continue
         try:
@@ -198,12 +203,19 @@ def _count(engine: Engine, wanted: list[_Wanted]) -> None:
 
 
 def _answer(wanted: list[_Wanted], *, committed: bool) -> Fields:
-    topics: dict[str, list[Fields]] = {}
+    topics: dict[str, list[_Wanted]] = {}
     for one in wanted:
-        topics.setdefault(one.topic, []).append(_part(one, committed=committed))
+        topics.setdefault(one.topic, []).append(one)
+
+    def part(one: _Wanted) -> Fields:
+        return _part(one, committed=committed)
+
+    def told(ones: list[_Wanted]) -> Each | list[Fields]:
+        return Each(part, ones) if len(ones) > FEW else list(map(part, ones))
+
     return {
         "error_code": ErrorCode.none,
-        "responses": [{"topic": name, "partitions": parts} for name, parts in topics.items()],
+        "responses": [{"topic": name, "partitions": told(ones)} for name, ones in topics.items()],
     }
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from kio.schema.errors import ErrorCode
 
 from bus.broker.engine import Engine
+from bus.broker.pause import Pause
 from bus.broker.stage import Stage
 from bus.broker.storage.database import now_ms
 from bus.broker.storage.positions import Position
@@ -21,6 +22,17 @@ _NOT_FOUND_SINCE = 9  # OffsetCommit version
 async def offset_commit(engine: Engine, request: Request) -> Fields:
     """Store a group's positions."""
     body = request.body
+    errors: dict[tuple[str, int], ErrorCode] = {}
+    accepted: dict[tuple[str, int], Position] = {}
+    pause = Pause()
+    for topic in body.topics:
+        for part in topic.partitions:
+            key = (str(topic.name), int(part.partition_index))
+            errors[key], position = commit_error(engine, key, part)
+            if errors[key] is ErrorCode.none:
+                accepted[key] = position
+            await pause()
+    # Asked last, as members may have come or gone during a pause.
     refused = engine.groups.may_commit(
         body.group_id,
         body.member_id,
@@ -30,15 +42,9 @@ async def offset_commit(engine: Engine, request: Request) -> Fields:
     )
     if refused is ErrorCode.group_id_not_found and request.version < _NOT_FOUND_SINCE:
         refused = ErrorCode.illegal_generation
-    errors: dict[tuple[str, int], ErrorCode] = {}
-    accepted: dict[tuple[str, int], Position] = {}
-    for topic in body.topics:
-        for part in topic.partitions:
-            key = (str(topic.name), int(part.partition_index))
-            error, position = commit_error(engine, key, part)
-            errors[key] = error if error is not ErrorCode.none else refused
-            if errors[key] is ErrorCode.none:
-                accepted[key] = position
+    if refused is not ErrorCode.none:
+        errors |= dict.fromkeys(accepted, refused)
+        accepted = {}
     if accepted:
         kept = getattr(body, "retention_time", None)
         asked = round(kept.total_seconds() * 1000) if kept is not None else -1
