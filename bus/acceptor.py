@@ -9,6 +9,7 @@ import errno
 import logging
 import socket
 import ssl
+from asyncio.sslproto import SSLProtocol
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
@@ -23,6 +24,9 @@ from bus.tls import failure
 HANDSHAKES = 50
 """Handshakes under way at the most, for each hundred connections that there may be."""
 
+_TLS_BYTES = 2**16
+"""What is read of a TLS connection at once; a record of TLS has a quarter of it at the most."""
+
 _FEWEST = 16
 _AT_ONCE = 16  # connections taken before others in the process get their turn
 _CLOSE_SECONDS = 5.0
@@ -31,6 +35,10 @@ _TOLD_EVERY = 60.0  # seconds between two lines that say that no connection can 
 _NO_FILES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 log = logging.getLogger(__name__)
+
+# Each connection that speaks TLS keeps a buffer of this size from its first byte on: with 256 KiB,
+# asyncio's own choice, a thousand strangers who only connect held 300 MB.
+SSLProtocol.max_size = _TLS_BYTES
 
 
 class Served(asyncio.Protocol):

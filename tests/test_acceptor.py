@@ -1,8 +1,11 @@
 """What takes connections, with TLS, among those who connect and say nothing."""
 
 import asyncio
+import gc
 import socket
 import ssl
+import tracemalloc
+from asyncio.sslproto import SSLProtocol
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, ExitStack, suppress
 
@@ -104,6 +107,22 @@ async def test_a_flood_of_handshakes(
     await until(lambda: failures(telemetry, reason) == 60 - FEWEST)
     assert await enters(address, contexts[1])
     assert failures(telemetry, reason) == 60 - FEWEST + 1
+
+
+async def test_a_handshake_takes_little_memory(door: Door, opened: ExitStack) -> None:
+    """A thousand strangers who only connect hold less than 100 MB."""
+    address, many = door(max_connections=1000), 100
+    before = _handshakes()
+    opened.callback(tracemalloc.stop)
+    tracemalloc.start()
+    for _ in range(many):
+        opened.enter_context(socket.create_connection(address))
+    await until(lambda: _handshakes() == before + many)
+    assert tracemalloc.get_traced_memory()[0] < many * 100_000
+
+
+def _handshakes() -> int:
+    return sum(isinstance(one, SSLProtocol) for one in gc.get_objects())
 
 
 async def test_a_silent_handshake_ends(door: Door, telemetry: Telemetry, opened: ExitStack) -> None:
