@@ -34,6 +34,7 @@ async def sasl_handshake(engine: Engine, request: Request) -> Fields:
     if session is not None:
         error = session.choose(request.body.mechanism, headers=request.version > 0)
         if session.ended:
+            engine.security.audit.not_offered(request.client_host, request.body.mechanism)
             await asyncio.sleep(REFUSED_AFTER)
     told = () if error is ErrorCode.illegal_sasl_state else offered
     return {"error_code": error, "mechanisms": told}

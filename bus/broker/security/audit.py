@@ -50,6 +50,12 @@ class Audit:
         )
         self.notes.tell("login", host, (user[:LONGEST], host, mechanism, reason), line)
 
+    def not_offered(self, host: str, mechanism: str) -> None:
+        """Note that somebody wanted to log in by a mechanism that there is not."""
+        self._telemetry.logins.labels("other", "refused").inc()  # its name is the client's choice
+        line = f"login refused host={quoted(host)} mechanism={quoted(mechanism)} is not offered"
+        self.notes.tell("login", host, (host, mechanism[:LONGEST]), line)
+
     def sent_away(self, host: str, reason: str) -> None:
         """Note that somebody who has not logged in had to go."""
         line = f"not logged in host={quoted(host)} reason={quoted(reason)}"

@@ -203,6 +203,19 @@ class TestPlain:
             assert told.error_message.startswith(reason)
             assert await raw.answer() == b""
 
+    async def test_a_mechanism_that_is_not_offered(
+        self, secured: SecuredBroker, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """It is told and counted like every refused login; its name is quoted, and no label."""
+        logins = secured.telemetry.logins.labels("other", "refused")._value
+        before = logins.get()
+        async with await connected(secured, trusting(secured)) as raw:
+            assert (await shake_hands(raw, "PLEASE\nme")).error_code == 33
+            assert await raw.answer() == b""
+        assert 'login refused host="127.0.0.1" mechanism="PLEASE\\nme" is not' in caplog.text
+        assert logins.get() == before + 1
+        assert "PLEASE" not in secured.telemetry.exposition().decode()
+
     @pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-512"])
     async def test_in_clear_text(self, broker: Broker, mechanism: str) -> None:
         """Without TLS nobody can log in, so that no password is ever sent in clear text."""
