@@ -23,6 +23,7 @@ from ops.torture.broker import (
     hostile,
     injected,
     io_errors,
+    keeping,
     kills,
     power_loss,
     upkeep,
@@ -99,6 +100,11 @@ async def _power(data: Path, seed: int, seconds: float) -> Tally:
     return Tally(tries=found.cuts, breaches=found.breaches)
 
 
+async def _keeping(data: Path, seed: int, seconds: float) -> Tally:
+    found = await keeping.keeping(data, seed, 5)
+    return Tally(tries=found.cuts, breaches=found.breaches)
+
+
 async def _disk(data: Path, seed: int, seconds: float) -> Tally:
     found = await io_errors.io_errors(data, seed, list(io_errors.cases()))
     more = f"the broker stopped by itself {found.stops} times in {found.failures}"
@@ -151,8 +157,9 @@ async def _upkeep(data: Path, seed: int, seconds: float) -> Tally:
 
 
 PARTS = (
-    Part(name="kill -9", what="kills", planned=1000, minutes=10, run=_kills),
-    Part(name="power loss", what="power cuts", planned=10_000, minutes=27, run=_power),
+    Part(name="kill -9", what="kills", planned=1000, minutes=9, run=_kills),
+    Part(name="power loss", what="power cuts", planned=10_000, minutes=26, run=_power),
+    Part(name="housekeeping", what="kills and power cuts", planned=150, minutes=2, run=_keeping),
     Part(name="failing disk", what="failures", planned=480, minutes=2, run=_disk),
     Part(name="failing calls", what="system calls", planned=50, minutes=4, run=_calls),
     Part(name="bit flips", what="flipped bits", planned=4000, minutes=4, run=_flips),
@@ -170,6 +177,7 @@ BESIDE = Part(
 
 _NEEDS: dict[Run, tuple[Callable[[], bool], str]] = {
     _power: (reachable, "no layer can be put under this Python's SQLite"),
+    _keeping: (reachable, "no layer can be put under this Python's SQLite"),
     _disk: (reachable, "no layer can be put under this Python's SQLite"),
     _calls: (injected.permitted, "strace is missing or may not trace"),
     _guided: (guided.installed, "atheris is not installed"),
