@@ -24,7 +24,7 @@ from bus.broker.security.users import Key
 from bus.broker.storage.database import UNREADABLE
 from bus.broker.storage.store import Store
 from bus.broker.turns import Turns
-from bus.errors import StorageUnusable
+from bus.errors import InvalidSettings, StorageUnusable
 from bus.listen import bind, refuse_open
 from bus.settings import Address, BrokerSettings
 from bus.telemetry import Telemetry
@@ -84,7 +84,7 @@ class Broker:
 
         Raises:
             InvalidSettings: others could reach the address without TLS or login; a certificate or
-                its key cannot be used.
+                its key cannot be used; the store has users or rules, and nobody would be asked.
             AddressInUse: the address is taken.
             StorageInUse: another process uses the folder.
             StorageUnusable: the folder cannot be written to, or holds something else.
@@ -108,6 +108,7 @@ class Broker:
             host, port = listener.getsockname()[:2]
             self.address = Address(host=host, port=port)
             self._engine = self._open()
+            self._require_guarded(self._engine)
             await self._enrol(self._engine)
             self._acceptor = self._accepting(listener, self._engine, certificate)
         except BaseException:
@@ -179,6 +180,25 @@ class Broker:
                 remedy="restore it from a copy",
             ) from error
         return engine
+
+    def _require_guarded(self, engine: Engine) -> None:
+        """Refuse to open to everybody what was opened to some, because settings were lost.
+
+        Raises:
+            InvalidSettings: the store has users or rules, and the listener has no TLS.
+        """
+        security = engine.security
+        if security.enforced or self._settings.insecure:
+            return
+        users, rules = len(list(security.users)), len(security.rules)
+        if users or rules:
+            raise InvalidSettings(
+                f"the store has {users} users and {rules} rules, and nobody would be asked who "
+                "they are",
+                where="broker.certificate_file",
+                remedy="bring back the folder `security` or the settings that were there, or let "
+                "`stadtbus serve --init-security` make it anew; --insecure lets everybody do all",
+            )
 
     async def _enrol(self, engine: Engine) -> None:
         """Make the users that there have to be, and give them their passwords."""

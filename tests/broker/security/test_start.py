@@ -12,7 +12,7 @@ from bus.settings import Address, BrokerSettings
 from bus.telemetry import Telemetry
 from tests.broker.raw import Raw
 from tests.broker.security.asking import VERSIONS
-from tests.secured import HOST
+from tests.secured import HOST, SecuredBroker
 
 
 def given(folder: Path, **settings: Any) -> Broker:
@@ -76,3 +76,15 @@ class TestSettings:
             await Raw.to(Address(host=HOST, port=broker.address.port)) as raw,
         ):
             assert (await raw.ask(18, 3, **VERSIONS)).error_code == 0
+
+
+async def test_a_store_with_users_is_not_opened_to_everybody(tmp_path: Path) -> None:
+    """Whoever loses the settings of a secured broker does not open it by that."""
+    with SecuredBroker(tmp_path):
+        pass
+    folder = tmp_path / "broker"
+    with pytest.raises(InvalidSettings, match="1 users and 0 rules") as refused:
+        await given(folder).start()
+    assert "security" in str(refused.value.remedy)
+    async with given(folder, insecure=True):
+        pass
