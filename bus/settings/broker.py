@@ -37,6 +37,11 @@ class BrokerSettings(ListenerSettings):
         ge=1024,
         description="largest record batch of a topic without max.message.bytes, in bytes",
     )
+    max_batch_records: int = Field(
+        default=100_000,
+        ge=1,
+        description="records of one batch at most; each is looked at, while all others wait",
+    )
     max_unpacked_bytes: int = Field(
         default=16 * 2**20,
         ge=2**20,

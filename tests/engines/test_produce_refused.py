@@ -83,6 +83,16 @@ async def test_records_that_cannot_be_unpacked(
     assert await stored(raw, topic) == []
 
 
+@differs("takes at most `broker.max_batch_records` in a batch, so that nobody else waits for long")
+async def test_very_many_records(raw: Raw, topic: str, engine: Engine) -> None:
+    """A batch may have as many records as fit into its bytes."""
+    many = batch(*[b""] * 100_001, codec=1)
+    await raw.made(topic)
+    answer = await raw.produce(topic, many)
+    embedded = engine.name == EMBEDDED
+    assert answer.error_code is (ErrorCode.message_too_large if embedded else NONE)
+
+
 NO_EPOCH = batch(b"x", producer=(1, -1, 0))
 
 

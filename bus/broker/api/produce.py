@@ -92,6 +92,7 @@ def _take(
     """Check one batch and queue it, or say in the answer why not."""
     try:
         header = check(records, version=request.version, limit=topic.limit)
+        _require_few(header.record_count, engine.settings.max_batch_records)
         if header.attributes & TRANSACTIONAL and request.body.transactional_id is None:
             raise BadBatch(ErrorCode.transactional_id_authorization_failed, _NO_ID)
     except BadBatch as error:
@@ -117,6 +118,11 @@ def _take(
             fault=_broken(fault),
         )
     )
+
+
+def _require_few(count: int, most: int) -> None:
+    if count > most:
+        raise BadBatch(ErrorCode.message_too_large, f"{count} records are above {most}")
 
 
 def _refusal(body: Any, topic: Topic | None, index: int, fault: AnyFault | None) -> ErrorCode:

@@ -54,6 +54,22 @@ async def test_what_a_batch_unpacks_to(tmp_path: Path, size: int, error: ErrorCo
         assert (await raw.produce("t", batch(bytes(size), codec=ZSTD))).error_code is error
 
 
+@pytest.mark.parametrize(
+    ("count", "error"),
+    [
+        pytest.param(20, ErrorCode.none, id="few enough"),
+        pytest.param(21, ErrorCode.message_too_large, id="too many"),
+    ],
+)
+async def test_the_records_of_a_batch(tmp_path: Path, count: int, error: ErrorCode) -> None:
+    async with made(tmp_path, max_batch_records=20) as broker, await Raw.to(broker) as raw:
+        await raw.create("t")
+        answer = await raw.produce("t", batch(*[b"x"] * count))
+        assert answer.error_code is error
+        if error is not ErrorCode.none:
+            assert answer.error_message == "21 records are above 20"
+
+
 async def test_an_answer_to_a_fetch(tmp_path: Path) -> None:
     """It is no larger, whatever the client would take, but for its first batch."""
     async with made(tmp_path, fetch_max_bytes=64 * KIB) as broker, await Raw.to(broker) as raw:
