@@ -2,9 +2,9 @@
 
 Each step is a transaction of its own and short, so that it holds up no round for long. While nobody
 writes one step follows the other. While somebody does they take a fifth of the time, whatever the
-disk makes of them, and as much as it takes to delete as quickly as is written. Pages that are free
-inside the database are used before the file grows; they are given back to the file system where
-they are many, or where it needs them.
+disk makes of them, and as much as it takes to delete twice as quickly as is written. Pages that are
+free inside the database are used before the file grows; they are given back to the file system
+where they are many, or where it needs them.
 """
 
 import logging
@@ -19,13 +19,15 @@ from bus.broker.compaction.messages import Step
 from bus.broker.cutting import Cutting
 from bus.broker.retention import Extent, Head, Policy, Schedule, Trimmed, outlived
 from bus.broker.stage import Row
-from bus.broker.storage.database import now_ms, passing
+from bus.broker.storage.database import PAGE_BYTES, now_ms, passing
 from bus.broker.storage.log import Damaged
 from bus.broker.storage.store import Store
 
 PURGE_BYTES = 2**18
 MOST_BYTES = 2**19  # deleted by one step, where as much was written since the last
-MOST_WRITTEN = 16 * MOST_BYTES  # that is caught up with
+GAIN = 2  # bytes that are deleted or given back for each that is written, so that it gets ahead
+MOST_OWED = 16 * MOST_BYTES  # that is caught up with
+LEAST = 2**16  # bytes that a step counts for, as each has its sync
 VACUUM_PAGES = 16
 MOST_FREE = 0.2  # of the file's pages, before they are given back
 STEP_EVERY = 0.05  # seconds at most between two steps, so that it gets on while there is produce
@@ -92,7 +94,7 @@ class Housekeeping:
         self._vacuumed = False
         self._fold_at: float | None = None  # of the monotonic clock, if something was deleted
         self._erase()  # by whoever was killed before the write-ahead log was cut off
-        self._written = 0  # bytes since the last step
+        self._owed = 0  # bytes to delete or give back, for those that were written meanwhile
         self._schedule = Schedule()
         self._grown: dict[int, int] = {}
         self._count: set[int] = set()
@@ -128,7 +130,7 @@ class Housekeeping:
     def wrote(self, rows: Iterable[Row]) -> None:
         """Take note of the rows of a round."""
         for row in rows:
-            self._written = min(self._written + row.size, MOST_WRITTEN)
+            self._owed = min(self._owed + GAIN * row.size, MOST_OWED)
             self._schedule.wrote(row.partition, Head(row.base, row.next, row.newest, row.size))
             grown = self._grown.get(row.partition, 0) + row.size + _ROW
             self._grown[row.partition] = grown
@@ -180,15 +182,14 @@ class Housekeeping:
         if not idle:
             self._wrote_at = started
         if self._due_in() != 0.0:
-            self._written = 0
+            self._owed = 0
             return
-        if self.wait() != 0.0 and self._written < MOST_BYTES:
+        if self.wait() != 0.0 and self._owed < MOST_BYTES:
             return
         try:
             while self._due_in() == 0.0:
-                self._one()
-                self._written = max(0, self._written - MOST_BYTES)
-                if self._written < MOST_BYTES or time.monotonic() - started > LONGEST:
+                self._owed = max(0, self._owed - max(self._one(), LEAST))
+                if self._owed < MOST_BYTES or time.monotonic() - started > LONGEST:
                     break
             ended = time.monotonic()
             self._rested_at = ended + min(_REST * (ended - started), STEP_EVERY)
@@ -199,31 +200,41 @@ class Housekeeping:
             self._store.rollback()
             self._not_before = started + TRY_AGAIN
 
-    def _one(self) -> None:
+    def _one(self) -> int:
+        """Do a step; return about how many bytes were deleted or given back."""
         if self._fold_at is not None and time.monotonic() >= self._fold_at:
             self._fold()
         elif self._work:
             self._replace(self._work.popleft())
+            return PURGE_BYTES
         elif self._cutting is not None:
             self._cut_on(self._cutting)
         elif self._count:
             self._keep_sizes()
         elif (due := self._schedule.next_due()) is not None and due <= self._clock():
-            self._trim()
+            return self._trim()
         elif self._purging:
             self._purging = self._purge()
+            return self._limit()
         elif self._shrinking:
             self._shrinking = self._shrink()
+            return VACUUM_PAGES * PAGE_BYTES
+        return 0
 
-    def _trim(self) -> None:
-        """Delete the first rows of a partition that have had their time."""
+    def _trim(self) -> int:
+        """Delete the first rows of a partition that have had their time; return their bytes."""
         now = self._clock()
         for _ in range(_LOOKS):
             partition = self._schedule.take(now)
-            if partition is None or self._trim_one(partition, now):
-                return
+            if partition is None:
+                break
+            size = self._trim_one(partition, now)
+            if size is not None:
+                return size
+        return 0
 
-    def _trim_one(self, partition: int, now: int) -> bool:
+    def _trim_one(self, partition: int, now: int) -> int | None:
+        """Delete, or begin to cut; return the bytes that went, None if there was nothing to do."""
         extent = self._schedule.extents[partition]
         looked = 1
         try:
@@ -235,15 +246,15 @@ class Housekeeping:
             elif self._overwrite and extent.cut < extent.start:
                 cuts = self._cut(partition, extent)
                 self._schedule.look(partition, due)
-                return cuts
+                return 0 if cuts else None
         except Damaged as error:
             # Nothing of it is deleted any more: what it says of its age may be wrong.
             self._schedule.forget([partition])
             self._damaged(partition, str(error))
-            return False
+            return None
         if not gone:
             self._schedule.look(partition, due)
-            return False
+            return None
         size, upto = extent.size - sum(head.size for head in gone), gone[-1].next
         start = max(extent.start, upto)
         try:
@@ -257,11 +268,12 @@ class Housekeeping:
             self._schedule.look(partition, 0)
             raise
         self._erase()
-        self._trimmed(Trimmed(partition, start, extent.size - size, start))
+        less = extent.size - size
+        self._trimmed(Trimmed(partition, start, less, start))
         extent.size, extent.start, extent.first = size, start, 0
         more = len(gone) == looked or start > upto  # the next row may have to be cut
         self._schedule.look(partition, 0 if more else due)
-        return True
+        return less
 
     def _cut(self, partition: int, extent: Extent) -> bool:
         """Begin to cut out what a partition's first row has before its start, if it has anything.
@@ -321,7 +333,7 @@ class Housekeeping:
 
     def _limit(self) -> int:
         """Return the bytes that a step deletes: more of them where much is written."""
-        return min(max(self._written, PURGE_BYTES), MOST_BYTES)
+        return min(max(self._owed, PURGE_BYTES), MOST_BYTES)
 
     def _keep_sizes(self) -> None:
         self._store.begin()
