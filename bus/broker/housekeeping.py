@@ -2,8 +2,8 @@
 
 Each step is a transaction of its own and short, so that it holds up no round for long. While nobody
 writes one step follows the other. While somebody does they take a fifth of the time, whatever the
-disk makes of them, and as much as it takes to delete twice as quickly as is written. Pages that are
-free inside the database are used before the file grows; they are given back to the file system
+disk makes of them, and as much as it takes to delete half as much again as is written. Pages that
+are free inside the database are used before the file grows; they are given back to the file system
 where they are many, or where it needs them.
 """
 
@@ -12,8 +12,9 @@ import shutil
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from bus.broker.compaction.messages import Step
 from bus.broker.cutting import Cutting
@@ -25,13 +26,13 @@ from bus.broker.storage.store import Store
 
 PURGE_BYTES = 2**18
 MOST_BYTES = 2**19  # deleted by one step, where as much was written since the last
-GAIN = 2  # bytes that are deleted or given back for each that is written, so that it gets ahead
+GAIN = 1.5  # bytes that are deleted or given back for each that is written, so that it gets ahead
 MOST_OWED = 16 * MOST_BYTES  # that is caught up with
 LEAST = 2**16  # bytes that a step counts for, as each has its sync
 VACUUM_PAGES = 16
 MOST_FREE = 0.2  # of the file's pages, before they are given back
+QUIET = 0.02  # seconds without a round, then nobody writes; and at least between two steps
 STEP_EVERY = 0.05  # seconds at most between two steps, so that it gets on while there is produce
-QUIET = 0.02  # seconds without a round, then nobody writes
 _REST = 4  # times as long as a step took it rests, while somebody writes
 LONGEST = 0.005  # seconds of steps between two rounds, or one step: all who write wait for it
 TRY_AGAIN = 5.0  # seconds, after a step that failed or met a reader
@@ -60,6 +61,26 @@ class Replacement:
     settled: Callable[[int | None, Exception | None], None]
     step: Step | None = None
     cleaned: int | None = None
+
+
+class _Outlived(NamedTuple):
+    """Rows of a partition that are to go: all before an offset.
+
+    Attributes:
+        less: their bytes.
+        due: when to look at it again, in milliseconds since 1970; None: not before it grows.
+    """
+
+    partition: int
+    extent: Extent
+    upto: int
+    less: int
+    due: int | None
+
+    @property
+    def start(self) -> int:
+        """Where the partition begins then."""
+        return max(self.extent.start, self.upto)
 
 
 class Housekeeping:
@@ -130,7 +151,7 @@ class Housekeeping:
     def wrote(self, rows: Iterable[Row]) -> None:
         """Take note of the rows of a round."""
         for row in rows:
-            self._owed = min(self._owed + GAIN * row.size, MOST_OWED)
+            self._owed = min(self._owed + int(GAIN * row.size), MOST_OWED)
             self._schedule.wrote(row.partition, Head(row.base, row.next, row.newest, row.size))
             grown = self._grown.get(row.partition, 0) + row.size + _ROW
             self._grown[row.partition] = grown
@@ -192,7 +213,7 @@ class Housekeeping:
                 if self._owed < MOST_BYTES or time.monotonic() - started > LONGEST:
                     break
             ended = time.monotonic()
-            self._rested_at = ended + min(_REST * (ended - started), STEP_EVERY)
+            self._rested_at = ended + min(max(_REST * (ended - started), QUIET), STEP_EVERY)
         except sqlite3.Error as error:
             if not passing(error):
                 raise
@@ -222,31 +243,32 @@ class Housekeeping:
         return 0
 
     def _trim(self) -> int:
-        """Delete the first rows of a partition that have had their time; return their bytes."""
-        now = self._clock()
+        """Delete the first rows of partitions that have had their time; return their bytes."""
+        now, left = self._clock(), self._limit()
+        outlived: list[_Outlived] = []
         for _ in range(_LOOKS):
-            partition = self._schedule.take(now)
+            partition = self._schedule.take(now) if left > 0 and self._cutting is None else None
             if partition is None:
                 break
-            size = self._trim_one(partition, now)
-            if size is not None:
-                return size
-        return 0
+            found = self._look(partition, now, left)
+            if found is not None:
+                outlived.append(found)
+                left -= found.less
+        self._delete(outlived)
+        return sum(one.less for one in outlived)
 
-    def _trim_one(self, partition: int, now: int) -> int | None:
-        """Delete, or begin to cut; return the bytes that went, None if there was nothing to do."""
+    def _look(self, partition: int, now: int, limit: int) -> "_Outlived | None":
+        """Return what of a partition is to go now; or begin to cut its first row."""
         extent = self._schedule.extents[partition]
         looked = 1
         try:
-            gone, due = self._outlived(partition, extent, now, looked)
+            gone, due = self._outlived(partition, extent, now, looked, limit)
             if gone:
                 # As many as a step is likely to delete: looking at rows takes its time, too.
-                looked = min(self._limit() // max(gone[0].size, 1) + 2, _HEADS)
-                gone, due = self._outlived(partition, extent, now, looked)
+                looked = min(limit // max(gone[0].size, 1) + 2, _HEADS)
+                gone, due = self._outlived(partition, extent, now, looked, limit)
             elif self._overwrite and extent.cut < extent.start:
-                cuts = self._cut(partition, extent)
-                self._schedule.look(partition, due)
-                return 0 if cuts else None
+                self._cut(partition, extent)
         except Damaged as error:
             # Nothing of it is deleted any more: what it says of its age may be wrong.
             self._schedule.forget([partition])
@@ -255,27 +277,34 @@ class Housekeeping:
         if not gone:
             self._schedule.look(partition, due)
             return None
-        size, upto = extent.size - sum(head.size for head in gone), gone[-1].next
-        start = max(extent.start, upto)
+        upto, less = gone[-1].next, sum(head.size for head in gone)
+        more = len(gone) == looked or extent.start > upto  # the next row may have to be cut
+        return _Outlived(partition, extent, upto, less, 0 if more else due)
+
+    def _delete(self, outlived: Sequence["_Outlived"]) -> None:
+        """Delete rows of several partitions with one commit."""
+        if not outlived:
+            return
         try:
             self._store.begin()
-            self._store.log.trim(partition, upto)
-            self._store.topics.begin(partition, start)
-            self._store.transactions.forget_aborted(partition, upto)
-            self._store.log.count(partition, size, extent.end)
+            for one in outlived:
+                self._store.log.trim(one.partition, one.upto)
+                self._store.topics.begin(one.partition, one.start)
+                self._store.transactions.forget_aborted(one.partition, one.upto)
+                self._store.log.count(one.partition, one.extent.size - one.less, one.extent.end)
             self._store.commit()
         except sqlite3.Error:
-            self._schedule.look(partition, 0)
+            for one in outlived:
+                self._schedule.look(one.partition, 0)
             raise
         self._erase()
-        less = extent.size - size
-        self._trimmed(Trimmed(partition, start, less, start))
-        extent.size, extent.start, extent.first = size, start, 0
-        more = len(gone) == looked or start > upto  # the next row may have to be cut
-        self._schedule.look(partition, 0 if more else due)
-        return less
+        for one in outlived:
+            extent, start = one.extent, one.start
+            self._trimmed(Trimmed(one.partition, start, one.less, start))
+            extent.size, extent.start, extent.first = extent.size - one.less, start, 0
+            self._schedule.look(one.partition, one.due)
 
-    def _cut(self, partition: int, extent: Extent) -> bool:
+    def _cut(self, partition: int, extent: Extent) -> None:
         """Begin to cut out what a partition's first row has before its start, if it has anything.
 
         Rows go as a whole, but DeleteRecords may have it begin in the middle of one: what lies
@@ -285,7 +314,6 @@ class Housekeeping:
         row = self._store.log.across(partition, extent.start)
         if row is not None:
             self._cutting = Cutting.of(partition, extent.start, row)
-        return row is not None
 
     def _cut_on(self, cutting: Cutting) -> None:
         cutting.go_on()
@@ -317,7 +345,7 @@ class Housekeeping:
         self._trimmed(Trimmed(partition, extent.start, less, step.next))
 
     def _outlived(
-        self, partition: int, extent: Extent, now: int, count: int
+        self, partition: int, extent: Extent, now: int, count: int, limit: int
     ) -> tuple[list[Head], int | None]:
         """Return which of a partition's first rows have had their time, and when the next will."""
         heads = self._store.log.heads(partition, count)
@@ -328,7 +356,7 @@ class Housekeeping:
             size=extent.size,
             policy=extent.policy,
             now=now,
-            limit=self._limit(),
+            limit=limit,
         )
 
     def _limit(self) -> int:

@@ -25,7 +25,7 @@ from ops.torture.broker.power import Machine, Outcome
 from ops.torture.broker.reading import Unreadable
 
 STEPS = {
-    "retention": "_trim_one",
+    "retention": "_delete",
     "DeleteRecords": "_behead",
     "compaction": "_replace",
     "a topic's deletion": "_purge",
