@@ -18,7 +18,7 @@ from bus.http import HttpListener
 from bus.schemas import SchemaClient
 from bus.security import certificates
 from bus.settings import Address, KafkaSettings, RegistrySettings, Settings
-from bus.tls import Certificate
+from bus.telemetry import Telemetry
 from tests.strangers import closes, listening
 from tests.town.conftest import PUBLISHER, Town, says
 
@@ -158,9 +158,15 @@ async def test_a_client_says_that_there_is_tls(town: Town) -> None:
     assert "if the registry speaks TLS, the URL begins with https:" in error.remedy
 
 
+FREE = Address(host="127.0.0.1", port=0)
+
+
+def listening_as(settings: RegistrySettings) -> HttpListener:
+    return HttpListener(Starlette(), settings, name="registry", telemetry=Telemetry())
+
+
 async def test_a_client_says_that_there_is_no_tls() -> None:
-    free = Address(host="127.0.0.1", port=0)
-    listener = HttpListener(Starlette(), free, setting="registry.listen")
+    listener = listening_as(RegistrySettings(listen=FREE))
     await listener.start()
     error = await asked(listener.url.replace("http", "https"), None)
     await listener.stop()
@@ -175,9 +181,8 @@ async def serving(folder: Path, *names: str, days: int = 365) -> AsyncIterator[t
     node = certificates.issue(signer, names, NOW - timedelta(days=365 - days))
     (folder / "ca.pem").write_bytes(signer.certificate)
     (folder / "node.pem").write_bytes(node.certificate + node.key)
-    certificate = Certificate(folder / "node.pem", None, setting="registry.certificate_file")
-    free = Address(host="127.0.0.1", port=0)
-    listener = HttpListener(Starlette(), free, setting="registry.listen", certificate=certificate)
+    settings = RegistrySettings(listen=FREE, certificate_file=folder / "node.pem")
+    listener = listening_as(settings)
     await listener.start()
     try:
         yield listener.url, folder / "ca.pem"
