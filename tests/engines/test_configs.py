@@ -448,3 +448,17 @@ async def test_a_change_takes_effect(raw: Raw, topic: str) -> None:
     refused = await raw.produce(topic, batch(b"x" * 1000))
     assert refused.error_code is ErrorCode.message_too_large
     assert (await raw.produce(topic, batch(b"x" * 100))).error_code is NONE
+
+
+@differs("names the value itself alone, as it has no names of its own for what topics inherit")
+async def test_synonyms(raw: Raw, topic: str, engine: Engine) -> None:
+    """A value is named with those that it stands before, down to the default."""
+    await raw.made(topic, retention_bytes="5")
+    found = await described(raw, topic)
+    (config,) = [one for one in found.configs if one.name == "retention.bytes"]
+    named = [(one.name, one.value, one.source) for one in config.synonyms]
+    default = [("log.retention.bytes", "-1", DEFAULT)]
+    assert named == [
+        ("retention.bytes", "5", OF_TOPIC),
+        *(default if engine.name != EMBEDDED else []),
+    ]

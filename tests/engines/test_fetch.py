@@ -229,6 +229,33 @@ async def test_a_partition_without_news_comes_first(raw: Raw, topic: str, first:
     assert sizes(await raw.ask(ApiKey.FETCH, 11, **wanted)) == [(2, len(BIG))]
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        pytest.param({"isolation_level": 7}, id="an isolation level that there is not"),
+        pytest.param({"partition_max_bytes": -1}, id="less than no bytes of a partition"),
+    ],
+)
+@differs("answers what no client asks as the nearest that makes sense: the first batch")
+async def test_odd_fetches(raw: Raw, topic: str, engine: Engine, odd: dict[str, int]) -> None:
+    """A number that means nothing is an unexpected error."""
+    await raw.made(topic)
+    await raw.produce(topic, BIG)
+    fields = fetch_fields(topic, 0)
+    fields |= {name: odd[name] for name in fields if name in odd}
+    part = fields["topics"][0]["partitions"][0]
+    part |= {name: odd[name] for name in part if name in odd}
+    answer = await raw.ask(ApiKey.FETCH, 11, **fields)
+    if engine.name == EMBEDDED:
+        assert sizes(answer) == [(0, len(BIG))]
+    else:
+        errors = {
+            answer.error_code,
+            *(p.error_code for t in answer.responses for p in t.partitions),
+        }
+        assert ErrorCode.unknown_server_error in errors
+
+
 @differs("offers no fetch sessions, so clients name all their partitions each time")
 async def test_sessions(raw: Raw, topic: str, engine: Engine) -> None:
     """In a fetch session, only partitions with news are answered, in turns under a small limit."""

@@ -7,6 +7,8 @@ from kio.schema.errors import ErrorCode
 
 from bus.broker import ApiKey
 from tests.broker.raw import CODECS, TIME, Raw, batch
+from tests.engine import Engine
+from tests.engines.deviations import EMBEDDED, differs
 from tests.engines.log import stored
 
 NONE = ErrorCode.none
@@ -126,6 +128,18 @@ async def test_the_newest_by_append_time(raw: Raw, topic: str) -> None:
     newest = max(one.timestamp for one in await stored(raw, topic))
     offset, timestamp = await offset_at(raw, topic, NEWEST)
     assert (timestamp, offset in {0, 1}) == (newest, True)
+
+
+@differs("takes records without a time for as old as their arrival, and finds no newest among them")
+async def test_the_newest_beside_records_without_a_time(
+    raw: Raw, topic: str, engine: Engine
+) -> None:
+    """A record without a time is never the newest beside one that has a time."""
+    await raw.made(topic)
+    await raw.produce(topic, batch(b"a", times=(TIME,)))
+    await raw.produce(topic, batch(b"b", times=(-1,)))
+    found = await offset_at(raw, topic, NEWEST)
+    assert found == (NOWHERE if engine.name == EMBEDDED else (0, TIME))
 
 
 async def test_earliest_local(raw: Raw, topic: str) -> None:
