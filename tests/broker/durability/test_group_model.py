@@ -20,6 +20,7 @@ from hypothesis.stateful import (
 from kio.schema.errors import ErrorCode
 
 from bus.broker.groups.coordinator import Coordinator
+from bus.broker.groups.member import State
 from bus.broker.groups.messages import Join, JoinAnswer, Sync, SyncAnswer
 
 SESSION, REBALANCE = 10.0, 20.0
@@ -144,10 +145,11 @@ class GroupModel(RuleBasedStateMachine):
 
     @rule()
     def commit_from_outside(self) -> None:
-        """Who is no member may commit to a group without members only."""
+        """Who is no member may commit to an empty group only: not while somebody is expected."""
         group = self.groups.get("g")
         error = self.groups.may_commit("g", "", None, -1, self.now)
-        assert (error is NONE) == (group is None or not group.members)
+        assert (error is NONE) == (group is None or group.state is State.EMPTY)
+        assert error is not NONE or group is None or not group.members
 
     @rule(client=consumes(clients))
     def leave(self, client: Client) -> None:
