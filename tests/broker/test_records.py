@@ -191,11 +191,11 @@ async def test_a_bomb_takes_no_more_memory_than_is_allowed(broker: Broker) -> No
 
 
 async def test_a_refused_batch_changes_nothing_for_those_around_it(broker: Broker) -> None:
-    lie = wrapped(record(0), 2**31 - 1)
+    lie, packed_lie = wrapped(record(0), 99_999), wrapped(PACK["gzip"](record(0)), 99_999, 1)
     async with await Raw.to(broker) as raw:
         await raw.create("t")
         assert (await raw.produce("t", batch(b"1", producer=(5, 0, 0)))).base_offset == 0
-        refused = await raw.produce("t", wrapped(PACK["gzip"](record(0)), 2**31 - 1, 1))
+        refused = await raw.produce("t", packed_lie)
         assert (refused.error_code, refused.base_offset) == (INVALID, -1)
         assert (await raw.produce("t", lie)).error_code is INVALID
         assert (await raw.produce("t", batch(b"2", producer=(5, 0, 1)))).base_offset == 1
