@@ -12,17 +12,15 @@ import shutil
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from bus.broker.compaction.messages import Step
-from bus.broker.cutting import Cutting
-from bus.broker.retention import Extent, Head, Policy, Schedule, Trimmed, outlived
+from bus.broker.retention import Extent, Head, Policy, Schedule, Trimmed
 from bus.broker.stage import Row
 from bus.broker.storage.database import PAGE_BYTES, now_ms, passing
-from bus.broker.storage.log import Damaged
 from bus.broker.storage.store import Store
+from bus.broker.trimming import Trimming
 
 PURGE_BYTES = 2**18
 MOST_BYTES = 2**19  # deleted by one step, where as much was written since the last
@@ -40,8 +38,6 @@ FOLD_AGAIN = 1.0  # seconds, where a reader was in the way
 FOLD_AFTER = 30.0  # seconds, so that what was deleted is in no file within a minute
 COUNT_AFTER = 64 * 2**20  # bytes written to a partition, then its size is kept
 _ROW = 4096  # bytes that a row counts for beside its batches, as opening looks at each
-_LOOKS = 100  # partitions looked at in one step while nothing is to be deleted
-_HEADS = 500  # rows deleted in one step
 
 log = logging.getLogger(__name__)
 
@@ -61,26 +57,6 @@ class Replacement:
     settled: Callable[[int | None, Exception | None], None]
     step: Step | None = None
     cleaned: int | None = None
-
-
-class _Outlived(NamedTuple):
-    """Rows of a partition that are to go: all before an offset.
-
-    Attributes:
-        less: their bytes.
-        due: when to look at it again, in milliseconds since 1970; None: not before it grows.
-    """
-
-    partition: int
-    extent: Extent
-    upto: int
-    less: int
-    due: int | None
-
-    @property
-    def start(self) -> int:
-        """Where the partition begins then."""
-        return max(self.extent.start, self.upto)
 
 
 class Housekeeping:
@@ -106,8 +82,7 @@ class Housekeeping:
         overwrite: bool = True,
         clock: Callable[[], int] = now_ms,
     ) -> None:
-        self._store, self._min_free, self._trimmed = store, min_free_bytes, trimmed
-        self._damaged = damaged
+        self._store, self._min_free = store, min_free_bytes
         self._overwrite, self._clock = overwrite, clock
         self._purging = self._shrinking = True
         self._not_before = 0.0  # of the monotonic clock
@@ -117,10 +92,18 @@ class Housekeeping:
         self._erase()  # by whoever was killed before the write-ahead log was cut off
         self._owed = 0  # bytes to delete or give back, for those that were written meanwhile
         self._schedule = Schedule()
+        self._trimming = Trimming(
+            store,
+            self._schedule,
+            trimmed=trimmed,
+            damaged=damaged,
+            erased=self._erase,
+            overwrite=overwrite,
+            clock=clock,
+        )
         self._grown: dict[int, int] = {}
         self._count: set[int] = set()
         self._work: deque[Replacement] = deque()
-        self._cutting: Cutting | None = None
 
     def wake(self) -> None:
         """Take note that there may be something to do."""
@@ -182,7 +165,7 @@ class Housekeeping:
         """Return the seconds until there is something to do; None if that is not foreseeable."""
         now = time.monotonic()
         waits = []
-        if self._purging or self._shrinking or self._count or self._work or self._cutting:
+        if self._purging or self._shrinking or self._count or self._work or self._trimming.cutting:
             waits.append(0.0)
         if (due := self._schedule.next_due()) is not None:
             waits.append(max((due - self._clock()) / 1000, 0.0))
@@ -228,12 +211,12 @@ class Housekeeping:
         elif self._work:
             self._replace(self._work.popleft())
             return PURGE_BYTES
-        elif self._cutting is not None:
-            self._cut_on(self._cutting)
+        elif self._trimming.cutting is not None:
+            self._trimming.cut_on(self._trimming.cutting)
         elif self._count:
             self._keep_sizes()
         elif (due := self._schedule.next_due()) is not None and due <= self._clock():
-            return self._trim()
+            return self._trimming.step(self._limit())
         elif self._purging:
             self._purging = self._purge()
             return self._limit()
@@ -241,123 +224,6 @@ class Housekeeping:
             self._shrinking = self._shrink()
             return VACUUM_PAGES * PAGE_BYTES
         return 0
-
-    def _trim(self) -> int:
-        """Delete the first rows of partitions that have had their time; return their bytes."""
-        now, left = self._clock(), self._limit()
-        outlived: list[_Outlived] = []
-        for _ in range(_LOOKS):
-            partition = self._schedule.take(now) if left > 0 and self._cutting is None else None
-            if partition is None:
-                break
-            found = self._look(partition, now, left)
-            if found is not None:
-                outlived.append(found)
-                left -= found.less
-        self._delete(outlived)
-        return sum(one.less for one in outlived)
-
-    def _look(self, partition: int, now: int, limit: int) -> "_Outlived | None":
-        """Return what of a partition is to go now; or begin to cut its first row."""
-        extent = self._schedule.extents[partition]
-        looked = 1
-        try:
-            gone, due = self._outlived(partition, extent, now, looked, limit)
-            if gone:
-                # As many as a step is likely to delete: looking at rows takes its time, too.
-                looked = min(limit // max(gone[0].size, 1) + 2, _HEADS)
-                gone, due = self._outlived(partition, extent, now, looked, limit)
-            elif self._overwrite and extent.cut < extent.start:
-                self._cut(partition, extent)
-        except Damaged as error:
-            # Nothing of it is deleted any more: what it says of its age may be wrong.
-            self._schedule.forget([partition])
-            self._damaged(partition, str(error))
-            return None
-        if not gone:
-            self._schedule.look(partition, due)
-            return None
-        upto, less = gone[-1].next, sum(head.size for head in gone)
-        more = len(gone) == looked or extent.start > upto  # the next row may have to be cut
-        return _Outlived(partition, extent, upto, less, 0 if more else due)
-
-    def _delete(self, outlived: Sequence["_Outlived"]) -> None:
-        """Delete rows of several partitions with one commit."""
-        if not outlived:
-            return
-        try:
-            self._store.begin()
-            for one in outlived:
-                self._store.log.trim(one.partition, one.upto)
-                self._store.topics.begin(one.partition, one.start)
-                self._store.transactions.forget_aborted(one.partition, one.upto)
-                self._store.log.count(one.partition, one.extent.size - one.less, one.extent.end)
-            self._store.commit()
-        except sqlite3.Error:
-            for one in outlived:
-                self._schedule.look(one.partition, 0)
-            raise
-        self._erase()
-        for one in outlived:
-            extent, start = one.extent, one.start
-            self._trimmed(Trimmed(one.partition, start, one.less, start))
-            extent.size, extent.start, extent.first = extent.size - one.less, start, 0
-            self._schedule.look(one.partition, one.due)
-
-    def _cut(self, partition: int, extent: Extent) -> None:
-        """Begin to cut out what a partition's first row has before its start, if it has anything.
-
-        Rows go as a whole, but DeleteRecords may have it begin in the middle of one: what lies
-        before is to be in no file either.
-        """
-        extent.cut = extent.start
-        row = self._store.log.across(partition, extent.start)
-        if row is not None:
-            self._cutting = Cutting.of(partition, extent.start, row)
-
-    def _cut_on(self, cutting: Cutting) -> None:
-        cutting.go_on()
-        if not cutting.done:
-            return
-        self._cutting = None
-        extent = self._schedule.extents.get(cutting.partition)
-        if extent is None:  # dropped meanwhile
-            return
-        if cutting.step is not None and cutting.start == extent.start:
-            self._behead(cutting.partition, extent, cutting.step)
-        self._schedule.look(cutting.partition, 0)
-
-    def _behead(self, partition: int, extent: Extent, step: Step) -> None:
-        try:
-            self._store.begin()
-            less = self._store.log.replace(partition, step)
-            self._store.log.count(partition, extent.size - (less or 0), extent.end)
-            self._store.commit()
-        except sqlite3.Error:
-            extent.cut = 0
-            self._schedule.look(partition, 0)
-            raise
-        if less is None:  # other rows stand there by now
-            extent.cut = 0
-            return
-        extent.size -= less
-        self._erase()
-        self._trimmed(Trimmed(partition, extent.start, less, step.next))
-
-    def _outlived(
-        self, partition: int, extent: Extent, now: int, count: int, limit: int
-    ) -> tuple[list[Head], int | None]:
-        """Return which of a partition's first rows have had their time, and when the next will."""
-        heads = self._store.log.heads(partition, count)
-        extent.first = heads[0].size if heads else 0
-        return outlived(
-            heads,
-            start=extent.start,
-            size=extent.size,
-            policy=extent.policy,
-            now=now,
-            limit=limit,
-        )
 
     def _limit(self) -> int:
         """Return the bytes that a step deletes: more of them where much is written."""

@@ -1,12 +1,13 @@
 """Records by hand: made into batches, read back out of what a fetch answers."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from aiokafka.record import MemoryRecords
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from crc32c import crc32c
 
+from bus.broker import ApiKey
 from tests.broker.raw import TIME, Raw
 
 CRC_AT, ATTRIBUTES_AT = 17, 21
@@ -71,3 +72,14 @@ async def stored(raw: Raw, topic: str, *, partition: int = 0, start: int = 0) ->
             return found
         found += more
         offset = more[-1].offset + 1
+
+
+async def delete_before(raw: Raw, topic: str, offset: int, *, partition: int = 0) -> Any:
+    """Delete the records before an offset; -1 is the end."""
+    answer = await raw.ask(
+        ApiKey.DELETE_RECORDS,
+        2,
+        topics=[{"name": topic, "partitions": [{"partition_index": partition, "offset": offset}]}],
+        timeout=5000,
+    )
+    return answer.topics[0].partitions[0]

@@ -9,12 +9,11 @@ from bus.broker import ApiKey
 from tests.broker.raw import CODECS, TIME, Raw, batch
 from tests.engine import Engine
 from tests.engines.deviations import EMBEDDED, differs
-from tests.engines.log import stored
+from tests.engines.log import delete_before, stored
 
 NONE = ErrorCode.none
 LATEST, EARLIEST, NEWEST, EARLIEST_LOCAL = -1, -2, -3, -4
 NOWHERE = (-1, -1)
-DELETE_RECORDS = 21
 
 
 async def listed(raw: Raw, topic: str, timestamp: int, **more: Any) -> Any:
@@ -243,17 +242,6 @@ async def _epoch_end(raw: Raw, topic: str, epoch: int, current: int, version: in
         version,
         replica_id=-1,
         topics=[{"topic": topic, "partitions": [part]}],
-    )
-    return answer.topics[0].partitions[0]
-
-
-async def delete_before(raw: Raw, topic: str, offset: int, *, partition: int = 0) -> Any:
-    """Delete the records before an offset; -1 is the end."""
-    answer = await raw.ask(
-        DELETE_RECORDS,
-        2,
-        topics=[{"name": topic, "partitions": [{"partition_index": partition, "offset": offset}]}],
-        timeout=5000,
     )
     return answer.topics[0].partitions[0]
 

@@ -8,8 +8,7 @@ from kio.schema.errors import ErrorCode
 
 from tests.broker.raw import Raw, batch
 from tests.engine import Engine
-from tests.engines.log import stored
-from tests.engines.test_offsets import delete_before
+from tests.engines.log import delete_before, stored
 from tests.engines.test_produce_idempotent import new_producer
 from tests.engines.transactor import Transactor
 from tests.waiting import until

@@ -16,6 +16,7 @@ from bus.broker.check import check
 from bus.broker.compaction import shell
 from bus.broker.housekeeping import Housekeeping
 from bus.broker.storage.database import NAME
+from bus.broker.trimming import Trimming
 from bus.errors import BusError
 from ops.torture.broker.client import Client
 from ops.torture.broker.disk import Change, Disk
@@ -25,14 +26,14 @@ from ops.torture.broker.power import Machine, Outcome
 from ops.torture.broker.reading import Unreadable
 
 STEPS = {
-    "retention": "_delete",
-    "DeleteRecords": "_behead",
-    "compaction": "_replace",
-    "a topic's deletion": "_purge",
-    "the return of space": "_shrink",
-    "the folding of the log": "_fold",
+    "retention": (Trimming, "_delete"),
+    "DeleteRecords": (Trimming, "_behead"),
+    "compaction": (Housekeeping, "_replace"),
+    "a topic's deletion": (Housekeeping, "_purge"),
+    "the return of space": (Housekeeping, "_shrink"),
+    "the folding of the log": (Housekeeping, "_fold"),
 }
-"""What is cut into, and the function that does it."""
+"""What is cut into, and the method that does it."""
 
 SETTLED = 1_900_000
 """Bytes of the database once all is deleted, compacted and given back, at the most; it had twice
@@ -72,9 +73,9 @@ def _noted(note: Callable[[Within], None]) -> Iterator[None]:
         return done
 
     with ExitStack() as stack:
-        for step, name in STEPS.items():
-            usual = getattr(Housekeeping, name)
-            stack.enter_context(patch.object(Housekeeping, name, around(step, usual)))
+        for step, (owner, name) in STEPS.items():
+            usual = getattr(owner, name)
+            stack.enter_context(patch.object(owner, name, around(step, usual)))
         for name in ("FOLD_AFTER", "FOLD_AGAIN", "TRY_AGAIN"):
             stack.enter_context(patch.object(housekeeping, name, 0.1))
         stack.enter_context(patch.object(shell, "_AGAIN_MS", 50))

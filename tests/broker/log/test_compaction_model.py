@@ -22,8 +22,7 @@ from bus.broker.compaction.process import compacted
 from bus.broker.storage.cleaning import CleaningReader
 from tests.broker.raw import CODECS, Raw, produce_fields
 from tests.broker.stores import made
-from tests.engines.log import ATTRIBUTES_AT, Logged, edited, packed, stored
-from tests.engines.test_offsets import delete_before
+from tests.engines.log import ATTRIBUTES_AT, Logged, delete_before, edited, packed, stored
 from tests.engines.transactor import COMMITTED, NONE, Transactor, read
 
 TOPIC = "t"

@@ -100,7 +100,7 @@ def test_each_slice_is_a_step_of_its_own(store: Store) -> None:
 
 def test_a_row_that_is_another_one_by_then_is_cut_all_the_same(store: Store) -> None:
     work, before = keeping(store, 5), stored(store, 5)
-    while work._cutting is None:
+    while work._trimming.cutting is None:
         work.step(idle=True)
     data = cut(before.batches, 3)[1]
     store.begin()

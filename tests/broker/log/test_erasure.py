@@ -12,8 +12,7 @@ from bus.broker.check import check
 from bus.settings import Address, BrokerSettings
 from bus.telemetry import Telemetry
 from tests.broker.raw import Raw, batch
-from tests.engines.log import Logged, packed, stored
-from tests.engines.test_offsets import delete_before
+from tests.engines.log import Logged, delete_before, packed, stored
 from tests.waiting import until
 
 MARKER = b"a name that must be forgotten"

@@ -17,8 +17,7 @@ from bus.broker.storage.log import Log
 from bus.settings import Address, BrokerSettings
 from bus.telemetry import Telemetry
 from tests.broker.raw import Raw, batch, fetch_fields
-from tests.engines.log import Logged, packed, stored
-from tests.engines.test_offsets import delete_before
+from tests.engines.log import Logged, delete_before, packed, stored
 from tests.waiting import until
 
 DESCRIBE_CONFIGS, TOPIC = 32, 2
