@@ -15,6 +15,12 @@ from tests.engines.transactor import Transactor
 from tests.secured import SecuredBroker
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the suite's marks known."""
+    config.addinivalue_line("markers", "lacking(reason): the embedded broker does not do this yet")
+    config.addinivalue_line("markers", "differs(reason): the embedded broker differs for good")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Expect what is said to be lacking to fail."""
     for item in items:
