@@ -12,7 +12,7 @@ from bus.broker.keys import ApiKey
 from bus.broker.storage.database import now_ms
 from ops.torture.broker.account import Entry
 from ops.torture.broker.client import Client, produce
-from ops.torture.broker.reading import entries, topics_of
+from ops.torture.broker.reading import topics_of, whole
 
 COMPACTED, SHORT, CUT, DELETED = "compacted", "short", "cut", "deleted"
 ALL = -1
@@ -33,7 +33,6 @@ _FILLING, _FILLED = 300_000, 10  # bytes of a record of the topic that is delete
 _EACH = 4  # records of a batch of the topic that is cut
 _LEAST = 200_000  # bytes that stay of the short one
 _MOST = {COMPACTED: 2 * _KEYS * 4200, SHORT: _LEAST + 41_000}
-_EARLIEST, _LATEST = -2, -1
 
 
 class Asked(NamedTuple):
@@ -220,8 +219,7 @@ async def as_told(client: Client, account: Account) -> list[str]:
     breaches = []
     for topic in (COMPACTED, SHORT, CUT):
         if topic in topics:
-            start = await _start(client, topic)
-            found = await entries(client, topic, 0, start)
+            start, found = await whole(client, topic, 0)
             left = [entry for entry in found if entry.offset >= start]
             breaches += account.breaches(topic, start, left)
         elif account.told[topic]:
@@ -231,15 +229,6 @@ async def as_told(client: Client, account: Account) -> list[str]:
     if DELETED not in topics and account.told[DELETED] and DELETED not in account.removing:
         breaches.append(f"{DELETED} is lost")
     return breaches
-
-
-async def _start(client: Client, topic: str) -> int:
-    part = {"partition_index": 0, "current_leader_epoch": -1, "timestamp": _EARLIEST}
-    asked = [{"name": topic, "partitions": [part]}]
-    answer = await client.ask(
-        ApiKey.LIST_OFFSETS, 7, replica_id=-1, isolation_level=0, topics=asked
-    )
-    return int(answer.topics[0].partitions[0].offset)
 
 
 async def shrunk(client: Client) -> bool:

@@ -1,6 +1,8 @@
 """Everything that a broker has, read from it as any client would."""
 
+import asyncio
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from aiokafka.record import MemoryRecords
@@ -15,6 +17,7 @@ from ops.torture.broker.client import Client
 _UNCOMMITTED, _COMMITTED = 0, 1
 _NO_SEQUENCE = -1
 _EARLIEST = -2
+_CALM = 60.0  # seconds until nothing is deleted any more
 
 
 class Unreadable(Exception):
@@ -74,6 +77,20 @@ async def entries(client: Client, topic: str, partition: int, first: int = 0) ->
     """
     batches = [one async for one in _batches(client, topic, partition, _UNCOMMITTED, [], first)]
     return [entry for one in batches for entry in one.entries]
+
+
+async def whole(client: Client, topic: str, partition: int) -> tuple[int, list[Entry]]:
+    """Return where a partition begins, and its records, once nothing is deleted meanwhile.
+
+    Raises:
+        Unreadable: it is refused.
+        TimeoutError: again and again something is deleted; so nobody may write all the time.
+    """
+    async with asyncio.timeout(_CALM):
+        while True:
+            first = await earliest(client, topic, partition)
+            with suppress(Deleted):
+                return first, await entries(client, topic, partition, first)
 
 
 async def earliest(client: Client, topic: str, partition: int) -> int:

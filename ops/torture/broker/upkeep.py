@@ -23,7 +23,7 @@ from bus.broker.storage.database import NAME, now_ms
 from bus.errors import BusError
 from ops.torture.broker.account import Entry
 from ops.torture.broker.client import Client, Lost, batch, creation, produce
-from ops.torture.broker.reading import Deleted, Unreadable, earliest, entries
+from ops.torture.broker.reading import Unreadable, whole
 from ops.torture.broker.victim import Victims
 
 LAST, FRESH, STATES = "last", "fresh", "states"
@@ -222,7 +222,7 @@ async def _measured(data: Path, sizes: list[int]) -> None:
 async def _judged(client: Client, load: _Load) -> list[str]:
     """Return a sentence for each thing that is there and must not be, or the other way round."""
     try:
-        last, fresh, states = [await _all(client, topic) for topic in TOPICS]
+        last, fresh, states = [(await whole(client, topic, 0))[1] for topic in TOPICS]
     except Unreadable as error:
         return [str(error)]
     return [
@@ -230,19 +230,6 @@ async def _judged(client: Client, load: _Load) -> list[str]:
         *blocks(FRESH, fresh, load.blocks),
         *compacted(states, load.states),
     ]
-
-
-async def _all(client: Client, topic: str) -> list[Entry]:
-    """Return all that a topic has, once nothing is deleted while it is read.
-
-    Raises:
-        Unreadable: it is refused.
-        TimeoutError: again and again something is deleted, though nothing is written.
-    """
-    async with asyncio.timeout(CAUGHT_UP):
-        while True:
-            with suppress(Deleted):
-                return await entries(client, topic, 0, await earliest(client, topic, 0))
 
 
 def blocks(topic: str, found: Sequence[Entry], written: int) -> list[str]:
@@ -296,7 +283,7 @@ async def _done(victim: Victims, data: Path, load: _Load) -> list[str]:
     while True:
         async with _connected(victim) as client:
             wrong = await _judged(client, load)
-            left = [len(await _all(client, topic)) for topic in TOPICS]
+            left = [len((await whole(client, topic, 0))[1]) for topic in TOPICS]
         most = [KEPT_BYTES // _BLOCK_BYTES + 1, 0, 2 * KEYS + 2**20 // _STATE_BYTES]
         over = [
             f"topic {topic}: {count} records are left, not {limit}"
