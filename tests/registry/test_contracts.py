@@ -126,7 +126,13 @@ async def test_a_contract_gains_versions_and_words(http: httpx.AsyncClient) -> N
                 "half a surrogate pair",
             ),
             ("no example", contract(examples={}), 422, 42291, "no example"),
-            ("a promise broken", with_field(type="string"), 409, 40901, "`more` was added without a default"),
+            (
+                "a promise broken",
+                with_field(type="string"),
+                409,
+                40901,
+                "`more` was added without a default",
+            ),
             (
                 "a version twice",
                 contract(versions=[*contract()["versions"], contract()["versions"][-1]]),
