@@ -10,8 +10,7 @@ from bus.broker.backup import backup, restore
 from bus.broker.check import check
 from tests.broker.raw import Raw, batch
 from tests.broker.stores import UNPACKED, change, committed, made
-from tests.engines.log import stored
-from tests.engines.test_offsets import delete_before
+from tests.engines.log import delete_before, stored
 from tests.engines.transactor import NONE, Transactor
 from tests.waiting import until
 

@@ -16,8 +16,7 @@ from bus.settings import Address, BrokerSettings
 from bus.telemetry import Telemetry
 from tests.broker.raw import CODECS, Raw, produce_fields
 from tests.broker.stores import UNPACKED
-from tests.engines.log import ATTRIBUTES_AT, Logged, edited, packed
-from tests.engines.test_offsets import delete_before
+from tests.engines.log import ATTRIBUTES_AT, Logged, delete_before, edited, packed
 from tests.engines.transactor import NONE, Transactor
 from tests.waiting import until
 
