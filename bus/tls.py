@@ -94,15 +94,7 @@ class Certificate:
     def _load(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
-        try:
-            # A password that fits no key: without one OpenSSL would ask at the terminal.
-            context.load_cert_chain(self._certificate, self._key, password="")
-        except (OSError, ValueError) as error:
-            raise InvalidSettings(
-                f"certificate or key cannot be used: {reason(error)}",
-                where=f"{self._setting}, {self._certificate}",
-                remedy="name a certificate and its own key, in PEM's form, that this user may read",
-            ) from error
+        _show(context, self._certificate, self._key, setting=self._setting)
         if self._authority is not None:
             self._ask(context, self._authority)
         context.sni_callback = self._shake_hands
@@ -233,15 +225,19 @@ def client_context(
             where=f"{setting}, {ca_file}",
             remedy="name a file with certificates, in PEM's form, that this user may read",
         ) from error
-    if certificate is None:
-        return context
+    if certificate is not None:
+        _show(context, *certificate, setting="kafka.certificate_file")
+    return context
+
+
+def _show(context: ssl.SSLContext, certificate: Path, key: Path | None, *, setting: str) -> None:
+    """Have our own certificate shown to the other side."""
     try:
         # A password that fits no key: without one OpenSSL would ask at the terminal.
-        context.load_cert_chain(*certificate, password="")
+        context.load_cert_chain(certificate, key, password="")
     except (OSError, ValueError) as error:
         raise InvalidSettings(
             f"certificate or key cannot be used: {reason(error)}",
-            where=f"kafka.certificate_file, {certificate[0]}",
+            where=f"{setting}, {certificate}",
             remedy="name a certificate and its own key, in PEM's form, that this user may read",
         ) from error
-    return context

@@ -1,7 +1,6 @@
 """Certificates as a login at the broker, and how they are renewed."""
 
 import ssl
-from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -15,18 +14,6 @@ from tests.broker.security.asking import connected, failures, served, showing, t
 from tests.engines.login import log_in, shake_hands
 from tests.secured import SecuredBroker
 from tests.waiting import until
-
-
-@pytest.fixture(scope="module")
-def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredBroker]:
-    """A broker that takes every mechanism and, if a client shows one, a certificate."""
-    with SecuredBroker(
-        tmp_path_factory.mktemp("secured"),
-        sasl_mechanisms=("PLAIN", "SCRAM-SHA-512"),
-        client_certificate="optional",
-        principal_mapping="RULE:^CN=(\\w+),.*$/$1/",
-    ) as broker:
-        yield broker
 
 
 class TestCertificates:

@@ -5,7 +5,6 @@ import datetime as dt
 import ssl
 import struct
 import warnings
-from collections.abc import Iterator
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
@@ -29,18 +28,6 @@ from tests.secured import SecuredBroker
 from tests.waiting import until
 
 YESTERDAY = dt.datetime.now(dt.UTC) - dt.timedelta(days=1)
-
-
-@pytest.fixture(scope="module")
-def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredBroker]:
-    """A broker that takes every mechanism and, if a client shows one, a certificate."""
-    with SecuredBroker(
-        tmp_path_factory.mktemp("secured"),
-        sasl_mechanisms=("PLAIN", "SCRAM-SHA-512"),
-        client_certificate="optional",
-        principal_mapping="RULE:^CN=(\\w+),.*$/$1/",
-    ) as broker:
-        yield broker
 
 
 class TestFaults:
