@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 .PHONY: help demo test check lint bench torture clean
 
 help:
-	@echo "make demo     events of two cities flow to two agencies; Ctrl-C stops"
+	@echo "make demo     events of three cities flow to three agencies; Ctrl-C stops"
 	@echo "              on Apache Kafka, which is fetched: make demo ENGINE=kafka"
 	@echo "make test     everything that CI runs: lint, types, layers, tests"
 	@echo "make check    the fast part of it, under a minute"

@@ -87,35 +87,43 @@ class Acceptor:
         self._shaking: Counter[str] = Counter()  # hosts of handshakes
         self._loop = asyncio.get_running_loop()
         self._silent_until = self._loop.time()
-        self._accepting = self._loop.create_task(self._accept())
-        # Not before the loop has let go of it.
-        self._accepting.add_done_callback(lambda _: listener.close())
+        self._pausing: asyncio.TimerHandle | None = None
+        self._listen()
 
     def close(self) -> None:
         """Take no more connections; those that are open stay."""
-        self._accepting.cancel()
+        if self._pausing is not None:
+            self._pausing.cancel()
+        self._loop.remove_reader(self._listener)
+        self._listener.close()
         for task in self._handshakes:
             task.cancel()
 
-    async def _accept(self) -> None:
-        taken = 0
-        while True:
-            try:
-                connection, address = await self._loop.sock_accept(self._listener)
-            except OSError as error:
-                await self._without_files(error)
-                continue
-            self._take(connection, str(address[0]))
-            taken += 1
-            if taken % _AT_ONCE == 0:
-                await asyncio.sleep(0)  # while some are waiting, taking them does not wait
+    def _listen(self) -> None:
+        # Not by `sock_accept`, which fails aloud and loses a connection that comes as it is ended.
+        self._pausing = None
+        self._loop.add_reader(self._listener, self._accept)
 
-    async def _without_files(self, error: OSError) -> None:
+    def _accept(self) -> None:
+        """Take some of those that wait; the loop calls again while there are more."""
+        for _ in range(_AT_ONCE):
+            try:
+                connection, address = self._listener.accept()
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError as error:
+                self._without_files(error)
+                return
+            connection.setblocking(False)
+            self._take(connection, str(address[0]))
+
+    def _without_files(self, error: OSError) -> None:
         if (now := self._loop.time()) >= self._silent_until:
             self._silent_until = now + _TOLD_EVERY
             log.error("%s: no connection can be taken: %s", self._name, error)
         if error.errno in _NO_FILES:
-            await asyncio.sleep(_PAUSE)
+            self._loop.remove_reader(self._listener)
+            self._pausing = self._loop.call_later(_PAUSE, self._listen)
 
     def _take(self, connection: socket.socket, host: str) -> None:
         if limit := self._full(host):

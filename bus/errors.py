@@ -118,6 +118,13 @@ class InvalidInput(BusError):
     exit_code = 2
 
 
+class NotRedrivable(BusError):
+    """A dead letter that cannot be re-driven, as it is not the whole event or says of no group."""
+
+    code = "BUS-0305"
+    exit_code = 3
+
+
 class BusUnavailable(BusError):
     """The engine or the registry cannot be reached, or cannot serve just now."""
 
@@ -188,6 +195,12 @@ class Conflict(BusError):
 
     code = "BUS-0701"
     exit_code = 3
+
+
+class Fenced(Conflict):
+    """Somebody else has begun to write under the same transactional id; nothing was written."""
+
+    code = "BUS-0702"
 
 
 class StorageInUse(BusError):

@@ -90,7 +90,7 @@ class HttpListener:
             name=self._name,
             telemetry=self._telemetry,
             notes=self._notes,
-            most=self._most,
+            most=lambda: self.most,
         )
         self._flush()
 
@@ -103,6 +103,13 @@ class HttpListener:
     def url(self) -> str:
         """The address as a client writes it."""
         return f"{'https' if self._certificate else 'http'}://{self._address}"
+
+    @property
+    def most(self) -> int:
+        """How many connections there may be, as the process has other files to open."""
+        files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = self._settings.max_connections
+        return wanted if files == resource.RLIM_INFINITY else most_of(files, wanted)
 
     async def stop(self) -> None:
         """Let requests under way finish, at most a second, then close."""
@@ -121,12 +128,6 @@ class HttpListener:
         """Count a look at a certificate that has changed."""
         outcome = "ok" if usable else "error"
         self._telemetry.certificate_reloads.labels(self._name, outcome).inc()
-
-    def _most(self) -> int:
-        """Return how many connections there may be, as the process has other files to open."""
-        files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        wanted = self._settings.max_connections
-        return wanted if files == resource.RLIM_INFINITY else most_of(files, wanted)
 
     def _flush(self) -> None:
         self._notes.flush()

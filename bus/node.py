@@ -2,13 +2,14 @@
 
 import asyncio
 import os
+import socket
 import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from bus.broker import Broker
 from bus.errors import StorageUnusable
@@ -23,8 +24,12 @@ from bus.security import (
     refuse_open_listeners,
     watched,
 )
-from bus.settings import Role, Settings
+from bus.settings import Address, Role, Settings
 from bus.telemetry import Telemetry
+
+if TYPE_CHECKING:
+    from bus.registry.state import State
+    from bus.watch.watch import Watch
 
 
 class _Part(Protocol):
@@ -45,6 +50,7 @@ class Ready:
     roles: tuple[Role, ...]
     broker: str
     registry: str | None
+    portal: str | None
     ops: str
     secured: bool
     opened: tuple[str, ...]
@@ -65,6 +71,8 @@ class Node:
         self._telemetry = Telemetry()
         self._running = AsyncExitStack()
         self._ready = False
+        self._watch: Watch | None = None
+        self._state: State | None = None
 
     async def __aenter__(self) -> Self:
         """Start; stop again whatever did start if a role fails to."""
@@ -92,10 +100,11 @@ class Node:
         """
         self._settings = settings = in_force(self._settings)
         opened = refuse_open_listeners(settings, (*self._roles, "ops"))
-        ops = Ops(settings, self._telemetry, ready=lambda: self._ready)
+        self._ops = ops = Ops(settings, self._telemetry, ready=lambda: self._ready)
         await self._start(ops)
         self.settings = await self._start_broker()
         registry = await self._start_registry()
+        portal = await self._start_portal()
         certificates = watched(settings, (*self._roles, "ops"), Folder(settings.data).ca)
         await self._start(CertificateWatch(certificates, self._telemetry))
         self._ready = True
@@ -104,6 +113,7 @@ class Node:
             roles=self._roles,
             broker=self.settings.kafka.bootstrap,
             registry=registry,
+            portal=portal,
             ops=ops.url,
             secured=self.settings.kafka.security_protocol != "PLAINTEXT",
             opened=tuple(opened),
@@ -142,7 +152,7 @@ class Node:
             settings.data / "broker",
             self._telemetry,
             users=login.users,
-            elsewhere=files_of(settings.registry) + files_of(settings.ops),
+            elsewhere=sum(files_of(getattr(settings, name)) for name in self._others),
         )
         await self._start(self._broker)
         if ADMIN in login.users:
@@ -161,12 +171,48 @@ class Node:
             return None
         # Loaded here so that a broker alone starts without the clients that the registry needs.
         from bus.registry import Registry
-        from bus.watch import LagWatch
+        from bus.watch.expected import expected_intervals
+        from bus.watch.watch import Watch
 
         registry = Registry(self.settings, self._telemetry)
         await self._start(registry)
-        await self._start(LagWatch(self.settings.kafka, self._telemetry))
+        self._watch = Watch(
+            self.settings.kafka,
+            self._telemetry,
+            canary=canary_group(self._ops.address) if self.settings.watch.canary else None,
+            expected=lambda: expected_intervals(registry.state),
+        )
+        await self._start(self._watch)
+        self._state = registry.state
         return registry.url
+
+    async def _start_portal(self) -> str | None:
+        if "portal" not in self._roles:
+            return None
+        from bus.portal import Portal
+        from bus.watch.watch import Watch
+
+        if self._watch is None:
+            self._watch = Watch(self.settings.kafka, self._telemetry)
+            await self._start(self._watch)
+        portal = Portal(self.settings, self._telemetry, self._watch, self._state, roles=self._roles)
+        await self._start(portal)
+        return portal.url
+
+    @property
+    def _others(self) -> set[str]:
+        """The listeners beside the broker's."""
+        return {"registry", "ops", *self._roles} - {"broker"}
+
+
+def canary_group(ops: Address) -> str:
+    """Return the group of a node's canary: the same after a restart, another one for each node.
+
+    Args:
+        ops: where the node's metrics are; two nodes of one machine differ by it.
+    """
+    host = "".join(c if c.isalnum() else "-" for c in socket.gethostname())
+    return f"_stadtbus.canary.{host}.{ops.port}"
 
 
 def process_age() -> float:

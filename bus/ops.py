@@ -1,5 +1,6 @@
 """Metrics and health over HTTP, for those who watch over a node."""
 
+import asyncio
 import hmac
 from collections.abc import Callable
 from typing import NamedTuple
@@ -14,6 +15,9 @@ from bus.http import PRINCIPAL, HttpListener
 from bus.security import lacking
 from bus.settings import Address, Settings, secret
 from bus.telemetry import Telemetry
+
+NAMES = "name[]"
+"""The parameter that asks for some series by their names, as Prometheus' own exporters have it."""
 
 
 class _Refusal(NamedTuple):
@@ -92,9 +96,10 @@ class Ops:
                 status_code=refusal.status,
                 headers={"www-authenticate": "Bearer"} if refusal.status == 401 else None,
             )
-        return Response(
-            self._telemetry.exposition(), media_type="text/plain; version=0.0.4; charset=utf-8"
-        )
+        # In a thread, as it takes long where there are many topics, and all others would wait.
+        names = request.query_params.getlist(NAMES)
+        shown = await asyncio.to_thread(self._telemetry.exposition, names)
+        return Response(shown, media_type="text/plain; version=0.0.4; charset=utf-8")
 
     async def _healthy(self, _: Request) -> Response:
         return PlainTextResponse("ok\n")

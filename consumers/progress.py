@@ -42,6 +42,13 @@ class Progress:
             self._said = now
             say(f"{self.events:,} events taken in")
 
+    def left_out(self, ids: Sequence[str]) -> None:
+        """Tell of events that came too late to have an effect."""
+        if self.json:
+            emit({"event": "late", "group": self.group, "ids": ids})
+        else:
+            say(f"{len(ids):,} events came too late and are left out")
+
     def done(self) -> None:
         """Tell the total; the last word."""
         if self.json:

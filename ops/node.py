@@ -35,7 +35,7 @@ class NodeProcess:
     ) -> None:
         self._data, self._arguments = data, arguments
         self._prefix, self._environment = prefix, environment
-        self._ports = {"broker": 0, "registry": 0, "ops": 0}
+        self._ports = {"broker": 0, "registry": 0, "portal": 0, "ops": 0}
         self._process: subprocess.Popen[str] | None = None
         self.ready: dict[str, Any] = {}
 

@@ -49,12 +49,36 @@ METRICS_HEAD = """# Metrics
 `/metrics` on the ops address (`ops.listen`) answers in Prometheus' text format. Names have the
 prefix `stadtbus_` and base units. Labels are topics, groups, subjects, APIs and outcomes: their
 number is bounded by what an operator has created. No key, no name of a person and no payload is
-ever a label.
+ever a label. `/metrics?name[]=<name>` answers with that series alone, which costs little where
+there are thousands; the parameter may be repeated.
 
-Lag, dead letters and whatever else only a reading of the bus can tell are measured every five
-seconds by the node that runs the registry. Lag in seconds is the age of the first event that a
-group has not committed: it is 0 when there is none, does not grow on an idle topic, and is absent
-for a group that has never committed.
+What only a reading of the bus can tell (topics, lag, dead letters) is measured by the node that
+runs the registry, through the protocol and so the same on both engines: every five seconds, or
+less often where there is so much that looking takes more than a tenth of the time;
+`stadtbus_survey_timestamp_seconds` says when it was last. Names that begin with `_`, the bus's
+own topics and groups, are left out.
+
+- Lag in seconds is the age of the first event that a group has not committed: 0 when there is
+  none, whatever else happens on the topic. It does not grow on an idle topic. A group that never
+  committed has no lag in seconds, but `stadtbus_consumer_group_never_committed`.
+- A position before the start of the log shows as `stadtbus_consumer_group_lost_records`, one
+  behind its end, which only a topic that was made anew has, as
+  `stadtbus_consumer_group_ahead_records`. Lag is never negative.
+- Events are in danger where `stadtbus_consumer_group_lag_seconds / on(topic) group_left
+  stadtbus_topic_retention_seconds` comes near 1.
+- A feed is silent where `time() - stadtbus_topic_last_record_timestamp_seconds` is more than
+  `stadtbus_topic_expected_interval_seconds`.
+- `stadtbus_committed_records_total` is derived from positions, as the protocol does not tell what
+  was fetched; `stadtbus_fetched_records_total` is the embedded broker's alone.
+- The canary (`watch.canary`) is one event a second on a topic and in a group of the bus's own,
+  from an idempotent producer to a handler. It does not ask the registry, and its event has no
+  schema.
+- `stadtbus_publisher_unsent_events` is shown by a publisher's own process, in the registry that
+  it exposes: `Publisher(..., metrics=bus.telemetry.Publishing(prometheus_client.REGISTRY))`.
+
+There are so many series: eight for each group and topic that it reads, one for each group, five
+for each topic, and of the embedded broker another four; a dozen for each API; the rest is
+constant. 5,000 topics and 2,000 groups that read one each are about 60,000.
 
 | metric | type | labels | what it counts |
 | --- | --- | --- | --- |
@@ -78,6 +102,8 @@ each event when it is piped. A closed pipe is no error.
 | 6 | there is no such topic, subject, contract or group |
 | 7 | finished, with records that were skipped |
 | 130 | Ctrl-C |
+
+`stadtbus check` has the exit codes of Nagios: 0 fine, 1 warning, 2 critical, 3 unknown.
 
 """
 

@@ -12,7 +12,7 @@ from bus.errors import BusError
 from bus.event import Draft
 from bus.publisher import Publisher, Receipt
 from bus.settings import Settings
-from producers.pacing import Pace, wait_until
+from producers.pacing import wait_until
 from producers.progress import Progress
 
 DEADLINE = 3.0
@@ -87,6 +87,17 @@ class Source(Protocol):
         """Keep that the bus has acknowledged what was taken last."""
 
 
+class Pacing(Protocol):
+    """When to publish how many."""
+
+    @property
+    def size(self) -> int:
+        """Events in a batch, at the most."""
+
+    def due(self, batch: int) -> float:
+        """Return when a batch is due, in seconds after the first; the first is number 0."""
+
+
 class Bulk(Protocol):
     """The part of a publisher that is needed here."""
 
@@ -108,7 +119,7 @@ class Stream:
 
     topic: str
     source: Source
-    pace: Pace
+    pace: Pacing
     limit: int | None
     patience: float
 

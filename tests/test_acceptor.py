@@ -8,6 +8,7 @@ import tracemalloc
 from asyncio.sslproto import SSLProtocol
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, ExitStack, suppress
+from functools import partial
 
 import pytest
 import trustme
@@ -178,6 +179,36 @@ async def test_an_address_gets_its_share(
         assert not await enters(address, contexts[1])
     refused = telemetry.connections_refused
     assert sum(refused.labels("test", limit)._value.get() for limit in ("all", "address")) == 1
+
+
+async def test_somebody_who_comes_as_it_closes_is_nobody_s_error(
+    contexts: tuple[ssl.SSLContext, ssl.SSLContext], telemetry: Telemetry, opened: ExitStack
+) -> None:
+    loop, errors = asyncio.get_running_loop(), list[dict[str, object]]()
+    loop.set_exception_handler(lambda _, context: errors.append(context))
+    for _ in range(20):
+        listener = socket.create_server((HOST, 0))
+        listener.setblocking(False)
+        settings = ListenerSettings.model_validate({"listen": f"{HOST}:0"})
+        acceptor = Acceptor(
+            listener,
+            Silent,
+            settings,
+            context=contexts[0],
+            name="test",
+            telemetry=telemetry,
+            notes=Notes(),
+        )
+        await asyncio.sleep(0)
+        opened.enter_context(socket.create_connection(listener.getsockname()))
+        loop.call_soon(acceptor.close)  # before the loop has seen who came
+        await until(partial(_is_closed, listener))
+    gc.collect()
+    assert errors == []
+
+
+def _is_closed(listener: socket.socket) -> bool:
+    return listener.fileno() < 0
 
 
 async def _closed(writer: asyncio.StreamWriter) -> None:

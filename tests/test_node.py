@@ -18,7 +18,7 @@ from tests.engine import emptied
 
 pytestmark = pytest.mark.slow
 
-FREE = {f"{role}.listen": "127.0.0.1:0" for role in ("broker", "registry", "ops")}
+FREE = {f"{role}.listen": "127.0.0.1:0" for role in ("broker", "registry", "portal", "ops")}
 
 
 def serve(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -35,11 +35,12 @@ def test_it_says_where_everything_is_once_every_role_answers(tmp_path: Path) -> 
         ready = node.ready
         assert ready["ready"] is True
         assert 0 < ready["seconds"] < 60
-        assert ready["roles"] == ["broker", "registry"]
+        assert ready["roles"] == ["broker", "registry", "portal"]
         assert httpx.get(f"{ready['ops']}/healthz").status_code == 200
         assert httpx.get(f"{ready['ops']}/readyz").text == "ready\n"
         assert httpx.get(f"{ready['registry']}/contracts").json() == [
             "address.building-changed.v1",
+            "mobility.traffic-load.v1",
             "sensor.reading.v1",
         ]
         assert node.stop() == 0
@@ -47,18 +48,22 @@ def test_it_says_where_everything_is_once_every_role_answers(tmp_path: Path) -> 
 
 def test_a_second_node_on_the_same_folder_is_refused(tmp_path: Path) -> None:
     with NodeProcess(tmp_path):
-        listeners = [f"--{role}-listen=127.0.0.1:0" for role in ("broker", "registry", "ops")]
+        listeners = [
+            f"--{role}-listen=127.0.0.1:0" for role in ("broker", "registry", "portal", "ops")
+        ]
         second = serve("--data", tmp_path, *listeners)
     assert second.returncode == 2
     assert str(tmp_path) in second.stderr
     assert "Traceback" not in second.stderr
 
 
-@pytest.mark.parametrize("role", ["broker", "registry", "ops"])
+@pytest.mark.parametrize("role", ["broker", "registry", "portal", "ops"])
 def test_a_busy_port_is_refused_and_named(tmp_path: Path, role: str) -> None:
     with NodeProcess(tmp_path / "first") as node:
         taken = node.ready[role].removeprefix("http://")
-        listeners = dict.fromkeys(("broker", "registry", "ops"), "127.0.0.1:0") | {role: taken}
+        listeners = dict.fromkeys(("broker", "registry", "portal", "ops"), "127.0.0.1:0") | {
+            role: taken
+        }
         flags = [f"--{name}-listen={address}" for name, address in listeners.items()]
         second = serve("--data", tmp_path / "second", *flags)
     assert second.returncode == 2
@@ -81,17 +86,18 @@ def elsewhere(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 
 
 def test_the_registry_runs_beside_an_engine_of_its_own(elsewhere: str, tmp_path: Path) -> None:
-    """`--kafka` takes an engine elsewhere, whose contracts outlive the node."""
+    """`--kafka` takes an engine elsewhere, which keeps what outlives the node."""
     for _ in range(2):
         with NodeProcess(tmp_path / "node", "--kafka", elsewhere) as node:
             ready = node.ready
-            assert (ready["roles"], ready["broker"]) == (["registry"], elsewhere)
+            assert (ready["roles"], ready["broker"]) == (["registry", "portal"], elsewhere)
             assert httpx.get(f"{ready['ops']}/healthz").status_code == 200
             assert httpx.get(f"{ready['ops']}/readyz").text == "ready\n"
-            assert len(httpx.get(f"{ready['registry']}/subjects").json()) == 2
-            assert len(httpx.get(f"{ready['registry']}/contracts").json()) == 2
+            assert len(httpx.get(f"{ready['registry']}/subjects").json()) == 3
+            assert len(httpx.get(f"{ready['registry']}/contracts").json()) == 3
             assert node.stop() == 0
-        assert not (tmp_path / "node").exists()
+        kept = {file.name for file in (tmp_path / "node").iterdir()}
+        assert kept == {"portal.db"}  # what the page compares today with
 
 
 async def test_metrics_tell_of_events_requests_and_storage(tmp_path: Path) -> None:

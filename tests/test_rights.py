@@ -15,15 +15,15 @@ from confluent_kafka.admin import (
 )
 
 from bus import BadEvent, Event, Publisher, Subscriber
-from bus.admin import Admin
 from bus.admin.connection import _config
 from bus.errors import NotAuthorised
 from bus.kafka import GroupConsumer, LogReader, Place, Producer, Record
+from bus.letters import Decider, Filter, Shelf, waiting
 from bus.registry import Registry
 from bus.settings import Address, KafkaSettings, RegistrySettings, Settings
-from bus.subscriber.lag import lags
-from bus.subscriber.waiting import dead_letters
 from bus.telemetry import Telemetry
+from bus.watch.canary import Canary
+from bus.watch.surveyor import Surveyor
 from tests.city import GROUP, READINGS, SYSTEM, reading, records
 from tests.engine import Engine
 from tests.waiting import until
@@ -31,7 +31,8 @@ from tests.waiting import until
 pytestmark = pytest.mark.slow
 
 PAGE = Path(__file__).parents[1] / "docs" / "kafka.md"
-ROW = re.compile(r"\| (\w+) \| (topic|group) \| `(\S+)` \| ([\w, ]+) \|")
+OPERATIONS = {"DescribeConfigs": "DESCRIBE_CONFIGS"}
+ROW = re.compile(r"\| (\w+) \| (topic|group|transactional-id) \| `(\S+)` \| ([\w, ]+) \|")
 
 
 def rules() -> Iterator[AclBinding]:
@@ -39,12 +40,12 @@ def rules() -> Iterator[AclBinding]:
     for user, kind, name, operations in ROW.findall(PAGE.read_text(encoding="utf-8")):
         for operation in operations.split(", "):
             yield AclBinding(
-                ResourceType[kind.upper()],
+                ResourceType[kind.upper().replace("-", "_")],
                 name,
                 ResourcePatternType.PREFIXED,
                 f"User:{user}",
                 "*",
-                AclOperation[operation.upper()],
+                AclOperation[OPERATIONS.get(operation, operation.upper())],
                 AclPermissionType.ALLOW,
             )
 
@@ -90,9 +91,24 @@ async def test_they_are_enough(
         await agency.run(handle)
     assert found == [receipt.id for receipt in receipts]
     assert len(await records(denying.settings, f"dead.de.agency.statistik.{READINGS}")) == 1
-    async with Admin(users["node"]) as admin, LogReader(users["node"]) as reader:
-        assert [(lag.group, lag.records) for lag in await lags(admin, reader)] == [(GROUP, 0)]
-        assert list(await dead_letters(admin, reader)) == [f"dead.de.agency.statistik.{READINGS}"]
+    async with Surveyor(users["node"]) as surveyor:
+        survey = await surveyor.survey()
+        assert [(one.group, one.records) for one in survey.subscriptions()] == [(GROUP, 0)]
+        assert survey.topics[READINGS].retention == 30 * 86_400
+        assert survey.topics[READINGS].size is None, "this takes Describe on the cluster"
+    canary = Telemetry()
+    flying = Canary(users["node"], canary, group="_stadtbus.canary.test.1")
+    await flying.start()
+    arrived = "stadtbus_canary_roundtrip_seconds_count"
+    await until(lambda: (canary.registry.get_sample_value(arrived) or 0) > 0)
+    await flying.stop()
+    dead = f"dead.de.agency.statistik.{READINGS}"
+    assert survey.dead == {dead: 1}
+    async with Shelf(users["operator"]) as shelf:
+        letters = await waiting(shelf, dead, Filter())
+    assert len((await Decider(users["operator"], "operator").redrive(letters)).done) == 1
+    async with Surveyor(users["node"]) as surveyor:
+        assert (await surveyor.survey()).dead == {dead: 0}
 
 
 async def test_they_are_no_more_than_that(

@@ -25,15 +25,18 @@ async def until(condition: Callable[[], bool | Awaitable[bool]], deadline: float
 
 
 async def disconnected() -> None:
-    """Wait until no connection of this process is open.
+    """Wait until no connection of this event loop is open; tests before had loops of their own.
 
     In TLS a close waits for the other side's part, and aiokafka does not wait for the close of a
     connection whose login was refused.
     """
+    loop = asyncio.get_running_loop()
     await until(
         lambda: (
             not any(
-                isinstance(one, asyncio.Transport) and not one.is_closing()
+                isinstance(one, asyncio.Transport)
+                and getattr(one, "_loop", loop) is loop
+                and not one.is_closing()
                 for one in gc.get_objects()
             )
         )

@@ -1,11 +1,16 @@
 """Topics, configurations, groups and their positions."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicCollection
+from confluent_kafka import (
+    ConsumerGroupTopicPartitions,
+    KafkaException,
+    TopicCollection,
+    TopicPartition,
+)
 from confluent_kafka.admin import (
     ConfigResource,
     NewTopic,
@@ -49,6 +54,21 @@ class GroupState:
     group: str
     state: str
     members: tuple[GroupMember, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """Who is there, and who leads what.
+
+    Args:
+        brokers: host and port by number.
+        leaders: the number of the broker that leads each partition; -1 where there is none.
+        lagging: partitions that have fewer copies in step than they shall have.
+    """
+
+    brokers: Mapping[int, str]
+    leaders: Mapping[tuple[str, int], int]
+    lagging: tuple[tuple[str, int], ...]
 
 
 class Admin(Connection):
@@ -136,6 +156,16 @@ class Admin(Connection):
         """
         found = await self._call(lambda c: c.list_topics(timeout=timeout), self._kafka.bootstrap)
         return {one.id: f"{one.host}:{one.port}" for one in found.brokers.values()}
+
+    async def layout(self) -> Layout:
+        """Return brokers, partitions and their leaders, all with one request."""
+        found = await self._call(lambda c: c.list_topics(timeout=TIMEOUT), self._kafka.bootstrap)
+        parts = {(name, p.id): p for name, t in found.topics.items() for p in t.partitions.values()}
+        return Layout(
+            brokers={one.id: f"{one.host}:{one.port}" for one in found.brokers.values()},
+            leaders={place: part.leader for place, part in parts.items()},
+            lagging=tuple(at for at, part in parts.items() if len(part.isrs) < len(part.replicas)),
+        )
 
     async def set_password(self, user: str, password: str) -> None:
         """Make a user who logs in by SCRAM as we do, or give one another password.
@@ -227,6 +257,27 @@ class Admin(Connection):
             if place.error is None and place.offset >= 0
         }
 
+    async def set_positions(
+        self, group: str, positions: Mapping[tuple[str, int], tuple[int, str]]
+    ) -> None:
+        """Commit positions in a group's name, which has no members.
+
+        Args:
+            group: whose positions.
+            positions: an offset, and what stands beside it, for each topic and partition.
+
+        Raises:
+            Conflict: the group has members.
+            NotFound: a topic does not exist.
+            NotAuthorised: this needs Read on the group and on its topics.
+        """
+        places = [
+            TopicPartition(topic, partition, offset, metadata)
+            for (topic, partition), (offset, metadata) in positions.items()
+        ]
+        asked = [ConsumerGroupTopicPartitions(group, places)]
+        await self._call(lambda c: _altered(c, asked), group, f"Read on the group {group}")
+
     async def _settled(self, topic: str, *, there: bool) -> int:
         """Return a topic's partitions once the brokers know what their controller has done.
 
@@ -269,3 +320,11 @@ def _listed_groups(client: Any) -> Any:
     for error in found.errors:
         raise error if isinstance(error, KafkaException) else KafkaException(error)
     return found
+
+
+def _altered(client: Any, asked: Sequence[ConsumerGroupTopicPartitions]) -> None:
+    """Move positions; what only one of them complains of counts like any error."""
+    (moving,) = client.alter_consumer_group_offsets(asked, request_timeout=TIMEOUT).values()
+    for place in moving.result(TIMEOUT + 5).topic_partitions:
+        if place.error is not None:
+            raise KafkaException(place.error)

@@ -35,6 +35,7 @@ _OURS: dict[int, type[BusError]] = {
     KafkaError.GROUP_ID_NOT_FOUND: NotFound,
     KafkaError.TOPIC_ALREADY_EXISTS: Conflict,
     KafkaError.NON_EMPTY_GROUP: Conflict,
+    KafkaError.UNKNOWN_MEMBER_ID: Conflict,  # to who commits for a group that has members
     KafkaError.TOPIC_AUTHORIZATION_FAILED: NotAuthorised,
     KafkaError.GROUP_AUTHORIZATION_FAILED: NotAuthorised,
     KafkaError.CLUSTER_AUTHORIZATION_FAILED: NotAuthorised,

@@ -15,8 +15,8 @@ from kio.index import load_response_schema
 from kio.serial import entity_writer
 
 from bus.broker.keys import ApiKey
-from bus.broker.pause import Pause
 from bus.broker.wire import Each, Fields, builder, framed, has_error, write_answer
+from bus.pause import Pause
 
 FEW = 16
 """Items of a list that are written at once."""

@@ -346,7 +346,7 @@ class Connection:
         kept_back = () if access is None else withheld(request, access)
         done = partial(self._produced, request, request.body.acks, fault, place, kept_back)
         try:
-            produce(self._engine, request, fault, done)
+            await produce(self._engine, request, fault, done)
             request.body = None  # its batches are held by who writes them, as long as need be
         except BaseException:
             self._pipeline.remove(place)

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import shutil
-import sqlite3
 from collections import deque
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,8 +24,9 @@ from bus.broker.security.rules import Rules
 from bus.broker.security.security import Security
 from bus.broker.security.users import Users
 from bus.broker.sequences import Producer
+from bus.broker.settling import Settling
 from bus.broker.stage import Append, ProducerKey, Stage
-from bus.broker.storage.database import now_ms
+from bus.broker.storage.database import UNREADABLE, now_ms
 from bus.broker.storage.log import Damaged
 from bus.broker.storage.positions import Position
 from bus.broker.storage.reader import Reader
@@ -34,7 +34,7 @@ from bus.broker.storage.store import Store
 from bus.broker.topics import Topic, Topics
 from bus.broker.transactions.shell import Transactions
 from bus.broker.transactions.state import Transaction
-from bus.broker.writer import Change, Round, Writer
+from bus.broker.writer import Round, Writer
 from bus.settings import Address, BrokerSettings
 from bus.telemetry import Telemetry
 
@@ -77,6 +77,7 @@ class Engine:
     _stamped: set[int] = field(default_factory=set)  # partitions with the time of appending
     _unsure: bool = False  # after a commit that failed for another reason than want of space
     _writer: Writer = field(init=False)
+    _settling: Settling = field(init=False)
     _store: Store = field(init=False)
     _reader: Reader = field(init=False)
     _cache: TailCache = field(init=False)
@@ -135,6 +136,7 @@ class Engine:
         producers = self._store.producers.all(now_ms())
         transactions = self._store.transactions.all()
         self._know(producers, transactions.values())
+        self._settling = Settling()
         self._writer = Writer(
             self._store,
             ends=ends,
@@ -264,6 +266,7 @@ class Engine:
         await self.forgetting.stop()
         await self._compaction.stop()
         await self._writer.stop()
+        self._settling.all()
         self._reading.shutdown()
         self.security.close()
         self._reader.close()
@@ -276,7 +279,7 @@ class Engine:
             return
         try:
             self._store.digest.write()
-        except sqlite3.Error as error:
+        except UNREADABLE as error:
             log.error("what was stored could not be sealed: %s", error)
 
     def append(self, append: Append) -> None:
@@ -336,15 +339,12 @@ class Engine:
                 self._compaction.wrote(row)
         for partition in turned:
             partition.settle()
-        for job, outcome in zip(done.jobs, done.outcomes, strict=True):
-            if isinstance(job, Append):
-                job.done(outcome)
-            else:
-                _settle(job, done)
+        self._settling.add(done)
         if done.failure is None:
             self.telemetry.commit_duration.observe(done.seconds)
         elif not done.failure.full:
             self._unsure = True
+            self._settling.all()
             self.failed(done.failure)
 
     async def read(
@@ -410,16 +410,6 @@ class Engine:
         self.telemetry.open_transactions.set(transactions)
         self.telemetry.oldest_transaction.set(age)
         self.limits.quotas.forget(asyncio.get_running_loop().time())
-        self.telemetry.storage_free.set(shutil.disk_usage(self.path.parent).free)
-
-
-def _settle(change: Change[T], done: Round) -> None:
-    result: T = change.result  # type: ignore[assignment]  # set by the round
-    if done.failure is None and change.publish is not None:
-        change.publish(result)
-    if change.settled.done():  # who asked has gone
-        return
-    if done.failure is not None:
-        change.settled.set_exception(done.failure)
-    else:
-        change.settled.set_result(result)
+        disk = shutil.disk_usage(self.path.parent)
+        self.telemetry.storage_free.set(disk.free)
+        self.telemetry.storage_disk.set(disk.total)

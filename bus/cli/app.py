@@ -5,7 +5,19 @@ from typing import Annotated
 import typer
 
 from bus import __version__
-from bus.cli import acl, broker, certificate, contract, dead, group, schema, topic, user
+from bus.cli import (
+    acl,
+    broker,
+    certificate,
+    check,
+    contract,
+    dead,
+    group,
+    portal,
+    schema,
+    topic,
+    user,
+)
 from bus.cli.demo import demo
 from bus.cli.doctor import doctor
 from bus.cli.publish import publish
@@ -32,7 +44,9 @@ app.add_typer(dead.app, name="dead")
 app.add_typer(user.app, name="user")
 app.add_typer(acl.app, name="acl")
 app.add_typer(certificate.app, name="certificate")
+app.add_typer(portal.app, name="portal")
 app.add_typer(broker.app, name="broker")
+app.add_typer(check.app, name="check")
 app.command()(doctor)
 
 

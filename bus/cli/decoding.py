@@ -82,8 +82,8 @@ def raw(record: Fetched) -> dict[str, Any]:
     """Return a record as it is: bytes in base64, headers as text where they are text."""
     return {
         **place(record),
-        "key_base64": _base64(record.key),
-        "value_base64": _base64(record.value),
+        "key_base64": base64_of(record.key),
+        "value_base64": base64_of(record.value),
         "headers": {name: text(value) for name, value in record.headers},
     }
 
@@ -93,5 +93,6 @@ def text(value: bytes | None) -> str | None:
     return None if value is None else value.decode("utf-8", errors="replace")
 
 
-def _base64(value: bytes | None) -> str | None:
+def base64_of(value: bytes | None) -> str | None:
+    """Return bytes in base64, as JSON can carry them."""
     return None if value is None else base64.b64encode(value).decode("ascii")

@@ -1,4 +1,4 @@
-"""`stadtbus group`: who subscribes, and how far behind."""
+"""`stadtbus group`: who subscribes, how far behind, and from where to read again."""
 
 import asyncio
 from collections.abc import Sequence
@@ -10,20 +10,29 @@ import typer
 from bus.cli.edge import say
 from bus.cli.options import Format, Kafka, Output, client_settings, say_what_may_be_hidden
 from bus.cli.output import show
+from bus.cli.seek import seek
 from bus.cli.when import duration
 
 if TYPE_CHECKING:
     from bus.admin import Admin
     from bus.errors import BusError
     from bus.settings import Settings
+    from bus.watch.survey import Survey
 
-app = typer.Typer(help="Who subscribes, and how far behind.", no_args_is_help=True)
+app = typer.Typer(
+    help="Who subscribes, how far behind, and from where to read again.", no_args_is_help=True
+)
+app.command("seek")(seek)
+
+All = Annotated[
+    bool, typer.Option("--all", help="the bus's own groups too, whose names start with _")
+]
 
 
 @app.command("ls")
-def ls(kafka: Kafka = None, output: Output = Format.table) -> None:
+def ls(everything: All = False, kafka: Kafka = None, output: Output = Format.table) -> None:
     """List consumer groups with their state and members."""
-    rows = asyncio.run(_list(client_settings(kafka, None)))
+    rows = asyncio.run(_list(client_settings(kafka, None), everything=everything))
     show("groups", rows, ("group", "state", "members", "topics"), output)
 
 
@@ -36,24 +45,24 @@ def lag(
             metavar="DURATION", help="exit with 3 if a group is further behind: 30s, 5m, 1h"
         ),
     ] = None,
+    everything: All = False,
     kafka: Kafka = None,
     output: Output = Format.table,
 ) -> None:
     """Show how far groups are behind, in events and in seconds.
 
     Seconds are the age of the first event that the group has not committed: 0 when there is none,
-    and "never committed" for a group that has no position yet.
+    and "never committed" for a group that has no position yet. Promised is how far behind the group
+    says that it is at the most; lost are events that were deleted before it had read them.
     """
     settings = client_settings(kafka, None)
     limit = duration(fail_over, where="--fail-over").total_seconds() if fail_over else None
-    rows = asyncio.run(_lag(settings, group))
+    survey = asyncio.run(_survey(settings, group))
+    rows = _lag(survey, everything=everything or group is not None)
     shown: list[dict[str, Any]] = rows
     if output is Format.table:
-        shown = [
-            {**row, "seconds": "never committed" if row["seconds"] is None else row["seconds"]}
-            for row in rows
-        ]
-    show("lag", shown, ("group", "topic", "events", "seconds"), output)
+        shown = [{**row, "seconds": _seconds(row)} for row in rows]
+    show("lag", shown, ("group", "topic", "events", "seconds", "promised", "lost"), output)
     late = [row for row in rows if limit is not None and _is_late(row, limit)]
     for row in late:
         say(f"! {row['group']} is behind on {row['topic']}: more than {fail_over}")
@@ -61,29 +70,69 @@ def lag(
         raise typer.Exit(3)
 
 
+def _seconds(row: dict[str, Any]) -> float | str:
+    if row["never_committed"]:
+        return "never committed"
+    return "unknown" if row["seconds"] is None else row["seconds"]
+
+
 def _is_late(row: dict[str, Any], limit: float) -> bool:
-    """A group that never committed is late as soon as there is something to read."""
+    """A group of which no time is known is late as soon as there is something to read."""
     seconds, events = row["seconds"], row["events"]
     return bool(events > 0 if seconds is None else seconds > limit)
 
 
-async def _list(settings: "Settings") -> list[dict[str, Any]]:
-    from bus.admin import Admin
+async def _list(settings: "Settings", *, everything: bool) -> list[dict[str, Any]]:
+    from bus.watch.names import is_internal
 
-    async with Admin(settings.kafka) as admin:
-        groups = await admin.groups()
-        if not groups:
-            say_what_may_be_hidden(settings, "group")
-        states = [await admin.describe_group(group) for group in groups]
+    survey = await _survey(settings, None)
     return [
         {
             "group": state.group,
             "state": state.state,
-            "members": len(state.members),
-            "topics": sorted({topic for m in state.members for topic, _ in m.partitions}),
+            "members": state.members,
+            "topics": sorted(state.subscriptions),
         }
-        for state in states
+        for state in survey.groups.values()
+        if everything or not is_internal(state.group)
     ]
+
+
+def _lag(survey: "Survey", *, everything: bool) -> list[dict[str, Any]]:
+    from bus.watch.names import is_internal
+
+    return [
+        {
+            "group": one.group,
+            "topic": one.topic,
+            "events": one.records,
+            "seconds": one.seconds,
+            "never_committed": one.never_committed,
+            "promised": one.promise,
+            "lost": one.lost,
+        }
+        for one in survey.subscriptions()
+        if everything or not is_internal(one.group)
+    ]
+
+
+async def _survey(settings: "Settings", group: str | None) -> "Survey":
+    """Return how groups are: one of them, or all.
+
+    Raises:
+        NotFound, NotAuthorised: there is no such group, or it may not be seen.
+    """
+    from bus.admin import Admin
+    from bus.watch.surveyor import Surveyor
+
+    async with Surveyor(settings.kafka) as surveyor:
+        survey = await surveyor.survey(None if group is None else [group])
+    if group is None and not survey.groups:
+        say_what_may_be_hidden(settings, "group")
+    if group is not None and group not in survey.groups:
+        async with Admin(settings.kafka) as admin:
+            raise await _no_such_group(admin, settings, group, await admin.groups())
+    return survey
 
 
 async def _no_such_group(
@@ -103,21 +152,3 @@ async def _no_such_group(
         where=settings.kafka.bootstrap,
         remedy=nearest(group, groups) if groups else "no group has subscribed yet",
     )
-
-
-async def _lag(settings: "Settings", group: str | None) -> list[dict[str, Any]]:
-    from bus.admin import Admin
-    from bus.kafka import LogReader
-    from bus.subscriber.lag import lags
-
-    async with Admin(settings.kafka) as admin, LogReader(settings.kafka) as reader:
-        groups = await admin.groups()
-        if group is None and not groups:
-            say_what_may_be_hidden(settings, "group")
-        if group is not None and group not in groups:
-            raise await _no_such_group(admin, settings, group, groups)
-        found = await lags(admin, reader, None if group is None else [group])
-    return [
-        {"group": lag.group, "topic": lag.topic, "events": lag.records, "seconds": lag.seconds}
-        for lag in found
-    ]

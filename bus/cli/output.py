@@ -50,6 +50,14 @@ def show_one(row: Row, output: Format) -> None:
     _console().print(table)
 
 
+def printable(text: str) -> str:
+    """Return what strangers wrote so that it is text on a terminal, and nothing else."""
+    return "".join(
+        one if one.isprintable() or one == "\n" else one.encode("unicode_escape").decode()
+        for one in text
+    )
+
+
 def _console() -> Any:
     from rich.console import Console
 
@@ -71,4 +79,4 @@ def _cell(value: Any) -> str:
         case dict():
             return "\n".join(f"{key} = {_cell(item)}" for key, item in value.items())
         case _:
-            return str(value)
+            return printable(str(value))

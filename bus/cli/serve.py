@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Roles = Annotated[
     str | None,
     typer.Option(
-        metavar="ROLE,…", help="what to run [default: broker,registry]", show_default=False
+        metavar="ROLE,…", help="what to run [default: broker,registry,portal]", show_default=False
     ),
 ]
 Cluster = Annotated[
@@ -39,6 +39,10 @@ BrokerAdvertise = Annotated[
 ]
 RegistryListen = Annotated[
     str | None, typer.Option(metavar="HOST:PORT", help="[default: 127.0.0.1:8081]")
+]
+PortalListen = Annotated[
+    str | None,
+    typer.Option(metavar="HOST:PORT", help="the page for browsers [default: 127.0.0.1:8080]"),
 ]
 OpsListen = Annotated[
     str | None,
@@ -75,13 +79,14 @@ def serve(
     broker_listen: BrokerListen = None,
     broker_advertise: BrokerAdvertise = None,
     registry_listen: RegistryListen = None,
+    portal_listen: PortalListen = None,
     ops_listen: OpsListen = None,
     init_security: InitSecurity = False,
     hostname: Hostname = None,
     insecure: Insecure = False,
     output: Output = Format.table,
 ) -> None:
-    """Run a node: by default the embedded broker and the schema registry.
+    """Run a node: by default the embedded broker, the schema registry and the portal.
 
     Once every role answers, one line on standard output says so. SIGTERM and Ctrl-C stop it in
     order; what was acknowledged is on disk. Other machines are let in only with TLS and a login:
@@ -97,9 +102,11 @@ def serve(
             "broker.listen": broker_listen,
             "broker.advertise": broker_advertise,
             "registry.listen": registry_listen,
+            "portal.listen": portal_listen,
             "ops.listen": ops_listen,
             "broker.insecure": opened,
             "registry.insecure": opened,
+            "portal.insecure": opened,
             "ops.insecure": opened,
         }
     )
@@ -159,6 +166,11 @@ def _secure(
 
     for sentence in initialise(settings, hostnames):
         say(sentence)
+    if "portal" in roles:
+        from bus.portal.security.making import first_administrator
+
+        for sentence in first_administrator(settings):
+            say(sentence)
 
 
 async def _serve(
@@ -191,7 +203,6 @@ def _keep_what_is_there() -> None:
     else held it for as long. A larger first generation makes it worse: one of 50,000 objects takes
     26 ms, one of 700 a third of a millisecond.
     """
-    gc.collect()
     gc.freeze()
     gc.enable()
 
@@ -206,6 +217,7 @@ def announce(ready: "Ready", output: Format) -> None:
                 "roles": ready.roles,
                 "broker": ready.broker,
                 "registry": ready.registry,
+                "portal": ready.portal,
                 "ops": ready.ops,
                 "secured": ready.secured,
             }
@@ -215,6 +227,8 @@ def announce(ready: "Ready", output: Format) -> None:
     places = [f"broker {ready.broker}"]
     if ready.registry:
         places.append(f"registry {ready.registry}")
+    if ready.portal:
+        places.append(f"portal {ready.portal}")
     places.append(f"ops {ready.ops}")
     typer.echo(f"Ready in {ready.seconds:.1f} s: {', '.join(places)}")
     _warn(ready)

@@ -131,6 +131,7 @@ def rules_of(user: str, publish: list[str], subscribe: list[str]) -> "list[Rule]
     rules += [Rule(user=user, kind="topic", name=topic, operation="Read") for topic in subscribe]
     needed = [("group", f"{member}.", "Read")]
     needed += [("topic", f"dead.{member}.", operation) for operation in ("Create", "Write")]
+    needed += [("topic", f"redrive.{member}.", operation) for operation in ("Create", "Read")]
     return rules + [
         Rule(user=user, kind=kind, name=name, prefixed=True, operation=operation)
         for kind, name, operation in needed

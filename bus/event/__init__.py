@@ -23,7 +23,7 @@ from bus.event.envelope import (
 )
 from bus.event.framing import BAD_FRAME, frame, unframe
 from bus.event.keys import BAD_KEY, key_of, murmur2, partition_of, read_key, split_key
-from bus.event.values import Draft, Event, Position, new_id
+from bus.event.values import Draft, Event, Position, Redriven, new_id
 
 __all__ = [
     "BAD_BATCH",
@@ -39,6 +39,7 @@ __all__ = [
     "Envelope",
     "Event",
     "Position",
+    "Redriven",
     "changing",
     "check_draft",
     "frame",

@@ -26,6 +26,18 @@ class Position(NamedTuple):
     timestamp: datetime
 
 
+class Redriven(NamedTuple):
+    """What there is to know about an event that comes once more, after it was set aside.
+
+    Args:
+        origin: where it was at first: ``<topic>/<partition>/<offset>``.
+        letters: the places of the dead letters about it, the oldest first; at most 20.
+    """
+
+    origin: str
+    letters: tuple[str, ...]
+
+
 class Event(NamedTuple):
     """One fact that a system announced.
 
@@ -40,6 +52,8 @@ class Event(NamedTuple):
         traceparent: W3C trace context, passed through.
         sequence: ``<publisher's incarnation>/<n>``, counted per partition; a gap is a loss.
         position: where it was read; None for an event that was not read.
+        redriven: its history, if it was set aside and comes once more, later than its key's events
+            around it; None otherwise.
     """
 
     topic: str
@@ -52,6 +66,7 @@ class Event(NamedTuple):
     traceparent: str | None = None
     sequence: str | None = None
     position: Position | None = None
+    redriven: Redriven | None = None
 
 
 class Draft(NamedTuple):

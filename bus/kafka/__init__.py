@@ -6,20 +6,24 @@ once, and its errors become ours. Nothing here knows what a record means.
 """
 
 from bus.kafka.group import GroupConsumer, Watcher
+from bus.kafka.inquiry import Inquiry
 from bus.kafka.login import accepts, require_rules
 from bus.kafka.pack import header, packed, sized
 from bus.kafka.producer import Producer
 from bus.kafka.reader import LogReader
 from bus.kafka.records import LARGEST_BATCH, Fetched, Place, Record
+from bus.kafka.transaction import Transactor
 
 __all__ = [
     "LARGEST_BATCH",
     "Fetched",
     "GroupConsumer",
+    "Inquiry",
     "LogReader",
     "Place",
     "Producer",
     "Record",
+    "Transactor",
     "Watcher",
     "accepts",
     "header",

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import random
 from collections.abc import Awaitable, Callable, Iterator
 from contextvars import ContextVar
 from typing import Any, Self
@@ -195,7 +196,11 @@ def unreachable(kafka: KafkaSettings, cause: BaseException | None) -> BusError:
 
 
 async def started(
-    start: Callable[[], Awaitable[None]], kafka: KafkaSettings, causes: Causes | None = None
+    start: Callable[[], Awaitable[None]],
+    kafka: KafkaSettings,
+    causes: Causes | None = None,
+    *,
+    right: str = "Describe on the cluster",
 ) -> None:
     """Run a client's start and turn its failure into ours.
 
@@ -203,6 +208,7 @@ async def started(
         start: connects; what it starts in the background is listened to as long as it runs.
         kafka: how to reach the engine.
         causes: listens already and goes on listening; for the time of the start alone if None.
+        right: what the start asks for.
 
     Raises:
         BusUnavailable, InvalidSettings, NotAuthenticated: why the engine cannot be reached.
@@ -218,7 +224,7 @@ async def started(
                 await start()
     except (foreign.KafkaError, OSError, TimeoutError) as error:
         if _OURS.get(type(error)) in (NotAuthorised, NotFound):
-            raise ours(error, kafka.bootstrap, kafka, "Describe on the cluster") from error
+            raise ours(error, kafka.bootstrap, kafka, right) from error
         raise unreachable(kafka, listener.last) from error
     finally:
         if causes is None:
@@ -238,45 +244,57 @@ class Topics:
         self._kafka = kafka
         self._counts: dict[str, int] = {}
 
+    async def exists(self, client: Any, topic: str) -> bool:
+        """Whether a topic is there, or hidden, as the first broker says that answers."""
+        if topic in self._counts:
+            return True
+        error, _ = await self._asked(client, topic)
+        return error is not foreign.UnknownTopicOrPartitionError
+
     async def count(self, client: Any, topic: str) -> int:
-        """Return a topic's partitions, without ever making the topic by asking for it."""
+        """Return a topic's partitions, without ever making the topic by asking for it.
+
+        It is asked for by its name: an answer about thousands of topics takes long to be read, and
+        of a topic that a user may not see only who asks by its name is told.
+        """
         clock = asyncio.get_running_loop().time
         deadline = clock() + APPEARS
         while topic not in self._counts:
-            try:
-                cluster = await asyncio.wait_for(client.fetch_all_metadata(), reach(self._kafka))
-            except (foreign.KafkaError, TimeoutError, OSError) as error:
-                raise unreachable(self._kafka, error) from error
-            if topic in cluster.unauthorized_topics:
+            error, partitions = await self._asked(client, topic)
+            if error is foreign.TopicAuthorizationFailedError:
                 raise _hidden(self._kafka, topic)
-            if found := cluster.partitions_for_topic(topic):
-                self._counts[topic] = len(found)
+            if error is foreign.NoError and partitions:
+                self._counts[topic] = partitions
             elif clock() > deadline:
                 raise NotFound(
                     "the topic does not exist",
                     where=topic,
                     remedy="topics come from contracts: see `stadtbus topic ls`",
                 )
-            elif await self._is_hidden(client, cluster, topic):
-                raise _hidden(self._kafka, topic)
             else:
                 await asyncio.sleep(APPEARS / 10)
         return self._counts[topic]
 
-    async def _is_hidden(self, client: Any, cluster: Any, topic: str) -> bool:
-        """Whether the user may not see a topic: only who asks by its name is told."""
+    async def _asked(self, client: Any, topic: str) -> tuple[type[foreign.KafkaError], int]:
+        """Return what is wrong with a topic, and its partitions, as the first broker tells it."""
         request = MetadataRequest([topic], allow_auto_topic_creation=False)
-        for broker in cluster.brokers():
-            try:
-                answer = await asyncio.wait_for(
-                    client.send(broker.nodeId, request), reach(self._kafka)
-                )
-            except (foreign.KafkaError, TimeoutError, OSError) as error:
-                log.debug("broker %s does not say of %s: %r", broker.nodeId, topic, error)
-                continue
-            code = foreign.TopicAuthorizationFailedError.errno
-            return any(name == topic and said == code for said, name, *_ in answer.topics)
-        return False
+        brokers = [one.nodeId for one in client.cluster.brokers()]
+        random.shuffle(brokers)
+        trouble: BaseException | None = None
+        try:
+            async with asyncio.timeout(reach(self._kafka)):
+                for broker in brokers:
+                    try:
+                        answer = await client.send(broker, request)
+                    except (foreign.KafkaError, OSError) as error:
+                        log.debug("broker %s does not say of %s: %r", broker, topic, error)
+                        trouble = error
+                        continue
+                    code, _, _, partitions = answer.topics[0]
+                    return foreign.for_code(code), len(partitions)
+        except TimeoutError as error:
+            trouble = error
+        raise unreachable(self._kafka, trouble) from trouble
 
 
 def _hidden(kafka: KafkaSettings, topic: str) -> NotAuthorised:

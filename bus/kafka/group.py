@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka import errors as foreign
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
+from aiokafka.structs import OffsetAndMetadata
 
 from bus.errors import BusError, BusUnavailable, PositionLost
 from bus.kafka.connection import Topics, look, ours, security, started
@@ -215,14 +216,21 @@ class GroupConsumer:
             self._careful = reader
         return self._careful
 
-    async def commit(self, positions: Mapping[Place, int]) -> None:
+    async def commit(self, positions: Mapping[Place, int], metadata: str = "") -> None:
         """Store the group's positions: the offset of the next record to be handled.
+
+        Args:
+            positions: where the group is.
+            metadata: what is stored beside each of them.
 
         Raises:
             Conflict: the partition is no longer this member's.
             BusUnavailable: the coordinator cannot be reached.
         """
-        offsets = {TopicPartition(*place): offset for place, offset in positions.items()}
+        offsets = {
+            TopicPartition(*place): OffsetAndMetadata(offset, metadata)
+            for place, offset in positions.items()
+        }
         try:
             # aiokafka would try for ever, and whoever stops or rebalances would wait with it.
             async with asyncio.timeout(COMMITTING):

@@ -12,6 +12,7 @@ _FRONT = struct.Struct(">qiibI")  # base offset, length, leader's epoch, magic, 
 _HEAD = struct.Struct(">hiqqqhii")  # attributes to number of records: the CRC begins here
 _LENGTH_COVERS = 9  # bytes of the front, from the leader's epoch on
 _MAGIC, _NOT_KNOWN = 2, -1
+_TRANSACTIONAL = 0x10
 _BEFORE_OFFSET = b"\x00\x00"  # a record's attributes and its timestamp's delta, both nothing
 
 
@@ -64,15 +65,19 @@ class Batch:
     Args:
         records: at least one, each as `packed` returns it.
         timestamp_ms: when the batch is made; the broker's own time may take its place.
+        transactional: whether it belongs to a transaction.
     """
 
-    def __init__(self, records: Sequence[bytes], timestamp_ms: int) -> None:
+    def __init__(
+        self, records: Sequence[bytes], timestamp_ms: int, *, transactional: bool = False
+    ) -> None:
         parts: list[bytes] = []
         for delta, record in enumerate(records):
             place = _BEFORE_OFFSET + _VARINT[delta]
             parts += (_VARINT[len(place) + len(record)], place, record)
         self._records = b"".join(parts)
         self._count, self._timestamp = len(records), timestamp_ms
+        self._attributes = _TRANSACTIONAL if transactional else 0
         self._producer = (-1, -1, -1)
 
     def size(self) -> int:
@@ -92,7 +97,8 @@ class Batch:
 
     def _build(self) -> bytes:
         now = self._timestamp
-        head = _HEAD.pack(0, self._count - 1, now, now, *self._producer, self._count)
+        attributes, count = self._attributes, self._count
+        head = _HEAD.pack(attributes, count - 1, now, now, *self._producer, count)
         crc = crc32c(self._records, crc32c(head))
         length = _LENGTH_COVERS + len(head) + len(self._records)
         front = _FRONT.pack(0, length, _NOT_KNOWN, _MAGIC, crc)

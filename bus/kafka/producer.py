@@ -4,8 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Sequence
-from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka import errors as foreign
@@ -18,6 +17,7 @@ from bus.errors import (
     OutcomeUnknown,
     StorageFull,
 )
+from bus.kafka.client import Startable
 from bus.kafka.connection import CLOSING, Causes, Topics, look, ours, security, sentence, started
 from bus.kafka.pack import Batch, header, packed
 from bus.kafka.records import LARGEST_BATCH, Place, Record
@@ -52,7 +52,7 @@ class _Sent(NamedTuple):
     future: "asyncio.Future[Any]"
 
 
-class Producer:
+class Producer(Startable):
     """Writes batches: acks=all, idempotent, in order per partition, bounded in time.
 
     One batch is in flight per partition; different partitions go side by side.
@@ -101,18 +101,6 @@ class Producer:
         if self._retiring:
             await asyncio.wait(self._retiring)
         self._causes.detach()
-
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.stop()
 
     async def partitions(self, topic: str) -> int:
         """Return how many partitions a topic has.

@@ -3,19 +3,18 @@
 import asyncio
 import logging
 from collections.abc import Sequence
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from aiokafka import TopicPartition
 from aiokafka import errors as foreign
-from aiokafka.client import AIOKafkaClient
 from aiokafka.consumer.fetcher import READ_COMMITTED, PartitionRecords
 from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.protocol.offset import OffsetRequest
 from aiokafka.record.memory_records import MemoryRecords
 
-from bus.errors import BusError, BusUnavailable
-from bus.kafka.connection import Topics, ours, reach, security, started
+from bus.errors import BusError
+from bus.kafka.client import Client
+from bus.kafka.connection import Topics, ours, reach
 from bus.kafka.records import FETCH_BYTES, Fetched, Place, check_order, fetched
 from bus.kafka.unpack import unpack
 from bus.settings import KafkaSettings
@@ -25,48 +24,20 @@ log = logging.getLogger(__name__)
 EARLIEST, LATEST = -2, -1
 
 
-class LogReader:
+class LogReader(Client):
     """Reads partitions from positions, without a group and without reading ahead."""
 
     def __init__(self, kafka: KafkaSettings, *, client_id: str = "stadtbus") -> None:
-        self._kafka, self._client_id = kafka, client_id
+        super().__init__(kafka, client_id=client_id)
         self._metadata = Topics(kafka)
-        self._client: AIOKafkaClient | None = None
 
-    async def start(self) -> None:
-        """Connect.
+    async def exists(self, topic: str) -> bool:
+        """Whether a topic is there, without waiting for one that was made a moment ago.
 
         Raises:
             BusUnavailable: no broker answers.
-            NotAuthenticated: the engine does not accept the credentials.
         """
-        client = AIOKafkaClient(
-            client_id=self._client_id, retry_backoff_ms=50, **security(self._kafka)
-        )
-        try:
-            await started(client.bootstrap, self._kafka)
-        except BaseException:
-            await client.close()
-            raise
-        self._client = client
-
-    async def stop(self) -> None:
-        """Close the connections."""
-        if self._client is not None:
-            client, self._client = self._client, None
-            await client.close()
-
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.stop()
+        return await self._metadata.exists(self._use(), topic)
 
     async def bounds(self, topic: str) -> dict[int, tuple[int, int]]:
         """Return the first and the end offset of every partition; the end is the next offset.
@@ -116,13 +87,8 @@ class LogReader:
             [(topic, [(partition, offset, FETCH_BYTES)])],
         )
         answer, version = await self._ask(topic, partition, request)
-        aborted = answer[4] if version >= 11 else answer[-2]
-        data = answer[-1] or b""
-        try:
-            return _decoded((topic, partition), data, offset, aborted)
-        except Exception as error:  # the bytes may be anything, and so may what is raised for them
-            log.info("%s-%d from %d on is read with care: %r", topic, partition, offset, error)
-            return unpack((topic, partition), data, offset, aborted or ())
+        aborted = withdrawn(answer, version)
+        return taken_apart((topic, partition), answer[-1] or b"", offset, aborted)
 
     async def _offsets(
         self, topic: str, partitions: Sequence[int], timestamp_ms: int
@@ -210,10 +176,32 @@ class LogReader:
             client.force_metadata_update()
             raise
 
-    def _use(self) -> AIOKafkaClient:
-        if self._client is None:
-            raise BusUnavailable("the reader is not started", where=self._kafka.bootstrap)
-        return self._client
+
+def withdrawn(answer: Sequence[Any], version: int) -> Any:
+    """Return which transactions were taken back, from a partition's part of a fetch's answer.
+
+    It stands before the records; since version 11 the preferred replica stands in between.
+    """
+    return answer[-3 if version >= 11 else -2]
+
+
+def taken_apart(place: Place, data: bytes, offset: int, aborted: Any) -> tuple[list[Fetched], int]:
+    """Return the committed records of fetched batches from an offset on, and what follows them.
+
+    Args:
+        place: the partition that the batches come from.
+        data: whole batches; the last one may be cut off.
+        offset: records before it are left out.
+        aborted: producer ids and first offsets of transactions that were taken back.
+
+    Raises:
+        BusUnavailable: the first batch was damaged after it was written.
+    """
+    try:
+        return _decoded(place, data, offset, aborted)
+    except Exception as error:  # the bytes may be anything, and so may what is raised for them
+        log.info("%s-%d from %d on is read with care: %r", *place, offset, error)
+        return unpack(place, data, offset, aborted or ())
 
 
 def _decoded(place: Place, data: bytes, offset: int, aborted: Any) -> tuple[list[Fetched], int]:

@@ -11,6 +11,8 @@ LARGEST_BATCH = 1_048_588
 FETCH_BYTES = 1_048_576
 """Bytes asked for in one fetch; a larger batch comes alone."""
 
+_LAST_MS = 253_370_764_800_000  # 1 January 9999, in any zone a time that can be written
+
 Place = tuple[str, int]
 """A topic and a partition."""
 
@@ -37,6 +39,11 @@ class Fetched(NamedTuple):
     value: bytes | None
     headers: Sequence[tuple[str, bytes]]
     fault: str = ""
+
+    @property
+    def appended(self) -> float:
+        """The time in seconds since 1970, of those that a calendar has: a client may write any."""
+        return min(max(self.timestamp_ms, 0), _LAST_MS) / 1000
 
     @property
     def is_batch(self) -> bool:

@@ -47,6 +47,7 @@ class Lane:
         self._incarnation, self._deadline = incarnation.encode(), deadline
         self._count = 0
         self._waiting: deque[_Waiting] = deque()
+        self._taken: Sequence[_Waiting] = ()
         self._unsettled: Sequence[bytes] | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -58,6 +59,12 @@ class Lane:
             self._task = asyncio.create_task(self._send_all())
         return answer
 
+    @property
+    def unsent(self) -> int:
+        """Events that are queued, under way, or without an answer."""
+        there = (*list(self._waiting), *self._taken)
+        return sum(len(part.events) for part in there) + len(self._unsettled or ())
+
     async def flush(self) -> None:
         """Wait until nothing is queued any more."""
         if self._task is not None:
@@ -65,7 +72,7 @@ class Lane:
 
     async def _send_all(self) -> None:
         while self._waiting:
-            taken = self._take()
+            taken = self._taken = self._take()
             try:
                 base = await self._send([event for part in taken for event in part.events])
             except Exception as error:  # whatever it is, callers wait for an answer
@@ -84,6 +91,8 @@ class Lane:
                     if not part.answer.done():
                         part.answer.set_result(base)
                     base += len(part.events) if base >= 0 else 0
+            finally:
+                self._taken = ()
 
     def _take(self) -> list[_Waiting]:
         """Take what is queued, as far as it fits into one batch."""

@@ -14,6 +14,7 @@ from bus.publisher.lane import BATCH_BYTES, Lane
 from bus.publisher.stream import Outgoing, Receipt, Stream, drafted, now_text
 from bus.schemas import SchemaClient
 from bus.settings import Settings, load
+from bus.telemetry import Publishing
 
 
 class Publisher:
@@ -26,6 +27,7 @@ class Publisher:
         settings: where engine and registry are; as `bus.settings.load` finds them if None.
         versions: the schema's version to write with, by topic; the newest where none is given.
         deadline: seconds that a call tries before it raises BusUnavailable or OutcomeUnknown.
+        metrics: shows what is not sent yet; the publishers of a process share one.
 
     Raises:
         InvalidSettings: the system's name is none.
@@ -38,6 +40,7 @@ class Publisher:
         *,
         versions: Mapping[str, int] | None = None,
         deadline: float = 30.0,
+        metrics: Publishing | None = None,
     ) -> None:
         if member_of(system) is None:
             raise InvalidSettings(
@@ -54,6 +57,7 @@ class Publisher:
         self._streams: dict[str, Stream] = {}
         self._lanes: dict[tuple[str, int], Lane] = {}
         self._opening = asyncio.Lock()
+        self._metrics = metrics
 
     async def start(self) -> None:
         """Connect to the engine.
@@ -63,12 +67,21 @@ class Publisher:
             NotAuthenticated: the engine does not accept the credentials.
         """
         await self._producer.start()
+        if self._metrics is not None:
+            self._metrics.add(self)
+
+    @property
+    def unsent(self) -> int:
+        """Events that it was given and that the engine has not acknowledged."""
+        return sum(lane.unsent for lane in list(self._lanes.values()))
 
     async def stop(self) -> None:
         """Send what is still queued, then close."""
         await asyncio.gather(*(lane.flush() for lane in self._lanes.values()))
         await self._producer.stop()
         await self._registry.close()
+        if self._metrics is not None:
+            self._metrics.remove(self)
 
     async def __aenter__(self) -> Self:
         try:

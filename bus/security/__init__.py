@@ -6,16 +6,24 @@ What needs the library for certificates is not loaded here: it takes a tenth of 
 """
 
 from bus.security.folder import ADMIN, RENEW_DAYS, Folder, Login, in_force, own_login
-from bus.security.openness import asks_for_password, lacking, refuse_open_listeners
+from bus.security.openness import (
+    LOGINS,
+    asks_for_password,
+    asks_who,
+    lacking,
+    refuse_open_listeners,
+)
 from bus.security.watching import CertificateWatch, watched
 
 __all__ = [
     "ADMIN",
+    "LOGINS",
     "RENEW_DAYS",
     "CertificateWatch",
     "Folder",
     "Login",
     "asks_for_password",
+    "asks_who",
     "in_force",
     "lacking",
     "own_login",

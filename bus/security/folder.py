@@ -94,7 +94,7 @@ def in_force(settings: Settings) -> Settings:
     if folder.exists:
         folder.check()
         pair = {"certificate_file": folder.certificate, "key_file": folder.key}
-        for name in ("broker", "registry", "ops"):
+        for name in ("broker", "registry", "portal", "ops"):
             section = getattr(settings, name)
             changes = {} if section.certificate_file else dict(pair)
             if name == "ops" and section.token_file is None:

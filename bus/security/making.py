@@ -180,7 +180,8 @@ def _names(settings: Settings, given: Sequence[str]) -> frozenset[str]:
                 where="--hostname",
                 remedy="give it without a port, such as bus.town.example",
             )
-    places = [settings.broker.listen, settings.registry.listen, settings.ops.listen]
+    listeners = (settings.broker, settings.registry, settings.portal, settings.ops)
+    places = [one.listen for one in listeners]
     if settings.broker.advertise is not None:
         places.append(settings.broker.advertise)
     hosts = [place.host for place in places if not place.is_everywhere]

@@ -8,9 +8,17 @@ one. Secrets come from files, never from flags.
 from bus.settings.broker import MOST_UNPACKED, BrokerSettings
 from bus.settings.everything import Settings, names
 from bus.settings.kafka import KafkaSettings
-from bus.settings.listeners import HttpSettings, ListenerSettings, OpsSettings, RegistrySettings
+from bus.settings.listeners import (
+    HttpSettings,
+    ListenerSettings,
+    OpenIdSettings,
+    OpsSettings,
+    PortalSettings,
+    RegistrySettings,
+)
 from bus.settings.loading import FILE, PREFIX, load, variable
 from bus.settings.values import ROLES, Address, Mechanism, Role, Section, secret
+from bus.settings.watch import WatchSettings
 
 __all__ = [
     "FILE",
@@ -23,11 +31,14 @@ __all__ = [
     "KafkaSettings",
     "ListenerSettings",
     "Mechanism",
+    "OpenIdSettings",
     "OpsSettings",
+    "PortalSettings",
     "RegistrySettings",
     "Role",
     "Section",
     "Settings",
+    "WatchSettings",
     "load",
     "names",
     "secret",

@@ -1,14 +1,16 @@
 """Everything that can be set, and the name of each setting."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, PrivateAttr
 
 from bus.settings.broker import BrokerSettings
 from bus.settings.kafka import KafkaSettings
-from bus.settings.listeners import OpsSettings, RegistrySettings
+from bus.settings.listeners import OpsSettings, PortalSettings, RegistrySettings
 from bus.settings.values import Section
+from bus.settings.watch import WatchSettings
 
 
 class Settings(Section):
@@ -29,8 +31,22 @@ class Settings(Section):
     )
     broker: BrokerSettings = BrokerSettings()
     registry: RegistrySettings = RegistrySettings()
+    portal: PortalSettings = PortalSettings()
     ops: OpsSettings = OpsSettings()
+    watch: WatchSettings = WatchSettings()
     kafka: KafkaSettings = KafkaSettings()
+
+    _origins: Mapping[str, str] = PrivateAttr(default_factory=dict)
+
+    def origin(self, path: str) -> str | None:
+        """Return where a setting was given (``flags``, a file's name, …); None: nowhere."""
+        return self._origins.get(path)
+
+    def given(self, origins: Mapping[str, str]) -> Self:
+        """Return these settings, with where each was given that was, by its path."""
+        settings = self.model_copy()
+        settings._origins = dict(origins)  # noqa: SLF001  # a copy of our own
+        return settings
 
 
 def names(model: type[BaseModel] = Settings, prefix: str = "") -> Iterator[str]:

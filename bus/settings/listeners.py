@@ -7,7 +7,10 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from bus.principals import PrincipalMapping
-from bus.settings.values import Address, Section, addresses, are_principals, principals
+from bus.settings.values import Address, Section, addresses, are_principals, listed, principals
+
+_ISSUER = r"https://[^\s?#@]+|http://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?(/[^\s?#]*)?"
+"""A provider is asked over TLS, if it is not on this machine (OpenID Connect Core, 16.17)."""
 
 
 class ListenerSettings(Section):
@@ -117,6 +120,115 @@ class RegistrySettings(HttpSettings):
         if not re.fullmatch(r"https?://[^/\s]+(/\S*)?", value):
             raise ValueError(f'"{value}" is no address of HTTP, such as http://127.0.0.1:8081')
         return value
+
+
+class OpenIdSettings(Section):
+    """Logging in to the portal by a provider of identities (OpenID Connect)."""
+
+    issuer: str | None = Field(
+        default=None,
+        description="the provider's address as it calls itself, such as "
+        "https://login.town.example/realms/town; nobody logs in that way if unset",
+    )
+    client_id: str | None = Field(default=None, description="what the provider knows the portal by")
+    client_secret_file: Path | None = Field(
+        default=None,
+        description="a file whose first line is the portal's secret at the provider; none if the "
+        "provider takes it for a public client, which PKCE alone protects",
+    )
+    client_authentication: Literal["client_secret_basic", "client_secret_post"] = Field(
+        default="client_secret_basic", description="how the provider wants to be shown the secret"
+    )
+    ca_file: Path | None = Field(
+        default=None,
+        description="certificates (PEM) that the provider's must lead to; the system's if unset",
+    )
+    scopes: tuple[str, ...] = Field(
+        default=("openid", "profile", "email"),
+        description="what the provider is asked to tell, comma separated",
+    )
+    name_claim: str = Field(
+        default="preferred_username", description="the claim that people are shown by"
+    )
+    roles_claim: str = Field(
+        default="groups",
+        description="the claim that lists somebody's groups or roles, such as realm_access.roles",
+    )
+    viewers: tuple[str, ...] = Field(
+        default=(), description="groups whose members may look at pages, comma separated"
+    )
+    operators: tuple[str, ...] = Field(
+        default=(), description="groups whose members may operate the bus, comma separated"
+    )
+    administrators: tuple[str, ...] = Field(
+        default=(), description="groups whose members may do everything, comma separated"
+    )
+    clock_skew_seconds: float = Field(
+        default=60.0,
+        ge=0,
+        le=300,
+        description="seconds that the provider's clock may differ from this machine's",
+    )
+
+    _list = field_validator("scopes", "viewers", "operators", "administrators", mode="before")(
+        listed
+    )
+
+    @field_validator("issuer")
+    @classmethod
+    def _is_protected(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(_ISSUER, value):
+            raise ValueError(
+                f'"{value}" is no address of https, such as https://login.town.example'
+            )
+        return value
+
+    @field_validator("scopes")
+    @classmethod
+    def _is_openid(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if "openid" not in value:
+            raise ValueError("without the scope openid the provider tells nobody's name")
+        return value
+
+
+class PortalSettings(HttpSettings):
+    """The pages that operators look at."""
+
+    listen: Address = Field(
+        default=Address(host="127.0.0.1", port=8080),
+        description="where the portal role listens, for browsers; other machines can reach it only "
+        "with TLS and a login",
+    )
+    login: Literal["elsewhere", "always"] = Field(
+        default="elsewhere",
+        description="who has to log in: all but who sits at this machine, or, as behind a proxy, "
+        "everybody",
+    )
+    url: str | None = Field(
+        default=None,
+        description="how browsers address the portal, such as https://bus.town.example; needed for "
+        "OpenID Connect, and behind a proxy",
+    )
+    session_idle_seconds: float = Field(
+        default=3600.0, gt=0, description="seconds without a click after which a login ends"
+    )
+    session_seconds: float = Field(
+        default=43200.0, gt=0, description="seconds after which a login ends in any case"
+    )
+    oidc: OpenIdSettings = OpenIdSettings()
+    max_streams: int = Field(
+        default=100,
+        ge=1,
+        description="pages that are kept up to date at a time, at most half as many as there may "
+        "be connections; when more are open, the oldest wait for a few seconds",
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _is_an_origin(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"https?://[^/\s?#@]+/?", value):
+            raise ValueError(f'"{value}" is no address like https://bus.town.example')
+        return value.rstrip("/") if value else None
 
 
 class OpsSettings(HttpSettings):

@@ -43,7 +43,7 @@ def load(
             sources[path] = origin
     _refuse_unknown(sources)
     try:
-        return Settings(**_nested(given))
+        return Settings(**_nested(given)).given(sources)
     except ValidationError as error:
         first = error.errors()[0]
         path = ".".join(str(part) for part in first["loc"])

@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from bus.errors import InvalidSettings
 
-Role = Literal["broker", "registry"]
-ROLES: tuple[Role, ...] = ("broker", "registry")
+Role = Literal["broker", "registry", "portal"]
+ROLES: tuple[Role, ...] = ("broker", "registry", "portal")
 
 Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
 

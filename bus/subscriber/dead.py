@@ -1,78 +1,29 @@
-"""Dead letters: records that were refused, untouched, with the reason beside them."""
+"""Writing dead letters: records that were refused, untouched, with the reason beside them."""
 
 import asyncio
-import hashlib
 import logging
-from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from bus.admin import Admin, TopicSpec
 from bus.errors import BusUnavailable, EventTooLarge
-from bus.event import write_time
-from bus.kafka import Fetched, Producer, Record
+from bus.kafka import Fetched, Producer
+from bus.letters import (
+    LARGEST_LETTER,
+    LARGEST_REDRIVEN,
+    dead_topic,
+    is_redrive_topic,
+    letters,
+    original,
+    redrive_topic,
+)
 from bus.settings import KafkaSettings
 
 log = logging.getLogger(__name__)
 
-LARGEST_LETTER = 2 * 2**20
-"""A record of the largest size has to fit together with what is written beside it."""
-
-DETAIL_BYTES = 1000
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 10.0
 
 BAD_EVENT = "bad-event"
 """The reason word for an event that its handler refused."""
-
-
-def dead_topic(member: str, topic: str) -> str:
-    """Return the topic that holds what a member's subscribers refused of another topic."""
-    return f"dead.{member}.{topic}"
-
-
-def letter(record: Fetched, reason: str, detail: str, group: str, now: datetime) -> Record:
-    """Return the dead letter of a record: its own key, value and headers, and five more."""
-    return Record(
-        record.key,
-        record.value,
-        [
-            *record.headers,
-            ("stadtbus-dead-reason", reason.encode()),
-            ("stadtbus-dead-detail", _cut(detail)),
-            (
-                "stadtbus-dead-origin",
-                f"{record.topic}/{record.partition}/{record.offset}".encode(),
-            ),
-            ("stadtbus-dead-group", group.encode()),
-            ("stadtbus-dead-time", write_time(now).encode()),
-        ],
-    )
-
-
-def letters(
-    record: Fetched, reason: str, detail: str, group: str, now: datetime
-) -> Iterator[Record]:
-    """Yield the dead letter of a record, then smaller ones, in case it is above a limit.
-
-    What is left out is named in ``stadtbus-dead-without``; of the value, size and hash are kept.
-    """
-    whole = letter(record, reason, detail, group, now)
-    yield whole
-    added = []
-    if record.value is not None:
-        added = [
-            ("stadtbus-dead-size", str(len(record.value)).encode()),
-            ("stadtbus-dead-sha256", hashlib.sha256(record.value).hexdigest().encode()),
-        ]
-    without = "stadtbus-dead-without"
-    yield whole._replace(value=None, headers=[*whole.headers, *added, (without, b"value")])
-    own = whole.headers[len(record.headers) :]
-    yield Record(None, None, [*own, *added, (without, b"key, value, headers")])
-
-
-def _cut(detail: str) -> bytes:
-    """Return a detail of bounded length that is whole UTF-8."""
-    data = detail.encode(errors="backslashreplace")[:DETAIL_BYTES]
-    return data.decode(errors="ignore").encode()
 
 
 class DeadLetters:
@@ -100,32 +51,44 @@ class DeadLetters:
         """
         async with Admin(self._kafka) as admin:
             for topic, partitions in topics.items():
-                await admin.ensure_topic(
-                    TopicSpec(
-                        name=dead_topic(self._member, topic),
-                        partitions=partitions,
-                        configs={
-                            "cleanup.policy": "delete",
-                            "retention.ms": str(90 * 86_400_000),
-                            "message.timestamp.type": "LogAppendTime",
-                            "max.message.bytes": str(LARGEST_LETTER),
-                        },
-                    )
-                )
+                name = dead_topic(self._member, topic)
+                await admin.ensure_topic(_spec(name, partitions, LARGEST_LETTER))
+
+    async def prepare_redriving(self, topics: dict[str, int]) -> list[str]:
+        """Make the topics on which events of these topics come once more, and return them.
+
+        To be called by who reads them: where there is none, nothing is re-driven.
+
+        Args:
+            topics: source topics with their numbers of partitions.
+
+        Raises:
+            BusUnavailable, NotAuthorised: the engine cannot be reached, or says no.
+        """
+        async with Admin(self._kafka) as admin:
+            names = [redrive_topic(self._member, topic) for topic in topics]
+            for name, partitions in zip(names, topics.values(), strict=True):
+                await admin.ensure_topic(_spec(name, partitions, LARGEST_REDRIVEN))
+        return names
 
     async def put(self, record: Fetched, reason: str, detail: str) -> None:
         """Write a dead letter; return once the engine has it durably, however long that takes.
 
         A letter that is above the topic's limit is written without its value.
         """
-        smaller = letters(record, reason, detail, self._group, datetime.now(UTC))
+        partition = record.partition
+        earlier: tuple[str, ...] = ()
+        if is_redrive_topic(record.topic) and (found := original(record)) is not None:
+            record, _, history = found
+            earlier = history.letters
+        smaller = letters(record, reason, detail, self._group, datetime.now(UTC), earlier)
         written = [next(smaller)]
         topic = dead_topic(self._member, record.topic)
         pause = FIRST_PAUSE
         while True:
             try:
                 producer = await self._ready()
-                await producer.append(topic, record.partition, written)
+                await producer.append(topic, partition, written)
             except EventTooLarge as error:
                 log.warning("a dead letter is too large, and is written with less: %s", error)
                 written = [next(smaller, written[0])]
@@ -151,3 +114,16 @@ class DeadLetters:
                 await producer.start()
                 self._producer = producer
             return self._producer
+
+
+def _spec(name: str, partitions: int, largest: int) -> TopicSpec:
+    return TopicSpec(
+        name=name,
+        partitions=partitions,
+        configs={
+            "cleanup.policy": "delete",
+            "retention.ms": str(90 * 86_400_000),
+            "message.timestamp.type": "LogAppendTime",
+            "max.message.bytes": str(largest),
+        },
+    )

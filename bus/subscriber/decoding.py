@@ -3,14 +3,14 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 from bus.avro.codec import Codec, projection
 from bus.contracts import Contract
 from bus.errors import InvalidSchema, NotFound, UndecodableEvent
 from bus.event import BAD_BATCH, BAD_ENVELOPE, Event, Position, read_envelope, read_key, unframe
 from bus.kafka import Fetched
-from bus.schemas import SchemaClient
+from bus.letters import original
 
 UNKNOWN_SCHEMA = "unknown-schema"
 """The reason word for a schema id that is none of the topic's."""
@@ -20,12 +20,23 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Decode = Callable[[bytes], Any]
 
 
+class Schemas(Protocol):
+    """Where schemas come from that a contract did not have yet; `bus.schemas.SchemaClient`."""
+
+    async def schema_on(self, topic: str, schema_id: int) -> Any:
+        """Return a schema by its id if it is registered for a topic's values."""
+
+
 class UnlearntSchema(Exception):
     """A schema id that was not met before; `Decoder.learn` asks the registry."""
 
     def __init__(self, schema_id: int) -> None:
         self.schema_id = schema_id
         super().__init__(f"schema {schema_id}")
+
+
+class Elsewhere(Exception):
+    """A re-driven event that is for another group, or for nobody."""
 
 
 class Decoder:
@@ -40,9 +51,7 @@ class Decoder:
         NotFound: the contract has no such version.
     """
 
-    def __init__(
-        self, contract: Contract, registry: SchemaClient, version: int | None = None
-    ) -> None:
+    def __init__(self, contract: Contract, registry: Schemas, version: int | None = None) -> None:
         if version is not None and not 1 <= version <= len(contract.versions):
             raise NotFound(
                 f"there is no version {version}; {len(contract.versions)} are in force",
@@ -82,6 +91,10 @@ class Decoder:
             self.topic, key, data, id_, source, time, subject, traceparent, sequence, position
         )
 
+    def redriven_for(self, group: str) -> "Redrive":
+        """Return what decodes events of this contract that come to a group once more."""
+        return Redrive(self, group)
+
     async def learn(self, schema_id: int) -> None:
         """Ask the registry for a schema.
 
@@ -102,6 +115,33 @@ class Decoder:
         if self._wanted is None or self._wanted == schema:
             return codec.decode
         return projection(codec, self._wanted)
+
+
+class Redrive:
+    """Decodes the records of a redrive topic that are for one group.
+
+    Args:
+        decoder: decodes what they were on their own topic.
+        group: whose records these are; those of others raise `Elsewhere`.
+    """
+
+    def __init__(self, decoder: Decoder, group: str) -> None:
+        self._decoder, self._group = decoder, group
+        self.learn = decoder.learn
+
+    def event(self, record: Fetched) -> Event:
+        """Return the event that a record carries, with its history.
+
+        Raises:
+            Elsewhere: it is not for this group.
+            UndecodableEvent, UnlearntSchema: as for `Decoder.event`.
+        """
+        found = original(record)
+        if found is None or found[0].topic != self._decoder.topic or found[1] != self._group:
+            raise Elsewhere
+        event = self._decoder.event(found[0])
+        at = Position(record.topic, record.partition, record.offset, _moment(record.timestamp_ms))
+        return event._replace(position=at, redriven=found[2])
 
 
 @lru_cache(64)  # what was appended at once bears one time

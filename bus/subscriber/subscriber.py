@@ -15,8 +15,9 @@ from bus.kafka import Fetched, GroupConsumer, Place
 from bus.schemas import SchemaClient
 from bus.settings import Settings, load
 from bus.subscriber.dead import DeadLetters
-from bus.subscriber.decoding import Decoder
+from bus.subscriber.decoding import Decoder, Redrive
 from bus.subscriber.inbox import Inbox
+from bus.subscriber.promise import is_promise, metadata
 from bus.subscriber.retry import RetryPolicy
 from bus.subscriber.sources import source_of
 from bus.subscriber.worker import CHUNK, Apply, Worker
@@ -58,9 +59,12 @@ class Subscriber:
         inbox: the subscriber's own database, where each event takes effect once.
         retry: how patient to be with the handler.
         versions: the schema's version to read as, by topic; as it was written where none is given.
+        promise: how far behind it will be at the most, in seconds. It stands beside its positions,
+            where whoever watches over the bus reads it, and is told once it is broken.
 
     Raises:
-        InvalidSettings: the group's name does not begin with a member's id, or there is no topic.
+        InvalidSettings: the group's name does not begin with a member's id, there is no topic, or
+            the promise is no time.
     """
 
     def __init__(
@@ -72,6 +76,7 @@ class Subscriber:
         inbox: Inbox | None = None,
         retry: RetryPolicy | None = None,
         versions: Mapping[str, int] | None = None,
+        promise: float | None = None,
     ) -> None:
         member = member_of(group)
         if member is None or not topics:
@@ -80,13 +85,20 @@ class Subscriber:
                 "and reads at least one topic",
                 where=f'group "{group}"',
             )
+        if promise is not None and not is_promise(promise):
+            raise InvalidSettings(
+                f"{promise} is no number of seconds that a subscriber can promise",
+                where=f'group "{group}"',
+                remedy="promise=30.0 is half a minute; None promises nothing",
+            )
+        self._beside = metadata(promise)
         self._group, self._topics = group, tuple(dict.fromkeys(topics))
         self._settings = settings or load()
         self._inbox, self._retry = inbox, retry or RetryPolicy()
         self._versions = dict(versions or {})
         self._registry = SchemaClient.of(self._settings, self._settings.cache)
         self._dead = DeadLetters(self._settings.kafka, member, group)
-        self._decoders: dict[str, Decoder] = {}
+        self._decoders: dict[str, Decoder | Redrive] = {}
         self._workers: dict[Place, Worker] = {}
         self._consumer: GroupConsumer | None = None
         self._largest = 1
@@ -97,7 +109,7 @@ class Subscriber:
         self._next_commit = 0.0
 
     async def start(self) -> None:
-        """Read the contracts, and make the topics for dead letters.
+        """Read the contracts, and make the topics for dead letters and what comes once more.
 
         Raises:
             NotFound: there is no contract for a topic.
@@ -105,13 +117,17 @@ class Subscriber:
             BusUnavailable: registry or engine cannot be reached.
         """
         partitions = {}
+        decoders = {}
         for topic in self._topics:
             contract = await self._registry.contract(topic)
             source = source_of(contract)
             decoder = Decoder(contract, self._registry, self._versions.get(topic))
-            self._decoders[source] = decoder
+            decoders[source] = decoder
             partitions[source] = contract.partitions
         await self._dead.prepare(partitions)
+        again = await self._dead.prepare_redriving(partitions)
+        redriven = [decoder.redriven_for(self._group) for decoder in decoders.values()]
+        self._decoders = {**decoders, **dict(zip(again, redriven, strict=True))}
         if self._inbox is not None:
             await self._inbox.open()
 
@@ -296,7 +312,7 @@ class Subscriber:
         if not moved or self._consumer is None:
             return
         try:
-            await self._consumer.commit(moved)
+            await self._consumer.commit(moved, self._beside)
         except (BusUnavailable, Conflict) as error:
             # What is not committed is handled again by whoever has the partition next.
             log.warning("group %s: positions are not committed: %s", self._group, error)

@@ -10,7 +10,7 @@ from bus.errors import BusUnavailable, Conflict, UndecodableEvent
 from bus.event import Event
 from bus.kafka import Fetched, Place
 from bus.subscriber.dead import BAD_EVENT, DeadLetters
-from bus.subscriber.decoding import Decoder, UnlearntSchema
+from bus.subscriber.decoding import Decoder, Elsewhere, Redrive, UnlearntSchema
 from bus.subscriber.retry import DeadLetter, Pause, RetryAfter, RetryPolicy
 from bus.subscriber.window import Window
 
@@ -52,7 +52,7 @@ class Worker:
         place: Place,
         position: int,
         *,
-        decoder: Decoder,
+        decoder: Decoder | Redrive,
         apply: Apply,
         relocate: Relocate,
         policy: RetryPolicy,
@@ -129,6 +129,8 @@ class Worker:
                 except UnlearntSchema as unlearnt:
                     await self._learn(unlearnt.schema_id)
                     event = decode(record)
+            except Elsewhere:
+                continue
             except UndecodableEvent as error:
                 await self._deliver(taken, record.offset)
                 taken = []

@@ -5,23 +5,40 @@ topics, groups and APIs: their number is bounded by what an operator has created
 a person and no payload is ever a label.
 """
 
+from collections.abc import Collection
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from bus.telemetry.logs import JsonLines, configure_logging
 from bus.telemetry.metrics import (
+    Canaries,
     Certificates,
     Connections,
-    Consumption,
+    Publishing,
     Records,
     Registrations,
     Requests,
     Storage,
+    Subscriptions,
+    Topics,
 )
+from bus.telemetry.series import Series
 
-__all__ = ["JsonLines", "Telemetry", "configure_logging"]
+__all__ = ["JsonLines", "Publishing", "Series", "Telemetry", "configure_logging"]
 
 
-class Telemetry(Requests, Records, Storage, Connections, Certificates, Registrations, Consumption):
+class Telemetry(
+    Requests,
+    Records,
+    Storage,
+    Connections,
+    Certificates,
+    Registrations,
+    Subscriptions,
+    Topics,
+    Canaries,
+    Publishing,
+):
     """The metrics of one process; passed to whoever counts something."""
 
     def __init__(self) -> None:
@@ -29,13 +46,20 @@ class Telemetry(Requests, Records, Storage, Connections, Certificates, Registrat
 
     def labels(self) -> dict[str, tuple[str, ...]]:
         """Return the label names of each metric, by the metric's name without its suffix."""
-        return {
+        counted = {
             described.name: tuple(metric._labelnames)  # noqa: SLF001  # there is no public way
             for metric in vars(self).values()
             if isinstance(metric, Counter | Gauge | Histogram)
             for described in metric.describe()
         }
+        series = [metric for metric in vars(self).values() if isinstance(metric, Series)]
+        return counted | {one.name: one.label_names for one in series}
 
-    def exposition(self) -> bytes:
-        """Return all metrics in Prometheus' text format."""
-        return generate_latest(self.registry)
+    def exposition(self, names: Collection[str] = ()) -> bytes:
+        """Return metrics in Prometheus' text format.
+
+        Args:
+            names: of the series that are wanted; all if none is given.
+        """
+        wanted = self.registry.restricted_registry(names) if names else self.registry
+        return generate_latest(wanted)

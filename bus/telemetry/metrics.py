@@ -1,6 +1,10 @@
 """What is measured, in groups; each metric has its name, what it tells, and its labels."""
 
+from typing import Literal, Protocol
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+
+from bus.telemetry.series import Series
 
 LATENCIES = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
@@ -19,6 +23,11 @@ class _Group:
 
     def _gauge(self, name: str, tells: str, *labels: str) -> Gauge:
         return Gauge(f"stadtbus_{name}", tells, labels, registry=self.registry)
+
+    def _series(
+        self, name: str, tells: str, *labels: str, kind: Literal["gauge", "counter"] = "gauge"
+    ) -> Series:
+        return Series(f"stadtbus_{name}", tells, labels, kind=kind, registry=self.registry)
 
     def _seconds(self, name: str, tells: str, *labels: str) -> Histogram:
         name = f"stadtbus_{name}_duration_seconds"
@@ -112,6 +121,10 @@ class Storage(_Group):
             "storage_free_bytes",
             "Bytes free on the disk of the broker's database.",
         )
+        self.storage_disk = self._gauge(
+            "storage_disk_bytes",
+            "Bytes that the disk of the broker's database has in all.",
+        )
         self.wal_size = self._gauge(
             "storage_wal_bytes",
             "Bytes of the write-ahead log of the broker's database.",
@@ -162,7 +175,7 @@ class Connections(_Group):
         )
         self.logins = self._counter(
             "logins_total",
-            "Logins at the embedded broker, by mechanism and outcome (ok, refused).",
+            "Logins at the embedded broker and the page, by mechanism and outcome (ok, refused).",
             "mechanism",
             "outcome",
         )
@@ -216,26 +229,162 @@ class Registrations(_Group):
         )
 
 
-class Consumption(_Group):
-    """Consumer groups, and what they set aside."""
+class Subscriptions(_Group):
+    """Consumer groups, as the protocol tells them."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         super().__init__(registry)
-        self.lag_records = self._gauge(
+        by = ("group", "topic")
+        self.lag_records = self._series(
             "consumer_group_lag_records",
             "Records that a consumer group has not committed yet, by group and topic.",
-            "group",
-            "topic",
+            *by,
         )
-        self.lag_seconds = self._gauge(
+        self.lag_seconds = self._series(
             "consumer_group_lag_seconds",
             "Age of the first record that a consumer group has not committed; 0 when there is "
             "none.",
-            "group",
+            *by,
+        )
+        self.never_committed = self._series(
+            "consumer_group_never_committed",
+            "1 for a consumer group that reads a topic and has never committed a position on it.",
+            *by,
+        )
+        self.lost_records = self._series(
+            "consumer_group_lost_records",
+            "Records that were deleted before a consumer group had read them: its position lies "
+            "before the start of the log.",
+            *by,
+        )
+        self.ahead_records = self._series(
+            "consumer_group_ahead_records",
+            "Records by which a consumer group's position lies behind the end of the log, as after "
+            "a topic was made anew: its subscriber cannot go on.",
+            *by,
+        )
+        self.promise = self._series(
+            "consumer_group_promise_seconds",
+            "How far behind a consumer group says that it is at the most, as its commits carry it.",
+            *by,
+        )
+        self.last_progress = self._series(
+            "consumer_group_last_progress_timestamp_seconds",
+            "When a consumer group's positions were last seen to move, or first seen, in seconds "
+            "since 1970.",
+            *by,
+        )
+        self.members = self._series(
+            "consumer_group_members", "Members of a consumer group.", "group"
+        )
+        self.committed_records = self._series(
+            "committed_records",
+            "Records that a consumer group has committed, derived from its positions: the protocol "
+            "does not tell what was fetched.",
+            *by,
+            kind="counter",
+        )
+
+
+class Topics(_Group):
+    """Topics, as the protocol tells them."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__(registry)
+        self.topic_records = self._series(
+            "topic_records", "Records that a topic holds, by its partitions' offsets.", "topic"
+        )
+        self.topic_size = self._series(
+            "topic_size_bytes",
+            "Bytes of a topic on the disks of the brokers that lead its partitions.",
             "topic",
         )
-        self.dead_letters = self._gauge(
+        self.topic_last_record = self._series(
+            "topic_last_record_timestamp_seconds",
+            "When the newest record of a topic was appended, in seconds since 1970.",
+            "topic",
+        )
+        self.topic_retention = self._series(
+            "topic_retention_seconds",
+            "How long a topic keeps its records; absent where that is not bounded by time.",
+            "topic",
+        )
+        self.topic_expected_interval = self._series(
+            "topic_expected_interval_seconds",
+            "How often its contract says that an event is to be expected at the least.",
+            "topic",
+        )
+        self.dead_letters = self._series(
             "dead_letter_records",
-            "Events that were set aside, by the dead letter topic that holds them.",
+            "Events that were set aside and wait: neither re-driven nor discarded.",
             "topic",
         )
+        self.survey_seconds = self._gauge(
+            "survey_duration_seconds",
+            "Time of the last look at all topics and consumer groups.",
+        )
+        self.survey_timestamp = self._gauge(
+            "survey_timestamp_seconds",
+            "When topics and consumer groups were looked at last, in seconds since 1970.",
+        )
+        self.survey_failures = self._counter(
+            "survey_failures_total",
+            "Looks at topics and consumer groups that failed.",
+        )
+
+
+class Canaries(_Group):
+    """Events of our own, sent through the whole path."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__(registry)
+        self.canary_roundtrip = Histogram(
+            "stadtbus_canary_roundtrip_seconds",
+            "Time from the publishing of a canary event to its handler.",
+            buckets=(*LATENCIES, 10.0, 30.0, 60.0),
+            registry=registry,
+        )
+        self.canary_sent = self._counter("canary_sent_total", "Canary events that were sent.")
+        self.canary_late = self._counter(
+            "canary_late_total",
+            "Canary events that took longer than 5 seconds to their handler, those that are lost "
+            "left out.",
+        )
+        self.canary_lost = self._counter(
+            "canary_lost_total",
+            "Canary events that had not reached their handler after 60 seconds.",
+        )
+
+
+class Backlog(Protocol):
+    """Somebody who has not sent everything yet."""
+
+    @property
+    def unsent(self) -> int:
+        """How many events."""
+
+
+class Publishing(_Group):
+    """What the publishers of a process have not sent yet, in whatever registry it exposes.
+
+    Args:
+        registry: where it is shown, such as ``prometheus_client.REGISTRY``.
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__(registry)
+        self._publishers: set[Backlog] = set()
+        self.unsent = self._gauge(
+            "publisher_unsent_events",
+            "Events that the publishers of this process were given and that the engine has not "
+            "acknowledged yet.",
+        )
+        self.unsent.set_function(lambda: sum(one.unsent for one in tuple(self._publishers)))
+
+    def add(self, publisher: Backlog) -> None:
+        """Count what a publisher has not sent."""
+        self._publishers.add(publisher)
+
+    def remove(self, publisher: Backlog) -> None:
+        """Count it no more."""
+        self._publishers.discard(publisher)

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from bus.cli.options import Format, Kafka, Output, Registry
-from consumers.options import Database
+from consumers.options import Database, Promise
 
 GROUP = "de.agency.geodaten.address-book"
 
@@ -22,6 +22,7 @@ def main(
             help="first read all that was taken in again, into new tables, and exchange them",
         ),
     ] = False,
+    promise: Promise = None,
     group: Annotated[str, typer.Option(help="the consumer group")] = GROUP,
     kafka: Kafka = None,
     registry: Registry = None,
@@ -36,7 +37,7 @@ def main(
     with leaving_in_order():
         settings = client_settings(kafka, registry)
     progress = Progress(group, json=output is Format.json)
-    job = Job(database=database, rebuild=rebuild)
+    job = Job(database=database, rebuild=rebuild, promise=promise)
     run_program(lambda stop: mirror(job, settings, stop, progress))
 
 

@@ -23,6 +23,7 @@ class Job:
 
     database: str
     rebuild: bool
+    promise: float | None
 
 
 async def mirror(job: Job, settings: Settings, stop: asyncio.Event, progress: Progress) -> None:
@@ -39,5 +40,5 @@ async def mirror(job: Job, settings: Settings, stop: asyncio.Event, progress: Pr
     async with inbox_of(job.database, book.create, progress) as inbox:
         if job.rebuild:
             await rebuild(book, inbox, progress.group, TOPIC, settings, stop)
-        subscriber = Subscriber(progress.group, [TOPIC], settings, inbox=inbox)
+        subscriber = Subscriber(progress.group, [TOPIC], settings, inbox=inbox, promise=job.promise)
         await receive(subscriber, handle, stop, progress)

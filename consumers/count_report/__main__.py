@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from bus.cli.options import Format, Kafka, Output, Registry
-from consumers.options import Database
+from consumers.options import Database, Promise
 
 GROUP = "de.agency.statistik.count-report"
 
@@ -22,6 +22,7 @@ def main(
         float,
         typer.Option(min=0.0, metavar="SECONDS", help="take so long for each event, on purpose"),
     ] = 0.0,
+    promise: Promise = None,
     group: Annotated[str, typer.Option(help="the consumer group")] = GROUP,
     kafka: Kafka = None,
     registry: Registry = None,
@@ -39,7 +40,7 @@ def main(
     with leaving_in_order():
         settings = client_settings(kafka, registry)
     progress = Progress(group, json=output is Format.json)
-    job = Job(database=database, delay=delay, output=output)
+    job = Job(database=database, delay=delay, promise=promise, output=output)
     if report:
         run_program(lambda _: print_totals(job, progress))
     run_program(lambda stop: keep_totals(job, settings, stop, progress))

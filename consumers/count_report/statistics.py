@@ -26,6 +26,7 @@ class Job:
 
     database: str
     delay: float
+    promise: float | None
     output: Format
 
 
@@ -43,7 +44,7 @@ async def keep_totals(
         time.sleep(job.delay)
 
     async with inbox_of(job.database, METADATA.create_all, progress) as inbox:
-        subscriber = Subscriber(progress.group, [TOPIC], settings, inbox=inbox)
+        subscriber = Subscriber(progress.group, [TOPIC], settings, inbox=inbox, promise=job.promise)
         await receive(subscriber, handle, stop, progress, in_batches=not job.delay)
         if job.output is Format.table:
             _print(inbox.engine, job.output)

@@ -48,12 +48,14 @@ class Contender:
         run: ``module:function`` of a function from `Task` to a mapping of measures to figures;
             imported in the contender's process alone.
         engine: the engine that it runs on; the one chosen for the whole run if None.
+        configs: of the topics that it makes.
     """
 
     name: str
     title: str
     run: str
     engine: Engine | None = None
+    configs: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +114,7 @@ class Task:
         case: the case's values.
         prepared: what the scenario's preparation answered.
         folder: the scenario's own, which is gone after it.
+        configs: of the topics that it makes.
     """
 
     name: str
@@ -121,6 +124,7 @@ class Task:
     case: Mapping[str, Any] = field(default_factory=dict)
     prepared: Mapping[str, Any] = field(default_factory=dict)
     folder: str = ""
+    configs: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def settings(self) -> Settings:

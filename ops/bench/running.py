@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import date
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from bus.cli.demo.programs import end_with_parent
@@ -96,7 +97,12 @@ def _case(
 ) -> list[Row]:
     count = plan.count_of(scenario)
 
-    def task(name: str, engine: Engine | None, prepared: Mapping[str, Any]) -> Task:
+    def task(
+        name: str,
+        engine: Engine | None,
+        prepared: Mapping[str, Any],
+        configs: Mapping[str, str] = MappingProxyType({}),
+    ) -> Task:
         place = places.get(engine or plan.engine, Place(bootstrap=""))
         return Task(
             name=f"{scenario.name}-{number}-{name}",
@@ -106,6 +112,7 @@ def _case(
             case=case.values,
             prepared=prepared,
             folder=folder,
+            configs=dict(configs),
         )
 
     prepared: Mapping[str, Any] = {}
@@ -116,7 +123,8 @@ def _case(
     for turn in range(warm + plan.rounds):
         for contender, taken in readings.items():
             name = f"{contender.name}-{turn}"
-            reading = run(contender.run, task(name, contender.engine, prepared))
+            asked = task(name, contender.engine, prepared, contender.configs)
+            reading = run(contender.run, asked)
             place = " ".join(filter(None, [scenario.name, case.name, contender.name]))
             say(f"{place}: {_told(reading)}{' (warming up)' if turn < warm else ''}")
             if turn >= warm:

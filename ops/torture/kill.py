@@ -67,7 +67,7 @@ async def kill_campaign(data: Path, *, kills: int, seed: int) -> Outcome:
                 "registry.url": node.ready["registry"],
             }
         )
-        stage = Stage(settings, data, rate=RATE, seed=seed)
+        stage = Stage(settings, data, rate=RATE, seed=seed, traffic=False)
         try:
             await stage.start()
             for _ in range(kills):

@@ -1,12 +1,11 @@
 """Readings as events of the contract `sensor.reading.v1`."""
 
-import hashlib
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
 
 from bus.event import Draft
 from producers.counts.station import Reading
+from producers.identity import identity as named
 
 TOPIC = "sensor.reading.v1"
 INTERVAL = timedelta(minutes=15)
@@ -33,19 +32,17 @@ def draft(municipality: str, source: str, reading: Reading) -> Draft:
 def identity(source: str, reading: Reading) -> str:
     """Return an event id that is the same whenever the same reading is published again.
 
-    A UUID of version 7 (RFC 9562, section 5.7) whose time is that of the reading and whose other
-    bits are a hash of what it says: a corrected count is another event.
+    A corrected count is another event.
     """
-    text = "|".join(
-        str(part)
-        for part in (source, reading.station, reading.channel.id, reading.at.isoformat(),
-                     reading.counted, reading.status)
-    )  # fmt: skip
-    milliseconds = int(reading.at.timestamp() * 1000)
-    rest = int.from_bytes(hashlib.sha256(text.encode()).digest()[:10])
-    version_and_variant = (7 << 76) | (0b10 << 62)
-    free = ((1 << 76) - 1) & ~(0b11 << 62)
-    return str(UUID(int=milliseconds << 80 | version_and_variant | rest & free))
+    parts = (
+        source,
+        reading.station,
+        reading.channel.id,
+        reading.at.isoformat(),
+        reading.counted,
+        reading.status,
+    )
+    return named(reading.at, parts)
 
 
 def _data(municipality: str, reading: Reading) -> dict[str, Any]:

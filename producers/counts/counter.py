@@ -9,8 +9,6 @@ from itertools import islice
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from bus.cli.edge import explain, say
-from bus.errors import InvalidInput
 from bus.event import Draft
 from bus.settings import Settings
 from producers.counts.announcement import TOPIC, draft
@@ -19,9 +17,9 @@ from producers.counts.position import Positions
 from producers.pacing import Pace
 from producers.progress import Progress
 from producers.publishing import Stream, connected
+from producers.refusals import Refusals
 
 ZONE = ZoneInfo("Europe/Berlin")
-SKIPPED_RECORDS = 7
 SHIPPED = ("100031297_2026-07.csv", "100034978_2026-07.csv", "300037926_2026-07.csv")
 
 
@@ -48,9 +46,9 @@ async def publish(
         InvalidInput: a file cannot be used as a whole.
         BusError: the state or the bus cannot be used.
     """
-    refused = _Refused()
+    refusals = Refusals()
     with Positions(job.state) as positions, _files(job) as paths:
-        source = _Readings(job, positions, feed(paths, positions, ZONE, refused.note))
+        source = _Readings(job, positions, feed(paths, positions, ZONE, refusals.note))
         async with connected(job.system, settings, TOPIC, job.wait, stop) as publisher:
             progress.ready(f"{len(paths)} stations; publishing on {TOPIC}")
             stream = Stream(
@@ -62,24 +60,7 @@ async def publish(
             )
             await stream.run(publisher, stop, progress)
     progress.done()
-    return refused.exit_code()
-
-
-@dataclass(slots=True)
-class _Refused:
-    """The rows that could not be used; each is told of once."""
-
-    rows: int = 0
-
-    def note(self, error: InvalidInput) -> None:
-        self.rows += 1
-        say(explain(error))
-
-    def exit_code(self) -> int | None:
-        if not self.rows:
-            return None
-        say(f"{self.rows} rows were refused; all others were published")
-        return SKIPPED_RECORDS
+    return refusals.exit_code()
 
 
 @dataclass(slots=True)

@@ -9,8 +9,8 @@ from kio.schema.errors import ErrorCode
 
 from bus.broker import ApiKey, Broker
 from bus.broker.answers import FEW, encoded
-from bus.broker.pause import SLICE, Pause
 from bus.broker.wire import Each, Fields, write_answer
+from bus.pause import SLICE, Pause
 from tests.broker.raw import Raw
 
 MANY = 5 * FEW + 3

@@ -93,3 +93,17 @@ def test_ends_without_a_digest_are_out_of_date_at_the_next_start(stopped: Path) 
         assert not store.digest.verify()
     finally:
         store.close()
+
+
+async def test_a_name_in_the_schema_that_is_no_text_does_not_keep_a_broker_from_stopping(
+    stopped: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A killed broker leaves no digest, so that the damage shows only when one is to be made."""
+    change(stopped, "delete from meta where name in ('digest', 'ends')")
+    database = stopped / "broker.db"
+    content = bytearray(database.read_bytes())
+    content[content.index(b"stable integer") + 1] ^= 0x80  # a column's name
+    database.write_bytes(content)
+    async with made(stopped):
+        pass
+    assert "could not be sealed" in caplog.text

@@ -20,7 +20,11 @@ from tests.engine import Engine
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
-GROUPS = {"de.agency.geodaten.address-book", "de.agency.statistik.count-report"}
+GROUPS = {
+    "de.agency.geodaten.address-book",
+    "de.agency.statistik.count-report",
+    "de.agency.verkehr.traffic-view",
+}
 
 
 def demo(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -56,6 +60,8 @@ def test_it_accounts_for_every_event_and_goes_on_when_started_again(tmp_path: Pa
         assert summary["dead_letters"] == 2
         assert set(summary["delivered"]) == GROUPS
         assert sum(summary["delivered"].values()) == summary["acknowledged"]
+        assert summary["delivered"]["de.agency.verkehr.traffic-view"] > 100
+        assert summary["late"] == 0
         seen += 1
     assert seen == 2
 
@@ -74,6 +80,7 @@ def test_it_tells_what_flows_what_was_refused_and_who_is_late(tmp_path: Path) ->
         "malformed event on sensor.reading.v1",
         "Berlin ",
         "Münster ",
+        "Köln     segment ",
         "count-report is ",
         "Nothing was lost.",
     ):
@@ -102,7 +109,7 @@ def running(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
 def test_ctrl_c_ends_all_processes(tmp_path: Path) -> None:
     with running(tmp_path) as process:
         programs = children(process.pid)
-        assert len(programs) == 4
+        assert len(programs) == 6
         process.send_signal(signal.SIGINT)
         _, talk = process.communicate(timeout=15)
         assert process.returncode == 0, talk
@@ -112,7 +119,7 @@ def test_ctrl_c_ends_all_processes(tmp_path: Path) -> None:
 def test_the_kernel_ends_the_programs_when_the_demo_is_killed(tmp_path: Path) -> None:
     with running(tmp_path) as process:
         handles = [os.pidfd_open(pid) for pid in children(process.pid)]
-        assert len(handles) == 4
+        assert len(handles) == 6
         process.kill()
         process.communicate(timeout=15)
         for handle in handles:

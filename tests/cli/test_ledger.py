@@ -43,3 +43,11 @@ def test_each_group_of_a_topic_must_get_every_event() -> None:
     ledger.acknowledge(TOPIC, ["1", "2"])
     ledger.deliver("de.agency.x.a", ["1", "2"])
     assert ledger.missing == 2
+
+
+def test_what_came_too_late_reached_its_subscriber_and_is_told_apart() -> None:
+    ledger = account(["1", "2", "3"], ["1"])
+    for _ in range(2):
+        ledger.come_late(GROUP, ["1", "2"])
+    summary = ledger.summary(1.234, settled=True)
+    assert (summary["late"], summary["delivered"], summary["lost"]) == (1, {GROUP: 2}, 1)

@@ -19,6 +19,7 @@ from bus.errors import InvalidContract, InvalidEvent
 
 SHIPPED = {contract.topic: contract for contract in load_all()}
 ADDRESSES, READINGS = "address.building-changed.v1", "sensor.reading.v1"
+LOADS = "mobility.traffic-load.v1"
 
 Change = Callable[[dict[str, Any]], Any]
 
@@ -40,8 +41,8 @@ def spoil(file: Path, change: Change) -> None:
 
 
 def test_the_first_contracts_are_shipped() -> None:
-    assert list(SHIPPED) == [ADDRESSES, READINGS]
-    assert [len(contract.versions) for contract in SHIPPED.values()] == [1, 2]
+    assert list(SHIPPED) == [ADDRESSES, LOADS, READINGS]
+    assert [len(contract.versions) for contract in SHIPPED.values()] == [1, 1, 2]
     assert all(contract.access == "open" for contract in SHIPPED.values())
     assert all(len(contract.examples) >= 2 for contract in SHIPPED.values())
 

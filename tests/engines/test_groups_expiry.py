@@ -18,6 +18,7 @@ pytestmark = pytest.mark.slow
 
 CHECKING = {"offsets.retention.check.interval.ms": "200"}
 SHORTLY = 600  # milliseconds
+LONG = 3_600_000  # milliseconds
 PATIENCE = {"embedded": 5.0, "kafka": 20.0}
 """Seconds after that: where nothing is expected, still enough for who looks every few seconds."""
 
@@ -35,14 +36,14 @@ def engine(
         yield engine
 
 
-async def commit(member: Member, *topics: str) -> None:
-    """Commit positions that are to be kept shortly."""
+async def commit(member: Member, *topics: str, kept: int = SHORTLY) -> None:
+    """Commit positions that are to be kept so many milliseconds."""
     part = {"partition_index": 0, "committed_offset": 7, "committed_metadata": ""}
     answer = await member.ask(
         ApiKey.OFFSET_COMMIT,
         4,
         generation_id=member.generation,
-        retention_time=SHORTLY,
+        retention_time=kept,
         topics=[{"name": name, "partitions": [part]} for name in topics],
     )
     assert {topic.partitions[0].error_code for topic in answer.topics} == {NONE}
@@ -62,16 +63,21 @@ async def test_positions_expire(engine: Engine, party: Party, topic: str) -> Non
 
 
 async def test_members_keep_positions(engine: Engine, party: Party, topic: str) -> None:
-    """While a group has members, positions in topics that they are subscribed to are kept."""
-    other = f"{topic}.other"
-    for name in (topic, other):
+    """While a group has members, positions in topics that they are subscribed to are kept.
+
+    One that is kept long is there before: Kafka forgets a group that has neither members nor
+    positions, also between the two requests with which its first member joins.
+    """
+    other, before = f"{topic}.other", f"{topic}.before"
+    for name in (topic, other, before):
         await party.admin.made(name)
+    await commit(await party.member(), before, kept=LONG)
     (member,) = await party.gather(1, protocols=[("range", subscription(topic))])
     await commit(member, topic, other)
 
     async def other_forgotten() -> bool:
         await member.beat()
-        return await party.positions() == {(topic, 0): (7, "")}
+        return await party.positions() == {(topic, 0): (7, ""), (before, 0): (7, "")}
 
     async with asyncio.timeout(SHORTLY / 1000 + PATIENCE[engine.name]):
         await until(other_forgotten)

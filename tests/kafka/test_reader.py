@@ -3,6 +3,11 @@
 import asyncio
 
 import pytest
+from aiokafka.client import AIOKafkaClient
+from aiokafka.protocol.metadata import MetadataRequest
+from confluent_kafka import Producer as Transactional
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient
 
 import bus.broker.writer as engine
 from bus.admin import Admin, TopicSpec
@@ -35,6 +40,32 @@ async def test_bounds(bare: KafkaSettings, topic: str) -> None:
         assert await reader.bounds(topic) == {0: (0, 3), 1: (0, 0)}
         with pytest.raises(NotFound):
             await reader.bounds("test.other.v1")
+
+
+async def test_whether_a_topic_exists(bare: KafkaSettings, topic: str) -> None:
+    async with LogReader(bare) as reader:
+        found = [await reader.exists(one) for one in (topic, "test.other.v1", topic)]
+    assert found == [True, False, True]
+    async with Admin(bare) as admin:
+        assert "test.other.v1" not in await admin.topics()
+
+
+@on_embedded
+async def test_one_topic_is_asked_for_alone(
+    bare: KafkaSettings, topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked_for: list[object] = []
+    send = AIOKafkaClient.send
+
+    async def noted(client: AIOKafkaClient, node: int, request: object) -> object:
+        if isinstance(request, MetadataRequest):
+            asked_for.append(request._topics)
+        return await send(client, node, request)
+
+    monkeypatch.setattr(AIOKafkaClient, "send", noted)
+    async with LogReader(bare) as reader:
+        await reader.bounds(topic)
+    assert asked_for == [[topic]]
 
 
 def asked(telemetry: Telemetry, outcome: str = "ok") -> float:
@@ -113,6 +144,38 @@ async def test_an_offset_outside_is_a_lost_position(
     async with LogReader(bare) as reader:
         with pytest.raises(PositionLost):
             await reader.read(topic, 0, offset, max_wait=0)
+
+
+async def test_it_reads_on_where_the_first_records_were_deleted(
+    bare: KafkaSettings, topic: str
+) -> None:
+    await asyncio.to_thread(delete_before, bare, topic, 2)
+    async with LogReader(bare) as reader:
+        assert [(r.offset, r.value) for r in await reader.read(topic, 0, 2)] == [(2, b"\x02")]
+
+
+async def test_what_was_taken_back_is_not_read(bare: KafkaSettings, topic: str) -> None:
+    await asyncio.to_thread(delete_before, bare, topic, 1)
+    await asyncio.to_thread(take_back, bare, topic)
+    async with LogReader(bare) as reader, Producer(bare) as producer:
+        last = await producer.append(topic, 0, [Record(b"k", b"after")])
+        found = [(r.offset, r.value) for r in await reader.read(topic, 0, 1)]
+        assert found == [(1, b"\x01"), (2, b"\x02"), (last, b"after")]
+
+
+def delete_before(kafka: KafkaSettings, topic: str, offset: int) -> None:
+    client = AdminClient({"bootstrap.servers": kafka.bootstrap})
+    for gone in client.delete_records([TopicPartition(topic, 0, offset)]).values():
+        gone.result(10)
+
+
+def take_back(kafka: KafkaSettings, topic: str) -> None:
+    producer = Transactional({"bootstrap.servers": kafka.bootstrap, "transactional.id": "taken"})
+    producer.init_transactions(30)
+    producer.begin_transaction()
+    producer.produce(topic, b"taken back", partition=0)
+    producer.flush(30)
+    producer.abort_transaction(30)
 
 
 async def test_offset_at_a_time(bare: KafkaSettings, topic: str) -> None:

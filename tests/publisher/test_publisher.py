@@ -2,11 +2,13 @@
 
 import asyncio
 from datetime import UTC, date, datetime, timedelta, timezone
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from kio.schema.errors import ErrorCode
+from prometheus_client import CollectorRegistry
 
 from bus.broker import Broker
 from bus.broker.faults import Delay, Fail, Fault
@@ -23,8 +25,10 @@ from bus.errors import (
 from bus.event import Draft, new_id, partition_of, read_envelope
 from bus.kafka import Fetched
 from bus.publisher import Publisher
+from bus.telemetry import Publishing
 from tests.city import ADDRESSES, READINGS, SYSTEM, City, reading, records
 from tests.engine import Switch, on_embedded
+from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 
@@ -249,6 +253,25 @@ async def test_what_was_not_sent_leaves_no_gap(city: City, broker: Broker) -> No
             await publisher.publish(READINGS, reading())
         await publisher.publish(READINGS, reading())
     assert numbers(await records(city.settings.kafka, READINGS)) == [1, 2]
+
+
+@on_embedded
+async def test_what_is_not_sent_yet_is_shown(city: City, broker: Broker) -> None:
+    registry = CollectorRegistry()
+    shown = partial(registry.get_sample_value, "stadtbus_publisher_unsent_events")
+    async with Publisher(SYSTEM, city.settings, metrics=Publishing(registry)) as publisher:
+        await publisher.publish(READINGS, reading())
+        assert (publisher.unsent, shown()) == (0, 0)
+        release = asyncio.Event()
+        broker.faults.arrange(ApiKey.PRODUCE, Delay(release))
+        publishing = asyncio.create_task(
+            publisher.publish_many(READINGS, [reading(n) for n in range(3)])
+        )
+        await until(lambda: shown() == 3)
+        release.set()
+        await publishing
+        assert (publisher.unsent, shown()) == (0, 0)
+    assert shown() == 0
 
 
 async def test_an_older_version_may_be_written(city: City) -> None:

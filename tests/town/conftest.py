@@ -79,7 +79,7 @@ class Town:
 def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     """A secured node, with a publisher, a subscriber, and one who has no rights."""
     data = tmp_path_factory.mktemp("town")
-    free = {f"{role}.listen": "127.0.0.1:1" for role in ("broker", "registry", "ops")}
+    free = {f"{role}.listen": "127.0.0.1:1" for role in ("broker", "registry", "portal", "ops")}
     initialise(load({"data": data, **free}, environ={}, directory=data))
     folder = Folder(data)
     with NodeProcess(data) as node:

@@ -30,11 +30,11 @@ def stadtbus(folder: Path, *arguments: object) -> Done:
 @pytest.fixture
 def listeners() -> list[str]:
     """Flags for addresses that stay, on ports that nobody has."""
-    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
+    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(4)]
     ports = [one.getsockname()[1] for one in held]
     for one in held:
         one.close()
-    names = ("broker", "registry", "ops")
+    names = ("broker", "registry", "portal", "ops")
     return [f"--{name}-listen=127.0.0.1:{port}" for name, port in zip(names, ports, strict=True)]
 
 

@@ -11,11 +11,11 @@ from kio.schema.errors import ErrorCode
 from bus.broker.answers import FEW
 from bus.broker.engine import LEADER_EPOCH, Engine
 from bus.broker.partition import NOTHING, Partition, Read, Waiter
-from bus.broker.pause import Pause
 from bus.broker.storage.log import Damaged
 from bus.broker.storage.reader import Gone
 from bus.broker.transactions.state import Aborted
 from bus.broker.wire import Each, Fields, Request
+from bus.pause import Pause
 
 _FINAL_EPOCH = -1
 _PATIENCE = 0.5  # seconds that a fetch waits for memory if it does not want to wait itself

@@ -10,11 +10,11 @@ from bus.broker.api.fetch import COMMITTED
 from bus.broker.batch import LOG_APPEND_TIME, Span, spans
 from bus.broker.engine import LEADER_EPOCH, Engine
 from bus.broker.partition import Partition
-from bus.broker.pause import Pause
 from bus.broker.records import first_since, times
 from bus.broker.storage.log import Damaged
 from bus.broker.storage.reader import Gone, Reader, StoredRow
 from bus.broker.wire import Each, Fields, Request
+from bus.pause import Pause
 
 LATEST, EARLIEST, MAX_TIMESTAMP, EARLIEST_LOCAL = -1, -2, -3, -4
 _SPECIAL = {LATEST, EARLIEST, MAX_TIMESTAMP, EARLIEST_LOCAL}

@@ -6,13 +6,13 @@ from typing import Any
 from kio.schema.errors import ErrorCode
 
 from bus.broker.engine import Engine
-from bus.broker.pause import Pause
 from bus.broker.stage import Stage
 from bus.broker.storage.database import now_ms
 from bus.broker.storage.positions import Position
 from bus.broker.storage.store import Store
 from bus.broker.wire import Each, Fields, Request
 from bus.broker.writer import StorageFailed
+from bus.pause import Pause
 
 LONGEST_NOTE = 4096  # Kafka's offset.metadata.max.bytes, which counts UTF-16's units of two bytes
 _MANY_GROUPS_SINCE = 8

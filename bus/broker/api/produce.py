@@ -14,6 +14,7 @@ from bus.broker.produced import PartAnswer, TopicAnswer
 from bus.broker.stage import Append, Outcome
 from bus.broker.topics import Topic
 from bus.broker.wire import Request
+from bus.pause import Pause
 
 ACKS = {-1, 0, 1}
 _ABORTABLE_SINCE = 11
@@ -22,14 +23,15 @@ _NO_ID = "a batch of a transaction comes with the producer's transactional id"
 Done = Callable[[list[TopicAnswer]], None]
 
 
-def produce(engine: Engine, request: Request, fault: AnyFault | None, done: Done) -> None:
+async def produce(engine: Engine, request: Request, fault: AnyFault | None, done: Done) -> None:
     """Take a Produce request; `done` gets the answer once every batch is durable or refused."""
-    pending = _Pending(done)
+    pending, pause = _Pending(done), Pause()
     for data in request.body.topic_data:
         answer = TopicAnswer(data.name)
         pending.topics.append(answer)
         topic = engine.topics.get(data.name)
         for part in data.partition_data:
+            await pause()
             settled = PartAnswer(part.index)
             answer.parts.append(settled)
             settled.error = _refusal(request.body, topic, part.index, fault)

@@ -5,10 +5,10 @@ from typing import Any
 
 from kio.schema.errors import ErrorCode
 
-from bus.broker.pause import Pause
 from bus.broker.rights.call import Call
 from bus.broker.security.rules import CLUSTER_NAME, Kind, Operation
 from bus.broker.wire import Fields
+from bus.pause import Pause
 
 _FAILED = ErrorCode.cluster_authorization_failed
 _TOPIC, _GROUP_CONFIGS = 2, 32  # types of resources that have configs

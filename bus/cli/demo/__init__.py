@@ -1,4 +1,4 @@
-"""`stadtbus demo`: two cities, two agencies, a breaking schema and two malformed events."""
+"""`stadtbus demo`: three cities, three agencies, a breaking schema and two malformed events."""
 
 from pathlib import Path
 from typing import Annotated
@@ -19,7 +19,12 @@ def demo(
             help="publish for so long, let every subscriber read to the end, and stop",
         ),
     ] = None,
-    rate: Annotated[float, typer.Option(min=1, max=5000, help="events a second in all")] = 26,
+    rate: Annotated[
+        float,
+        typer.Option(
+            min=1, max=5000, help="addresses and counts a second; traffic has its own pace"
+        ),
+    ] = 26,
     seed: Annotated[
         int | None,
         typer.Option(help="settles which addresses come when [default: 1]", show_default=False),
@@ -38,7 +43,7 @@ def demo(
     ] = None,
     output: Output = Format.table,
 ) -> None:
-    """Show events flow from two cities through the bus to two agencies.
+    """Show events flow from three cities through the bus to three agencies.
 
     Everything runs on this machine, each program as a process of its own. With --for it exits
     with 0 only if every acknowledged event reached each of its subscribers.

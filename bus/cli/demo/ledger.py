@@ -18,6 +18,7 @@ class Ledger:
     published: int = 0
     refused: int = 0
     dead_letters: int = 0
+    late: int = 0
     _acknowledged: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     _delivered: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
 
@@ -28,6 +29,12 @@ class Ledger:
     def deliver(self, group: str, ids: Iterable[str]) -> None:
         """Note events whose handler finished."""
         self._delivered[group].update(ids)
+
+    def come_late(self, group: str, ids: Iterable[str]) -> None:
+        """Note events that a group got, and left out because they came too late to count."""
+        new = set(ids) - self._delivered[group]
+        self.late += len(new)
+        self.deliver(group, new)
 
     @property
     def acknowledged(self) -> int:
@@ -73,6 +80,7 @@ class Ledger:
             "acknowledged": self.acknowledged,
             "refused": self.refused,
             "delivered": self.delivered,
+            "late": self.late,
             "dead_letters": self.dead_letters,
             "lost": self.missing if settled else None,
             "ready_seconds": round(ready_seconds, 2),

@@ -7,7 +7,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from bus.admin import Admin
 from bus.cli.decoding import Decoder
 from bus.cli.demo.mistakes import Mistake
 from bus.cli.edge import say
@@ -17,7 +16,7 @@ from bus.kafka import LogReader
 from bus.node import Ready
 from bus.schemas import SchemaClient
 from bus.settings import variable
-from bus.subscriber.lag import lags
+from bus.watch.surveyor import Surveyor
 
 EVERY = 5
 """Seconds between two sentences about how far subscribers are."""
@@ -43,6 +42,8 @@ class Scenes:
         rate: float,
         moved: Mapping[str, int],
         seconds: float,
+        *,
+        traffic: bool,
     ) -> None:
         """Say what runs where, and how another terminal finds it."""
         own = "broker" in ready.roles
@@ -51,12 +52,17 @@ class Scenes:
         kind = f"Kafka protocol, data in {data}" if own else "Apache Kafka"
         self._say(f"✔ Broker     {ready.broker:22} {kind}")
         self._say(f"✔ Registry   {ready.registry}")
+        self._say(f"✔ Page       {ready.portal}  Deutsch · English")
         for contract in contracts:
             rule = f"{len(contract.versions)} version(s), {contract.compatibility}"
             self._say(f"✔ Contract   {contract.topic}: {rule}")
         self._say(f"✔ Metrics    {ready.ops}/metrics")
         self._say(f"✔ Publishing Berlin: addresses · Münster: bicycle counts · {rate:g} events/s")
         self._say("✔ Receiving  geodaten: address book · statistik: count report (slowed down)")
+        if traffic:
+            self._say(f"✔ Map        Köln: a recorded morning's traffic · {ready.portal}/traffic")
+        else:
+            self._say("! Köln's traffic is left out: its view needs pip install 'stadtbus[views]'")
         if moved or not own:
             self._say("Try, in another terminal, with these settings:")
             self._say(f"      export {variable('kafka.bootstrap')}={ready.broker}")
@@ -83,7 +89,7 @@ class Scenes:
 
     async def second(
         self,
-        admin: Admin,
+        surveyor: Surveyor,
         reader: LogReader,
         schemas: SchemaClient,
         subscriptions: Mapping[str, str],
@@ -96,18 +102,19 @@ class Scenes:
             for topic in subscriptions.values():
                 await self._newest(reader, Decoder(schemas), topic)
             if self._seconds % EVERY == 0:
-                await self._progress(admin, reader, subscriptions)
+                await self._progress(surveyor, subscriptions)
         except BusError as error:
             self._say(f"! {error}")
 
     def close(self, summary: Mapping[str, Any]) -> None:
         """Say how it ended."""
+        late = f"{summary['late']} too late to count, " if summary["late"] else ""
         delivered = ", ".join(
             f"{count} to {group}" for group, count in summary["delivered"].items()
         )
         self._say(
             f"\n{summary['published']} published, {summary['acknowledged']} acknowledged, "
-            f"{delivered}; {summary['refused']} refused on purpose, "
+            f"{delivered}; {late}{summary['refused']} refused on purpose, "
             f"{summary['dead_letters']} set aside"
         )
         match summary["lost"]:
@@ -133,16 +140,16 @@ class Scenes:
             self._say(f"  {event['timestamp'][11:19]}  {sentence(topic, event['value'])}")
             return
 
-    async def _progress(
-        self, admin: Admin, reader: LogReader, subscriptions: Mapping[str, str]
-    ) -> None:
-        for lag in await lags(admin, reader, list(subscriptions)):
+    async def _progress(self, surveyor: Surveyor, subscriptions: Mapping[str, str]) -> None:
+        survey = await surveyor.survey(list(subscriptions))
+        for lag in survey.subscriptions():
             name = lag.group.rpartition(".")[2]
             if not lag.records:
                 self._say(f"✔ {name} has read everything")
             elif lag.seconds is not None:
-                mark = "!" if lag.seconds > EVERY else "✔"
-                self._say(f"{mark} {name} is {lag.records} events behind, {lag.seconds:.1f} s")
+                behind = f"{name} is {lag.records} events behind, {lag.seconds:.1f} s"
+                late = lag.promise is not None and lag.seconds > lag.promise
+                self._say(f"! {behind}, promised {lag.promise:g} s" if late else f"✔ {behind}")
 
     def _say(self, text: str) -> None:
         if not self._quiet:
@@ -164,6 +171,10 @@ def sentence(topic: str, value: Mapping[str, Any]) -> str:
         number = f"{value['number'] or ''}{value['suffix'] or ''}"
         place = f"{value['street']} {number}".strip()
         return f"Berlin   {place}, {value['postcode']} {value['place']}: {value['change'].lower()}"
+    if topic.startswith("mobility."):
+        time = datetime.fromisoformat(value["observed_at"])
+        where = f"segment {value['segment']}, {time:%d %b %H:%M} UTC"
+        return f"Köln     {where}: load code {value['load_code']}"
     time = datetime.fromisoformat(value["phenomenon_time"])
     result = "a gap" if value["result"] is None else f"{value['result']:.0f}"
     what = f"{value['observed_property']} of {value['interval_seconds'] // 60} min"

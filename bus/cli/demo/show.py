@@ -4,8 +4,8 @@ import asyncio
 import fcntl
 import logging
 import shutil
-from collections.abc import Iterator
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -15,19 +15,18 @@ from bus.cli.decoding import text
 from bus.cli.demo.mistakes import mistakes, publish_mistakes, try_breaking_schema
 from bus.cli.demo.ports import free_port
 from bus.cli.demo.scenes import Scenes
-from bus.cli.demo.stage import ADDRESSES, READINGS, SUBSCRIPTIONS, Stage
+from bus.cli.demo.stage import ADDRESSES, READINGS, Stage, has_faust
 from bus.cli.edge import emit, explain, say, stopped_within, unless_stopped
 from bus.cli.serve import chosen_roles
-from bus.cli.span import Span
-from bus.cli.tail import records
 from bus.contracts import Contract
-from bus.errors import BusError, InvalidSettings, StorageInUse
+from bus.errors import AddressInUse, BusError, InvalidSettings, StorageInUse
 from bus.kafka import LogReader
+from bus.letters import Shelf
 from bus.node import Node, process_age
 from bus.schemas import SchemaClient
 from bus.settings import Settings, load
-from bus.subscriber.waiting import dead_letters
 from bus.telemetry import configure_logging
+from bus.watch.surveyor import Surveyor
 
 MARK = ".stadtbus-demo"
 """The file that tells a demo's folder from one that must not be emptied."""
@@ -38,7 +37,10 @@ ENGINE = "engine"
 STALLED = 15.0
 """Seconds in which nobody handles anything, after which what is missing counts as lost."""
 
-USUAL_PORTS = {"broker": 9092, "registry": 8081, "ops": 9464}
+ATTEMPTS = 5
+"""How often ports are looked for that others take before they are listened on."""
+
+USUAL_PORTS = {"broker": 9092, "registry": 8081, "portal": 8080, "ops": 9464}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,17 +59,54 @@ class Options:
 async def run(options: Options, stop: asyncio.Event) -> int:
     """Run the demo to its end; return the exit code."""
     configure_logging(logging.WARNING)
+    async with staged(options) as (node, stage, moved):
+        if not await unless_stopped(stage.start(), stop):
+            return 0
+        return await play(options, node, stage, moved, stop)
+
+
+@asynccontextmanager
+async def staged(options: Options) -> AsyncIterator[tuple[Node, Stage, dict[str, int]]]:
+    """Yield a node, everybody who takes part, not started yet, and the ports that are not usual.
+
+    Raises:
+        BusError: folder, ports or engine cannot be used.
+    """
     with claimed(options.data, reset=options.reset):
-        settings, moved = place(options)
-        async with AsyncExitStack() as cleanup:
-            roles = chosen_roles(None, external=options.kafka is not None)
-            node = await cleanup.enter_async_context(Node(settings, roles))
+        async with started(options) as (node, moved):
             await belongs_to_engine(options.data, node.settings)
-            stage = Stage(node.settings, options.data, rate=options.rate, seed=options.seed)
-            cleanup.push_async_callback(stage.close)
-            if not await unless_stopped(stage.start(), stop):
-                return 0
-            return await play(options, node, stage, moved, stop)
+            stage = Stage(
+                node.settings, options.data, rate=options.rate, seed=options.seed,
+                traffic=has_faust(),
+            )  # fmt: skip
+            try:
+                yield node, stage, moved
+            finally:
+                await stage.close()
+
+
+@asynccontextmanager
+async def started(options: Options) -> AsyncIterator[tuple[Node, dict[str, int]]]:
+    """Yield a node that runs, and its ports that are not usual.
+
+    Another demo may take a port between the look for it and listening on it: then others are looked
+    for.
+
+    Raises:
+        BusError: ports or engine cannot be used.
+    """
+    async with AsyncExitStack() as running:
+        yield await _listening(options, running)
+
+
+async def _listening(options: Options, running: AsyncExitStack) -> tuple[Node, dict[str, int]]:
+    roles = chosen_roles(None, external=options.kafka is not None)
+    for _ in range(ATTEMPTS - 1):
+        settings, moved = place(options)
+        with suppress(AddressInUse):
+            return await running.enter_async_context(Node(settings, roles)), moved
+    settings, moved = place(options)
+    return await running.enter_async_context(Node(settings, roles)), moved
 
 
 async def play(
@@ -77,7 +116,10 @@ async def play(
     ready_seconds = process_age()
     scenes = Scenes(quiet=options.json)
     contracts = await in_force(node.settings)
-    scenes.introduce(node.ready, contracts, options.data, options.rate, moved, ready_seconds)
+    scenes.introduce(
+        node.ready, contracts, options.data, options.rate, moved, ready_seconds,
+        traffic=stage.traffic,
+    )  # fmt: skip
     wrong = await misbehave(node.settings, stage, scenes)
     finished = await watch(options, node.settings, stage, scenes, stop)
     settled = finished and await settle(stage, stop)
@@ -205,7 +247,7 @@ async def watch(
     clock = asyncio.get_running_loop().time
     end = None if options.seconds is None else clock() + options.seconds
     async with (
-        Admin(settings.kafka) as admin,
+        Surveyor(settings.kafka) as surveyor,
         LogReader(settings.kafka) as reader,
         SchemaClient.of(settings) as schemas,
     ):
@@ -215,7 +257,7 @@ async def watch(
                 return True
             if await stopped_within(stop, left):
                 return False
-            await scenes.second(admin, reader, schemas, SUBSCRIPTIONS)
+            await scenes.second(surveyor, reader, schemas, stage.subscriptions)
     return False
 
 
@@ -250,9 +292,8 @@ async def until_set_aside(settings: Settings, ids: set[str], stop: asyncio.Event
 async def set_aside(settings: Settings, ids: set[str]) -> set[str]:
     """Return those of these events that are dead letters, by their ids."""
     found: set[str] = set()
-    span = Span(everything=True, to_end=True)
-    async with Admin(settings.kafka) as admin, LogReader(settings.kafka) as reader:
-        for topic in await dead_letters(admin, reader):
-            async for record in records(reader, topic, span):
-                found.add(text(dict(record.headers).get("ce_id")) or "")
+    async with Shelf(settings.kafka) as shelf:
+        for topic in await shelf.counts():
+            async for letter in shelf.letters(topic):
+                found.add(text(dict(letter.headers).get("ce_id")) or "")
     return found & ids

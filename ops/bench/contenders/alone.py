@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
+from ops.bench.contenders.idle import idle_loop
 from ops.bench.contenders.records import (
     consume_aiokafka,
     make_topic,
@@ -69,13 +70,19 @@ def under_load(task: Task) -> Mapping[str, float]:
     load: Callable[[Task], None] = _LOADS[task.case["load"]]
     with _node(task) as (node, run, folder):
         asyncio.run(make_topic(run, _PARTITIONS.get(task.case["load"], 1)))
+        time.sleep(TOLD_AFTER)  # what it did to start is told by then
         with (
             noted(folder / WRITE_AHEAD, _size) as sizes,
             noted(node, partial(told, LONGEST_TURN)) as turns,
+            idle_loop() as idle,
         ):
             load(run)
             time.sleep(TOLD_AFTER)
-    return {"longest turn": max(turns) * 1000, "write-ahead log": max(sizes) / MEGABYTE}
+    return {
+        "longest turn": max(turns) * 1000,
+        "longest turn of an idle loop beside it": idle() * 1000,
+        "write-ahead log": max(sizes) / MEGABYTE,
+    }
 
 
 def _in_bulk(task: Task) -> None:
@@ -195,16 +202,25 @@ def _size(file: Path) -> tuple[float, float]:
 
 def told(metric: str, node: NodeProcess) -> tuple[float, float]:
     """Return a metric of the last second, and look again before the next one is over."""
-    text = httpx.get(f"{node.ready['ops']}/metrics").raise_for_status().text
+    return max(series(metric, node)), 0.5
+
+
+def series(metric: str, node: NodeProcess) -> list[float]:
+    """Return what each series of a metric tells now.
+
+    Raises:
+        Unverified: there is no such metric.
+    """
+    asked = httpx.get(f"{node.ready['ops']}/metrics", params={"name[]": metric}, timeout=30.0)
     values = [
         sample.value
-        for family in text_string_to_metric_families(text)
+        for family in text_string_to_metric_families(asked.raise_for_status().text)
         for sample in family.samples
         if sample.name == metric
     ]
     if not values:
         raise Unverified(f"there is no metric {metric}")
-    return max(values), 0.5
+    return values
 
 
 def _processor_seconds(pid: int) -> float:

@@ -23,7 +23,9 @@ BATCH_BYTES = 64_000
 async def make_topic(task: Task, partitions: int) -> None:
     """Make the run's topic; return once it can be written to."""
     async with Admin(task.settings.kafka) as admin:
-        await admin.ensure_topic(TopicSpec(name=task.topic, partitions=partitions))
+        await admin.ensure_topic(
+            TopicSpec(name=task.topic, partitions=partitions, configs=task.configs)
+        )
         while (await admin.topics()).get(task.topic) != partitions:  # noqa: ASYNC110  # no engine tells
             await asyncio.sleep(0.05)
 

@@ -13,6 +13,7 @@ from ops.bench.scenarios import (
     memory,
     opening,
     partitions,
+    portal,
     publish_bulk,
     publish_single,
     registry_reads,
@@ -37,6 +38,7 @@ SCENARIOS: Mapping[str, Scenario] = {
         memory.SCENARIO,
         opening.SCENARIO,
         maintenance.SCENARIO,
+        portal.SCENARIO,
         registry_reads.SCENARIO,
         registry_writes.SCENARIO,
     )

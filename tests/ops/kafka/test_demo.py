@@ -37,7 +37,9 @@ async def test_it_is_the_same_demo_and_goes_on_where_it_stopped(tmp_path: Path) 
         assert set(summary["delivered"]) == {
             "de.agency.geodaten.address-book",
             "de.agency.statistik.count-report",
+            "de.agency.verkehr.traffic-view",
         }
+        assert summary["delivered"]["de.agency.verkehr.traffic-view"] > 100
         assert "Traceback" not in told
 
 

@@ -1,0 +1,200 @@
+"""What holds for every request: who asks, under which name, with which form; and every answer."""
+
+import logging
+import secrets
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any
+
+from starlette.datastructures import Headers, ImmutableMultiDict, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from bus.errors import StorageUnusable
+from bus.portal.security.cookies import SESSION, VISIT, keep, kept
+from bus.portal.security.forms import LARGEST, TOKEN, fields, from_here, genuine, token
+from bus.portal.viewer import ANYBODY, LOCAL, STRANGER, Viewer
+
+if TYPE_CHECKING:
+    from bus.portal.security.access import Access
+
+log = logging.getLogger(__name__)
+
+CONTENT_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+"""Nothing comes from elsewhere, and nothing that stands in a page itself is run (CSP level 3)."""
+
+HEADERS = {
+    "content-security-policy": CONTENT_POLICY,
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "same-origin",  # with `no-referrer` a form would not say where it is from
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=()",
+}
+
+SAFE = frozenset({"GET", "HEAD"})
+STREAMS = "/live/"
+"""Where the addresses of streams begin: they follow the bus, which is no use of a session."""
+
+LOOK_SECONDS = 2.0
+"""How often a stream looks whether its session still counts, at the most."""
+
+
+class Guard:
+    """An ASGI application around all others of the portal.
+
+    Args:
+        app: what is guarded.
+        problem: answers with the page of an error's status.
+        access: who may see the portal; None: everybody who reaches it.
+        local: only this machine can reach the listener, and nobody is asked who they are. Then it
+            answers only under this machine's names: else a page from elsewhere could have its own
+            name lead here (DNS rebinding), and read with the eyes of whoever opened it.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        problem: Callable[[Request, int], Awaitable[Response]],
+        *,
+        access: "Access | None",
+        local: bool,
+    ) -> None:
+        self._app, self._problem = app, problem
+        self._access, self._local = access, local
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            return
+        state = scope.setdefault("state", {})
+        request = Request(scope, receive)
+        origin = self._origin(request)
+        state["secure"] = origin.startswith("https:")
+        state["viewer"], state["person"] = self._unknown(), None
+        state["csrf"], state["form"], fresh = "", ImmutableMultiDict(), ""
+
+        async def guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                _mark(message, fresh, secure=state["secure"])
+            await send(message)
+
+        if self._local and not _is_local(Headers(scope=scope).get("host", "")):
+            answer = PlainTextResponse("this address is not served here\n", status_code=421)
+            await answer(scope, receive, guarded)
+            return
+        try:
+            session = await self._look(request, state)
+        except StorageUnusable as error:
+            log.error("nobody knows who asks: %s", error)
+            await (await self._problem(request, 503))(scope, receive, guarded)
+            return
+        secret = session or kept(request, VISIT, secure=state["secure"])
+        if not secret:
+            secret = fresh = secrets.token_urlsafe(32)
+        state["csrf"] = token(secret)
+        if request.method not in SAFE:
+            try:
+                state["form"] = await _posted(request, origin, "" if fresh else secret)
+            except HTTPException as error:
+                refusal = await self._problem(request, error.status_code)
+                await refusal(scope, receive, guarded)
+                return
+            except ClientDisconnect:
+                return
+        follows = session and scope["path"].startswith(STREAMS)
+        await self._app(scope, receive, self._until_out(guarded, session) if follows else guarded)
+
+    def _unknown(self) -> Viewer:
+        """Return what somebody may do who has not logged in."""
+        if self._access is not None:
+            return STRANGER
+        return LOCAL if self._local else ANYBODY
+
+    async def _look(self, request: Request, state: MutableMapping[str, Any]) -> str:
+        """Find out who asks; return the secret of their session, if there is one."""
+        session = kept(request, SESSION, secure=state["secure"])
+        if self._access is None or not session or request.url.path.startswith("/static/"):
+            return ""
+        used = not request.url.path.startswith(STREAMS)
+        person = await self._access.who(session, used=used)
+        if person is None:
+            return ""
+        state["viewer"], state["person"] = Viewer(name=person.name, role=person.role), person
+        return session
+
+    def _until_out(self, send: Send, session: str) -> Send:
+        """Return a way to send a stream, which ends soon after the session has."""
+        looked, over = time.monotonic(), False
+
+        async def follow(message: Message) -> None:
+            nonlocal looked, over
+            if over:
+                return
+            if time.monotonic() - looked >= LOOK_SECONDS and self._access is not None:
+                looked = time.monotonic()
+                if await self._access.who(session, used=False) is None:
+                    over = True
+                    message = {"type": "http.response.body", "body": b"", "more_body": False}
+            await send(message)
+
+        return follow
+
+    def _origin(self, request: Request) -> str:
+        """Return how browsers address the portal."""
+        if self._access is not None and self._access.origin:
+            return self._access.origin
+        return f"{request.url.scheme}://{request.headers.get('host', '')}"
+
+
+async def _posted(request: Request, origin: str, secret: str) -> ImmutableMultiDict[str, str]:
+    """Return the fields of a form that one of our pages has sent.
+
+    Raises:
+        HTTPException: it is none (415, 413), or none that was sent from here (400).
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if not from_here(request.headers, origin):
+        raise HTTPException(400)
+    if kind != "application/x-www-form-urlencoded":
+        raise HTTPException(415)
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > LARGEST:
+            raise HTTPException(413)
+    try:
+        form = ImmutableMultiDict(fields(body))
+    except ValueError as error:
+        raise HTTPException(400) from error
+    if not genuine(form.get(TOKEN, ""), secret):
+        raise HTTPException(400)
+    return form
+
+
+def _mark(message: Message, fresh: str, *, secure: bool) -> None:
+    """Give an answer its headers, and a page the secret of its forms if the browser has none."""
+    headers = MutableHeaders(scope=message)
+    for name, value in HEADERS.items():
+        headers.setdefault(name, value)
+    headers.setdefault("cache-control", "no-store")
+    if fresh and headers.get("content-type", "").startswith("text/html"):
+        giver = Response()
+        keep(giver, VISIT, fresh, secure=secure)
+        headers.append("set-cookie", giver.headers["set-cookie"])
+
+
+def _is_local(host: str) -> bool:
+    """Whether a name, with a port or without, means this machine."""
+    name = host.rpartition(":")[0] if host.rpartition(":")[2].isdecimal() else host
+    name = name.strip("[]").lower()
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return name == "localhost"

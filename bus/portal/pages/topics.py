@@ -1,0 +1,111 @@
+"""The page of topics: what flows where, how much is kept, and since when nothing came."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from bus.portal.listing import Choice, Key, Listing, chosen, listed
+from bus.portal.page import Page, Query, Sources
+from bus.portal.picture import Picture, is_hidden
+from bus.portal.states import State
+from bus.portal.viewer import Role
+
+FRESH = 60.0
+"""Seconds since a topic's last event in which something counts as flowing there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A topic.
+
+    Args:
+        topic: its name.
+        titles: what its contract calls it, by language; nothing if no contract is known.
+        own: it is the bus's own.
+        state: whether something flows.
+        partitions: how many it has.
+        received: events a second; None: not known yet.
+        records: events that are stored.
+        total: events that it ever got.
+        newest: when the last one came, in seconds since 1970; None: never, or nobody knows.
+        size: bytes; None: nobody knows.
+        retention: seconds; None: for ever, by size only, or nobody knows.
+    """
+
+    topic: str
+    titles: Mapping[str, str]
+    own: bool
+    state: State
+    partitions: int
+    received: float | None
+    records: int
+    total: int
+    newest: float | None
+    size: int | None
+    retention: float | None
+
+
+KEYS: dict[str, Key[Row]] = {
+    "topic": lambda row: row.topic,
+    "rate": lambda row: row.received,
+    "records": lambda row: row.records,
+    "newest": lambda row: row.newest,
+    "size": lambda row: row.size,
+    "retention": lambda row: row.retention,
+}
+
+USUAL = Choice(sort="topic")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Topics:
+    """What the page shows.
+
+    Args:
+        at: when the bus was seen, in seconds since 1970; None: never yet.
+        listing: the rows.
+    """
+
+    at: float | None
+    listing: Listing[Row]
+
+
+def view(picture: Picture | None, now: float, choice: Choice = USUAL) -> Topics:
+    """Return what the page shows.
+
+    Args:
+        picture: the bus as it was last seen; None: never yet.
+        now: seconds since 1970.
+        choice: which rows.
+    """
+    found = rows(picture, now, everything=choice.everything) if picture else ()
+    return Topics(
+        at=picture.survey.at if picture else None,
+        listing=listed(found, choice, name=lambda row: row.topic, keys=KEYS),
+    )
+
+
+def rows(picture: Picture, now: float, *, everything: bool) -> Iterator[Row]:
+    """Yield a row for each topic; the bus's own only if everything is asked for."""
+    for one in picture.topics(everything=everything):
+        received = picture.received(one.topic)
+        flowing = bool(received) or (one.newest is not None and now - one.newest < FRESH)
+        yield Row(
+            topic=one.topic,
+            titles=picture.titles(one.topic),
+            own=is_hidden(one.topic),
+            state=State.GOOD if flowing else State.QUIET,
+            partitions=one.partitions,
+            received=received,
+            records=one.records,
+            total=one.end,
+            newest=one.newest,
+            size=one.size,
+            retention=one.retention,
+        )
+
+
+def _look(sources: Sources, query: Query) -> Topics:
+    return view(sources.picture, sources.now, chosen(query, KEYS, USUAL))
+
+
+PAGE = Page(name="topics", path="/topics", role=Role.VIEWER, view=_look)

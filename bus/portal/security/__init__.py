@@ -1,0 +1,1 @@
+"""Who may see the page: sessions, local users, OpenID Connect, and forms of our own alone."""

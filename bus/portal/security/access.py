@@ -1,0 +1,267 @@
+"""Who may see the portal: logs people in and out, and knows who they are at each request."""
+
+import asyncio
+import hmac
+import json
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import TYPE_CHECKING, TypeVar
+
+from bus.audit import Notes, log, quoted
+from bus.errors import BusError, InvalidSettings, NotAuthenticated, NotAuthorised
+from bus.portal.security.database import Database
+from bus.portal.security.passwords import Passwords
+from bus.portal.security.sessions import Person, Sessions
+from bus.portal.security.throttle import Throttle
+from bus.portal.security.users import LONGEST, User, Users
+from bus.settings import Settings
+from bus.telemetry import Telemetry
+
+if TYPE_CHECKING:
+    from bus.portal.security.provider import Begun, Provider
+
+HASHING_AT_ONCE, HASHING_WAITS = 2, 16
+"""Passwords that are hashed at a time, of 64 MiB each; logins that wait for their turn beside."""
+
+ASKED_SECONDS = 600.0
+"""How long somebody may take at the provider."""
+
+_Done = TypeVar("_Done")
+
+
+class TryLater(NotAuthenticated):
+    """Nobody looked at what was said: it was too often, or there are too many.
+
+    Args:
+        seconds: when to come back.
+    """
+
+    retriable = True
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        super().__init__(f"try again in {seconds:.0f} seconds")
+
+
+class Access:
+    """Who may see the portal.
+
+    Args:
+        settings: where the data lies, how long sessions last, and the provider if there is one.
+        notes: where refused logins are told.
+        telemetry: where logins are counted.
+        passwords: how passwords are hashed.
+
+    Raises:
+        InvalidSettings: the provider's settings cannot be used.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        notes: Notes,
+        telemetry: Telemetry,
+        passwords: Callable[[], Passwords] = Passwords,
+    ) -> None:
+        self._settings, self._make_passwords = settings, passwords
+        self._notes, self._counted = notes, telemetry.logins
+        self.origin = origin = settings.portal.url
+        """How browsers address the portal; None: as they say."""
+        self._throttle = Throttle(time.monotonic)
+        self._own = secrets.token_bytes(32)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="stadtbus-logins")
+        self._hashing = ThreadPoolExecutor(HASHING_AT_ONCE, thread_name_prefix="stadtbus-passwords")
+        self._logins = 0
+        oidc = settings.portal.oidc
+        if oidc.issuer and origin is None:
+            raise InvalidSettings(
+                "the provider of identities has to be told where browsers come back to",
+                where="portal.url",
+                remedy="set it to the portal's address, such as https://bus.town.example:8080",
+            )
+        self.provider = self._provider(origin) if oidc.issuer and origin else None
+
+    async def start(self) -> None:
+        """Open the database.
+
+        Raises:
+            StorageUnusable: it cannot be opened.
+        """
+        portal = self._settings.portal
+        self._database = await self._at_the_database(lambda: Database(self._settings.data))
+        self._users = Users(self._database)
+        self._sessions = Sessions(
+            self._database, idle=portal.session_idle_seconds, longest=portal.session_seconds
+        )
+        loop = asyncio.get_running_loop()
+        self._passwords = await loop.run_in_executor(self._hashing, self._make_passwords)
+
+    async def stop(self) -> None:
+        """Close it, once those who are about to log in have."""
+        self._hashing.shutdown()
+        with suppress(AttributeError):  # it never started
+            await self._at_the_database(self._database.close)
+        self._thread.shutdown()
+
+    async def who(self, session: str, *, used: bool) -> Person | None:
+        """Return whose session it is; None: nobody's, or it has ended.
+
+        What a provider said of somebody counts as long as the settings name that provider.
+        """
+        person = await self._at_the_database(
+            lambda: self._sessions.find(session, time.time(), used=used)
+        )
+        known = self.provider.issuer if self.provider else ""
+        return person if person and person.issuer in {"", known} else None
+
+    async def log_in(self, name: str, password: str, host: str, before: str | None) -> str:
+        """Return the secret of a new session.
+
+        Args:
+            name, password: what somebody says.
+            host: from where.
+            before: the session of the same browser, which ends.
+
+        Raises:
+            TryLater: it was said too often, or there are too many just now.
+            NotAuthenticated: name or password is wrong; nobody is told which.
+        """
+        # First, so that an attempt that nobody looks at does not count as a failure.
+        if self._logins >= HASHING_AT_ONCE + HASHING_WAITS:
+            self._refused("", host, "password", "too many logins at a time")
+            raise TryLater(5.0)
+        wait = self._throttle.attempt(host, name)
+        if wait > 0:
+            self._refused(name, host, "password", "too many attempts")
+            raise TryLater(max(wait, 1.0))
+        self._logins += 1
+        try:
+            user = await self._at_the_database(lambda: self._users.find(name))
+            right = await asyncio.get_running_loop().run_in_executor(
+                self._hashing, self._is_right, user, password
+            )
+        finally:
+            self._logins -= 1
+        if user is None or not right:
+            self._refused(name, host, "password", "wrong name or password")
+            raise NotAuthenticated("wrong name or password")
+        self._throttle.succeeded(host, name)
+        person = Person(issuer="", subject=user.name, name=user.name, role=user.role)
+        return await self._begun(person, host, "password", before)
+
+    async def ask_provider(self, then: str) -> tuple[str, str]:
+        """Return where to send the browser to log in, and what it shall keep until it is back.
+
+        Args:
+            then: the page that somebody wanted to see.
+
+        Raises:
+            BusUnavailable: the provider cannot be used.
+            NotAuthenticated: there is none.
+        """
+        if self.provider is None:
+            raise NotAuthenticated("there is no provider of identities")
+        url, begun = await self.provider.begin()
+        kept = json.dumps([*begun, then, int(time.time())])
+        return url, f"{kept.encode().hex()}.{self._signed(kept)}"
+
+    async def from_provider(
+        self, answer: Mapping[str, str], kept: str, host: str, before: str | None
+    ) -> tuple[str, str]:
+        """Return the secret of a new session, and the page that somebody wanted to see.
+
+        Args:
+            answer: the parameters with which the provider sent the browser back.
+            kept: what the browser kept meanwhile.
+            host: from where.
+            before: the session of the same browser, which ends.
+
+        Raises:
+            NotAuthenticated, NotAuthorised, BusUnavailable: as `Provider.finish` does.
+        """
+        try:
+            begun, then = self._read(kept)
+            if self.provider is None:
+                raise NotAuthenticated("there is no provider of identities")
+            person = await self.provider.finish(answer, begun)
+        except NotAuthorised as error:
+            self._refused(error.what, host, "oidc", "no group of theirs has a role here")
+            raise
+        except BusError as error:
+            self._refused("", host, "oidc", error.what)
+            raise
+        return await self._begun(person, host, "oidc", before), then
+
+    async def log_out(self, person: Person, host: str) -> str | None:
+        """End all sessions of somebody; return where they log out of the provider, too."""
+        ended = await self._at_the_database(lambda: self._sessions.end(person))
+        log.info(
+            "logout user=%s host=%s at=portal sessions=%s",
+            quoted(person.name),
+            quoted(host),
+            ended,
+        )
+        if self.provider is None or person.issuer != self.provider.issuer:
+            return None
+        return self.provider.farewell(person.id_token)
+
+    async def _begun(self, person: Person, host: str, mechanism: str, before: str | None) -> str:
+        begun = await self._at_the_database(
+            lambda: self._sessions.begin(person, time.time(), instead_of=before)
+        )
+        log.info(
+            "login user=%s host=%s at=portal mechanism=%s role=%s",
+            quoted(person.name),
+            quoted(host),
+            mechanism,
+            person.role.name.lower(),
+        )
+        self._counted.labels(mechanism, "ok").inc()
+        return begun
+
+    def _provider(self, origin: str) -> "Provider":
+        from bus.portal.security.provider import Provider  # a tenth of a second
+
+        oidc = self._settings.portal.oidc
+        return Provider(oidc, f"{origin}/login/back", f"{origin}/login")
+
+    def _is_right(self, user: User | None, password: str) -> bool:
+        """Whether a password is a user's; called in a thread for hashing."""
+        said = password[: LONGEST + 1]
+        right = self._passwords.matches(said, user.hash if user else None)
+        if right and user is not None and self._passwords.outdated(user.hash):
+            self._users.rehash(user, self._passwords.hash(said))
+        return right
+
+    def _refused(self, name: str, host: str, mechanism: str, reason: str) -> None:
+        line = (
+            f"login refused user={quoted(name)} host={quoted(host)} at=portal "
+            f"mechanism={mechanism} reason={quoted(reason)}"
+        )
+        self._notes.tell("login", host, (name, host, reason), line)
+        self._counted.labels(mechanism, "refused").inc()
+
+    def _read(self, kept: str) -> "tuple[Begun, str]":
+        from bus.portal.security.provider import Begun
+
+        body, _, signature = kept.partition(".")
+        try:
+            text = bytes.fromhex(body).decode()
+            if not hmac.compare_digest(signature.encode(), self._signed(text).encode()):
+                raise ValueError
+            state, nonce, verifier, then, at = json.loads(text)
+        except ValueError as error:
+            raise NotAuthenticated("it belongs to no login of this browser") from error
+        if time.time() - at > ASKED_SECONDS:
+            raise NotAuthenticated("it took too long")
+        return Begun(state, nonce, verifier), then
+
+    def _signed(self, text: str) -> str:
+        return hmac.digest(self._own, text.encode(), "sha256").hex()
+
+    async def _at_the_database(self, do: Callable[[], _Done]) -> _Done:
+        """Do something in the one thread that waits for the disk."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, do)

@@ -1,0 +1,86 @@
+/* Follows a topic: puts what comes on top, counts what does not, and goes on where it stopped. */
+(() => {
+  "use strict";
+  const MOST_ROWS = 200;
+  const AGAIN = 5000;
+  const table = document.getElementById("tail");
+  const control = document.getElementById("tail-control");
+  if (!table || !table.dataset.position) return;
+  const rows = table.tBodies[0];
+  const pattern = document.getElementById("row");
+  const tally = document.getElementById("tally");
+  const trouble = document.getElementById("trouble");
+  const word = control.querySelector(".word");
+  const button = control.querySelector("button");
+  const number = new Intl.NumberFormat(document.documentElement.lang);
+  let position = table.dataset.position;
+  let source = null;
+  let paused = false;
+  let lost = false;
+
+  function show() {
+    const state = lost ? "lost" : paused ? "paused" : "on";
+    control.hidden = false;
+    control.dataset.state = state;
+    // Only a change is said aloud.
+    if (word.textContent !== control.dataset[state]) word.textContent = control.dataset[state];
+    button.textContent = paused ? control.dataset.resume : control.dataset.pause;
+  }
+
+  function count(name, more) {
+    const place = document.querySelector(`[data-count="${name}"]`);
+    const sum = Number(place.dataset.value) + more;
+    place.dataset.value = sum;
+    place.textContent = number.format(sum);
+  }
+
+  function add(line) {
+    const row = pattern.content.cloneNode(true).querySelector("tr");
+    const slot = (name) => row.querySelector(`[data-slot="${name}"]`);
+    for (const name of ["at", "place", "key", "source", "data"]) slot(name).textContent = line[name];
+    slot("at").dateTime = line.iso;
+    slot("at").title = line.iso;
+    row.classList.toggle("fault", line.fault !== "");
+    slot("fault").hidden = line.fault === "";
+    slot("word").textContent = line.fault;
+    rows.prepend(row);
+  }
+
+  function take(event) {
+    position = event.lastEventId;
+    const told = JSON.parse(event.data);
+    told.lines.forEach(add);
+    while (rows.rows.length > MOST_ROWS) rows.deleteRow(-1);
+    count("shown", told.lines.length);
+    count("skipped", told.skipped);
+    count("filtered", told.filtered);
+    tally.dataset.total = Number(tally.dataset.total) + told.lines.length + told.skipped + told.filtered;
+    trouble.textContent = told.trouble;
+    trouble.hidden = told.trouble === "";
+  }
+
+  function open() {
+    source = new EventSource(`${table.dataset.stream}&from=${encodeURIComponent(position)}`);
+    source.addEventListener("message", take);
+    source.addEventListener("masked", () => location.reload());
+    source.addEventListener("open", () => {
+      lost = false;
+      show();
+    });
+    source.addEventListener("error", (event) => {
+      lost = true;
+      show();
+      // After a refusal a browser does not try again by itself.
+      if (event.target.readyState === EventSource.CLOSED) setTimeout(() => paused || open(), AGAIN);
+    });
+  }
+
+  button.addEventListener("click", () => {
+    paused = !paused;
+    lost = false;
+    if (paused) source.close();
+    else open();
+    show();
+  });
+  open();
+})();

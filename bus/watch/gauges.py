@@ -1,0 +1,85 @@
+"""What a survey found, as metrics; the bus's own topics and groups stay out of them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from bus.telemetry import Series, Telemetry
+from bus.watch.names import is_aside, is_internal
+from bus.watch.rates import committed
+from bus.watch.survey import Subscription, Survey, TopicState
+
+_Value = tuple[tuple[str, ...], float | None]
+
+
+class Gauges:
+    """Keeps the metrics of topics and groups as the last survey found them.
+
+    Args:
+        telemetry: whose metrics they are.
+    """
+
+    def __init__(self, telemetry: Telemetry) -> None:
+        self._telemetry = telemetry
+        self._committed: dict[tuple[str, str], int] = {}
+
+    def show(self, before: Survey | None, survey: Survey, expected: Mapping[str, float]) -> None:
+        """Show a survey.
+
+        Args:
+            before: the survey before, if there was one.
+            survey: what was found.
+            expected: how often an event is expected at the least, in seconds, by topic.
+        """
+        telemetry = self._telemetry
+        telemetry.survey_seconds.set(survey.took)
+        telemetry.survey_timestamp.set(survey.at)
+        _set(telemetry.dead_letters, (((t,), count) for t, count in survey.dead.items()))
+        self._show_topics([t for t in survey.topics.values() if not is_internal(t.topic)], expected)
+        subscriptions = [
+            one
+            for one in survey.subscriptions()
+            if not (is_internal(one.group) or is_internal(one.topic))
+        ]
+        self._show_subscriptions(subscriptions)
+        telemetry.members.replace(
+            ((g.group,), g.members) for g in survey.groups.values() if not is_internal(g.group)
+        )
+        moved = committed(before, survey) if before is not None else {}
+        self._committed = {
+            key: self._committed.get(key, 0) + moved.get(key, 0)
+            for key in ((one.group, one.topic) for one in subscriptions)
+        }
+        telemetry.committed_records.replace(self._committed.items())
+
+    def clear(self) -> None:
+        """Show nothing rather than what is no longer true; counters stay as they are."""
+        telemetry = self._telemetry
+        for metric in vars(telemetry).values():
+            if isinstance(metric, Series) and metric is not telemetry.committed_records:
+                metric.clear()
+
+    def _show_topics(self, topics: Sequence[TopicState], expected: Mapping[str, float]) -> None:
+        telemetry = self._telemetry
+        shown = [t for t in topics if not is_aside(t.topic)]
+        _set(telemetry.topic_records, (((t.topic,), t.records) for t in shown))
+        _set(telemetry.topic_size, (((t.topic,), t.size) for t in topics))
+        _set(telemetry.topic_last_record, (((t.topic,), t.newest) for t in shown))
+        _set(telemetry.topic_retention, (((t.topic,), t.retention) for t in shown))
+        _set(
+            telemetry.topic_expected_interval, (((t.topic,), expected.get(t.topic)) for t in shown)
+        )
+
+    def _show_subscriptions(self, subscriptions: Iterable[Subscription]) -> None:
+        telemetry = self._telemetry
+        keyed = [((one.group, one.topic), one) for one in subscriptions]
+        _set(telemetry.lag_records, ((key, one.records) for key, one in keyed))
+        _set(telemetry.lag_seconds, ((key, one.seconds) for key, one in keyed))
+        _set(telemetry.never_committed, ((k, 1.0 if o.never_committed else None) for k, o in keyed))
+        _set(telemetry.lost_records, ((key, one.lost) for key, one in keyed))
+        _set(telemetry.ahead_records, ((key, one.ahead) for key, one in keyed))
+        _set(telemetry.promise, ((key, one.promise) for key, one in keyed))
+        _set(telemetry.last_progress, ((key, one.moved) for key, one in keyed))
+
+
+def _set(series: Series, values: Iterable[_Value]) -> None:
+    """Show the values that are known."""
+    series.replace((labels, value) for labels, value in values if value is not None)

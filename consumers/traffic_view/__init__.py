@@ -1,0 +1,1 @@
+"""Keeps a view of traffic load: what was observed of each segment in each quarter of an hour."""

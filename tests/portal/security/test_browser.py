@@ -1,0 +1,129 @@
+"""Logging in with a real browser, over TLS: what it sends, keeps, and is refused."""
+
+import os
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import trustme
+from playwright.async_api import Browser, async_playwright, expect
+
+from bus.portal import Portal
+from bus.settings import Settings, load
+from tests.conftest import refuse
+from tests.portal.security.conftest import PASSWORD
+from tests.portal.test_browser import AXE, EXAMINE, RULES, SCHEMES
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    """Chromium without a window; skips where it is missing."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        refuse("Chromium is missing: install Debian's package chromium")
+    # As root, as in containers, Chromium has no sandbox of its own.
+    flags = ["--no-sandbox"] if os.geteuid() == 0 else []
+    async with async_playwright() as playwright:
+        found = await playwright.chromium.launch(executable_path=chromium, args=flags)
+        yield found
+        await found.close()
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """A portal that speaks TLS and asks everybody."""
+    certificate = tmp_path / "node.pem"
+    trustme.CA().issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(certificate)
+    flags = {
+        "data": tmp_path,
+        "portal.listen": "127.0.0.1:0",
+        "portal.login": "always",
+        "portal.certificate_file": certificate,
+    }
+    return load(flags, environ={}, directory=tmp_path)
+
+
+async def test_in_and_out_again(browser: Browser, portal: Portal) -> None:
+    url = f"https://localhost:{portal.address.port}"
+    context = await browser.new_context(base_url=url, locale="de", ignore_https_errors=True)
+    page = await context.new_page()
+    await page.goto("/topics?find=sensor")
+    await page.get_by_label("Name").fill("operator")
+    await page.get_by_label("Kennwort").fill("something else")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("alert")).to_have_text("Name oder Kennwort ist falsch.")
+    await page.get_by_label("Kennwort").fill(PASSWORD)
+    await page.get_by_role("button", name="Anmelden").click()
+    await page.wait_for_url(f"{url}/topics?find=sensor")
+    await expect(page.locator("#live-control .word")).to_have_text("Aktuell")
+    kept = {str(one.get("name")): one for one in await context.cookies()}
+    assert kept["__Host-stadtbus"].get("secure")
+    assert kept["__Host-stadtbus"].get("httpOnly")
+    assert kept["__Host-stadtbus"].get("sameSite") == "Lax"
+    assert not await page.evaluate("document.cookie")
+    refused = await page.goto("/node")
+    assert refused is not None
+    assert refused.status == 403
+    await page.get_by_role("button", name="Abmelden").click()
+    await page.wait_for_url(f"{url}/login")
+    await page.go_back()
+    await page.goto("/topics")
+    await page.wait_for_url(f"{url}/login?then=%2Ftopics")
+    await context.close()
+
+
+async def test_another_page_cannot_send_our_forms(browser: Browser, portal: Portal) -> None:
+    """A site of the same host, on another port, has the cookies sent along; it is refused."""
+    url = f"https://localhost:{portal.address.port}"
+    context = await browser.new_context(ignore_https_errors=True)
+    page = await context.new_page()
+    await page.goto(f"{url}/login")
+    await page.get_by_label("Name").fill("operator")
+    await page.locator("#password").fill(PASSWORD)
+    await page.keyboard.press("Enter")
+    await page.wait_for_url(f"{url}/")
+    form = f'<form method="post" action="{url}/logout"><button>x</button></form>'
+    await page.route(
+        "https://localhost:1/", lambda route: route.fulfill(body=form, content_type="text/html")
+    )
+    await page.goto("https://localhost:1/")
+    async with page.expect_response(f"{url}/logout") as answered:
+        await page.get_by_role("button").click()
+    assert (await answered.value).status == 400
+    still = await page.goto(f"{url}/topics")
+    assert still is not None
+    assert (still.status, still.url) == (200, f"{url}/topics")
+    await context.close()
+
+
+@pytest.mark.parametrize(("locale", "width"), [("de", 320), ("en", 1280)])
+async def test_axe_finds_nothing(browser: Browser, portal: Portal, locale: str, width: int) -> None:
+    url = f"https://localhost:{portal.address.port}"
+    for scheme in SCHEMES:
+        context = await browser.new_context(
+            base_url=url,
+            locale=locale,
+            color_scheme=scheme,
+            viewport={"width": width, "height": 800},
+            ignore_https_errors=True,
+            bypass_csp=True,
+        )
+        page = await context.new_page()
+        await page.goto("/login")
+        await page.locator("#name").fill("operator")
+        await page.locator("#password").fill("wrong wrong wrong")
+        await page.keyboard.press("Enter")
+        await page.get_by_role("alert").wait_for()
+        await page.evaluate(AXE)
+        assert await page.evaluate(EXAMINE, RULES) == []
+        assert await page.evaluate("document.documentElement.scrollWidth") <= width
+        await page.locator("#password").fill(PASSWORD)
+        await page.keyboard.press("Enter")
+        await page.wait_for_url(f"{url}/")
+        await page.evaluate(AXE)
+        assert await page.evaluate(EXAMINE, RULES) == []
+        assert await page.evaluate("document.documentElement.scrollWidth") <= width
+        await context.close()

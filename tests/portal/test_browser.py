@@ -1,0 +1,303 @@
+"""Pages in a real browser: what axe finds, what moves, what a keyboard and no script can do."""
+
+import os
+import shutil
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, Page, async_playwright, expect
+
+from bus.portal import Portal
+from bus.portal.pages import PAGES
+from bus.portal.sums import Sum
+from bus.settings import load
+from bus.telemetry import Telemetry
+from tests.conftest import refuse
+from tests.portal.city import READINGS, Watch, survey, topic, town
+
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
+
+AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+EXAMINE = """async (rules) => (await axe.run(document, {runOnly: rules})).violations.flatMap(
+    (rule) => rule.nodes.map((node) => `${rule.id}: ${node.html}: ${node.failureSummary}`))"""
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+SIDEWAYS = """[...document.querySelectorAll(".table")].filter(
+    (table) => table.checkVisibility() && table.scrollWidth > table.clientWidth).length"""
+OPENED = "document.querySelectorAll('details').forEach((one) => { one.open = true })"
+CLOSED = "document.querySelectorAll('details').forEach((one) => { one.open = false })"
+SETTLED = "#live-control:not([hidden])"
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    """Chromium without a window; skips where it is missing."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        refuse("Chromium is missing: install Debian's package chromium")
+    # As root, as in containers, Chromium has no sandbox of its own.
+    flags = ["--no-sandbox"] if os.geteuid() == 0 else []
+    async with async_playwright() as playwright:
+        found = await playwright.chromium.launch(executable_path=chromium, args=flags)
+        yield found
+        await found.close()
+
+
+class Site:
+    """A portal, what it watches, and how a reader looks at it."""
+
+    def __init__(self, portal: Portal, watch: Watch, browser: Browser) -> None:
+        self.portal, self.watch, self._browser = portal, watch, browser
+
+    @asynccontextmanager
+    async def reader(
+        self,
+        locale: str = "en",
+        *,
+        scripts: bool = True,
+        complaints: bool = False,
+    ) -> AsyncIterator[Page]:
+        """Yield a page; nothing may be asked of anybody else, and nothing may go wrong.
+
+        Args:
+            locale: the reader's language.
+            scripts: whether scripts are run.
+            complaints: the browser may say that something went wrong.
+        """
+        context = await self._browser.new_context(
+            base_url=self.portal.url,
+            locale=locale,
+            viewport={"width": 1280, "height": 800},
+            java_script_enabled=scripts,
+        )
+        said: list[str] = []
+        asked: list[str] = []
+        page = await context.new_page()
+        page.on("console", lambda one: said.append(one.text) if one.type != "log" else None)
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("dialog", lambda dialog: said.append(dialog.message))
+        page.on("request", lambda request: asked.append(request.url))
+        try:
+            yield page
+        finally:
+            await context.close()
+        assert complaints or said == []
+        assert {url for url in asked if not url.startswith(f"{self.portal.url}/")} == set()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the portal keeps its sums."""
+    return tmp_path_factory.mktemp("portal")
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def site(browser: Browser, folder: Path) -> AsyncIterator[Site]:
+    """A portal on a small town, which has counted for two days."""
+    flags = {"data": folder, "portal.listen": "127.0.0.1:0"}
+    watch, telemetry = town(), Telemetry()
+    telemetry.storage_size.set(41e6)
+    portal = Portal(
+        load(flags, environ={}, directory=folder),
+        telemetry,
+        watch,
+        None,
+        roles=("broker", "portal"),
+    )
+    await portal.start()
+    now = int(time.time() // 60)
+    counted = {minute: Sum(60, 1500 + minute % 60, 1400) for minute in range(now - 2880, now)}
+    portal._sums.add(counted)
+    yield Site(portal, watch, browser)
+    await portal.stop()
+
+
+@pytest.fixture(autouse=True)
+def fresh_town(site: Site) -> None:
+    """Begin with the same town."""
+    again = town()
+    site.watch.latest, site.watch.previous = again.latest, again.previous
+    site.watch.history = again.history
+
+
+async def examiner(page: Page) -> Callable[[], Awaitable[list[str]]]:
+    """Return what examines a page by axe, which the debugger puts there: the policy forbids it."""
+    debugger = await page.context.new_cdp_session(page)
+    await debugger.send("Runtime.evaluate", {"expression": AXE})
+
+    async def examine() -> list[str]:
+        found: list[str] = await page.evaluate(EXAMINE, RULES)
+        return found
+
+    return examine
+
+
+async def examine(page: Page) -> None:
+    """Assert that a page is sound on a telephone, a desk and a wall, however its reader sees it."""
+    violations = await examiner(page)
+    for width in (1920, 1280, 320):
+        await page.set_viewport_size({"width": width, "height": 800})
+        assert await page.evaluate("document.documentElement.scrollWidth") <= width
+        assert await page.evaluate(SIDEWAYS) == 0
+        await page.evaluate(OPENED)
+        assert await page.evaluate("document.documentElement.scrollWidth") <= width
+        await page.evaluate(CLOSED)
+        for scheme in SCHEMES if width < 1920 else ():  # wider is the same with more ground
+            await page.emulate_media(color_scheme=scheme)
+            assert await violations() == []
+    for scheme in SCHEMES:
+        for seen in ({"contrast": "more"}, {"forced_colors": "active"}):
+            await page.emulate_media(color_scheme=scheme, **seen)  # type: ignore[arg-type]
+            assert await violations() == []
+            await page.emulate_media(contrast="null", forced_colors="null")
+
+
+@pytest.mark.parametrize("locale", ["de", "en"])
+@pytest.mark.parametrize("path", [page.path for page in PAGES])
+async def test_axe_finds_nothing(site: Site, locale: str, path: str) -> None:
+    """Nothing has to be moved sideways, either."""
+    async with site.reader(locale) as page:
+        await page.goto(path)
+        await page.locator(SETTLED).wait_for()
+        assert await page.evaluate("document.documentElement.lang") == locale
+        await examine(page)
+
+
+async def test_an_open_page_follows_the_bus_and_keeps_what_its_reader_does(site: Site) -> None:
+    async with site.reader() as page:
+        await page.goto("/")
+        await page.locator(SETTLED).wait_for()
+        await page.get_by_text("The chart as a table").click()
+        link = page.get_by_role("link", name="24 hours")
+        await link.focus()
+        site.watch.see(survey([topic(READINGS)], dead={"dead.x.y": 77}, at=time.time()))
+        await expect(page.get_by_text("77 events were set aside and wait.")).to_be_visible()
+        await expect(page.locator("#chart-data")).to_be_visible()
+        await expect(link).to_be_focused()
+
+
+async def test_a_reader_can_hold_a_page_still(site: Site) -> None:
+    async with site.reader("de") as page:
+        await page.goto("/topics")
+        control = page.locator(SETTLED)
+        await control.wait_for()
+        await page.get_by_role("button", name="Anhalten").click()
+        await expect(control.get_by_role("status")).to_have_text("Angehalten")
+        messages = page.locator("body[data-told]")
+        await page.evaluate(
+            """document.getElementById("live").addEventListener(
+                "htmx:sse:before:message", () => { document.body.dataset.told = "yes"; })"""
+        )
+        site.watch.see(survey([topic("brand.new.v1")], at=time.time()))
+        await messages.wait_for()
+        await expect(page.get_by_text("brand.new.v1")).to_have_count(0)
+        await page.get_by_role("button", name="Fortsetzen").click()
+        site.watch.see(survey([topic("brand.newer.v1")], at=time.time()))
+        await expect(page.get_by_text("brand.newer.v1")).to_be_visible()
+
+
+async def test_a_reader_chooses_the_language_and_keeps_it(site: Site) -> None:
+    async with site.reader("de") as page:
+        await page.goto("/subscribers?find=count")
+        await page.get_by_role("link", name="English").click()
+        await expect(page.get_by_role("heading", name="Subscribers", level=1)).to_be_visible()
+        await expect(page.get_by_label("Subscriber or topic contains")).to_have_value("count")
+        await page.get_by_role("link", name="Topics").click()
+        await expect(page.get_by_role("heading", name="Topics", level=1)).to_be_visible()
+
+
+async def test_a_list_is_filtered_and_sorted(site: Site) -> None:
+    names = [f"town-{number:03}.event.v1" for number in range(120)]
+    topics = [topic(name, number) for number, name in enumerate(names)]
+    site.watch.see(survey(topics, at=time.time()))
+    async with site.reader() as page:
+        await page.goto("/topics")
+        rows = page.locator("tbody tr")
+        await expect(rows).to_have_count(50)
+        await page.get_by_role("link", name="Next page").click()
+        await expect(rows.first).to_contain_text("town-050")
+        await page.get_by_role("link", name="Stored events").click()
+        await expect(rows.first).to_contain_text("town-119")
+        await expect(page.locator("th[aria-sort=descending]")).to_have_text("Stored events")
+        await page.get_by_label("Name contains").fill("town-01")
+        await page.get_by_label("Name contains").press("Enter")
+        await expect(rows).to_have_count(10)
+        await expect(rows.first).to_contain_text("town-019")
+
+
+async def test_a_keyboard_is_enough(site: Site) -> None:
+    async with site.reader() as page:
+        await page.goto("/")
+        await page.keyboard.press("Tab")
+        skip = page.get_by_role("link", name="Skip to the content")
+        await expect(skip).to_be_focused()
+        await expect(skip).to_be_in_viewport()
+        await page.keyboard.press("Enter")
+        await expect(page.locator("main")).to_be_focused()
+        await page.locator("summary").focus()
+        await page.keyboard.press("Enter")
+        await expect(page.locator("#chart-data")).to_be_visible()
+
+
+async def test_pages_can_be_read_without_scripts(site: Site) -> None:
+    async with site.reader("de", scripts=False) as page:
+        await page.goto("/")
+        await expect(page.get_by_text("Ein Abonnent ist im Verzug")).to_be_visible()
+        await page.get_by_text("Das Diagramm als Tabelle").click()
+        await expect(page.locator("#chart-data tbody tr")).to_have_count(60)
+        await page.get_by_role("link", name="Themen").first.click()
+        await page.get_by_label("Name enthält").fill("sensor")
+        await page.get_by_role("button", name="Anzeigen").click()
+        await expect(page.locator("tbody tr")).to_have_count(1)
+
+
+async def test_the_chart_speaks_the_reader_s_language(site: Site) -> None:
+    async with site.reader("de") as page:
+        await page.goto("/?span=7d")
+        labels = page.locator(".u-legend .u-label")
+        await expect(labels.first).to_have_text("Zeit")
+        await expect(labels.nth(1)).to_have_text("Eingehend")
+        plot = page.locator(".u-over")
+        await plot.hover()
+        shown = page.locator(".u-legend .u-value")
+        await expect(shown.first).to_contain_text(", ")
+        chart = page.locator(".chart")
+        await expect(chart).to_have_attribute("aria-hidden", "true")
+        lines = page.locator(".u-legend .u-marker:visible")
+        for line, style in enumerate(("solid", "solid", "dashed", "dashed")):
+            await expect(lines.nth(line)).to_have_css("border-top-style", style)
+
+
+async def test_names_are_shown_and_not_run(site: Site) -> None:
+    hostile = "<img src=x onerror=alert(1)>\u202egnp.\x1b[2J"
+    seen = survey([topic(hostile)], at=time.time())
+    async with site.reader() as page:
+        site.watch.see(seen)
+        await page.goto("/topics")
+        await page.locator(SETTLED).wait_for()
+        site.watch.see(replace(seen, at=time.time(), topics={"x": topic(f"{hostile}!")}))
+        cell = page.get_by_role("rowheader")
+        await expect(cell).to_have_text("<img src=x onerror=alert(1)>\\u202egnp.␛[2J!")
+
+
+async def test_a_page_says_that_its_connection_is_lost(browser: Browser, tmp_path: Path) -> None:
+    settings: Any = load(
+        {"data": tmp_path, "portal.listen": "127.0.0.1:0"}, environ={}, directory=tmp_path
+    )
+    portal = Portal(settings, Telemetry(), town(), None)
+    await portal.start()
+    async with Site(portal, town(), browser).reader(complaints=True) as page:
+        await page.goto("/")
+        status = page.locator(SETTLED).get_by_role("status")
+        await expect(status).to_have_text("Live")
+        await portal.stop()
+        await expect(status).to_have_text(
+            "No connection. What is shown may be old.", timeout=20_000
+        )

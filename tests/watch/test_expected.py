@@ -1,0 +1,67 @@
+"""How often events are expected, from the contracts in force to /metrics."""
+
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from bus.journal import Entry
+from bus.node import Node
+from bus.registry.state import CONTRACT, State
+from bus.settings import load
+from bus.watch.expected import expected_intervals
+from tests.waiting import until
+
+FREE = {f"{role}.listen": "127.0.0.1:0" for role in ("broker", "registry", "ops")}
+
+
+@pytest.mark.parametrize(
+    ("contract", "expected"),
+    [
+        pytest.param({"expected_interval": "PT15M"}, {"t.u.v1": 900.0}, id="said"),
+        pytest.param({}, {}, id="not said"),
+        pytest.param({"expected_interval": None}, {}, id="said to be unknown"),
+        pytest.param({"expected_interval": "P1Y"}, {}, id="in a way that we cannot read"),
+        pytest.param({"expected_interval": 7}, {}, id="no text"),
+    ],
+)
+def test_what_contracts_say(contract: dict[str, Any], expected: dict[str, float]) -> None:
+    state = State()
+    body = {
+        "topic": "t.u.v1",
+        "contract": {"versions": [], **contract},
+        "schemas": [],
+        "level": "FULL_TRANSITIVE",
+    }
+    state.apply(Entry(number=1, digest="", kind=CONTRACT, body=body, at=0))
+    assert state.topics == ["t.u.v1"]
+    assert expected_intervals(state) == expected
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("canary", [True, False])
+async def test_a_node_shows_what_it_sees(tmp_path: Path, canary: bool) -> None:
+    settings = load({"data": tmp_path, "watch.canary": canary, **FREE})
+    async with Node(settings, ["broker", "registry"]) as node, httpx.AsyncClient() as client:
+
+        async def shown() -> dict[tuple[str, ...], float]:
+            text = (await client.get(f"{node.ready.ops}/metrics")).text
+            return {
+                (sample.name.removeprefix("stadtbus_"), *sample.labels.values()): sample.value
+                for family in text_string_to_metric_families(text)
+                for sample in family.samples
+            }
+
+        async def surveyed() -> bool:
+            seen = await shown()
+            flown = seen["canary_roundtrip_seconds_count",] > 0
+            return seen["survey_timestamp_seconds",] > 0 and flown == canary
+
+        await until(surveyed)
+        seen = await shown()
+        assert seen["topic_expected_interval_seconds", "sensor.reading.v1"] == 900
+        assert seen["topic_retention_seconds", "sensor.reading.v1"] == 30 * 86_400
+        assert seen["topic_records", "sensor.reading.v1"] == 0
+        assert (seen["canary_sent_total",] > 0) == canary
