@@ -135,7 +135,7 @@ def test_users_come_and_go(town: Town) -> None:
     says(town.stadtbus("admin", *made, "--renew"), 0)
     assert town.password(user) != before
     says(town.stadtbus(user, "topic", "ls"), 0, READINGS)
-    says(town.stadtbus("admin", "user", "remove", user), 0, "can log in no more; 4 rules")
+    says(town.stadtbus("admin", "user", "remove", user), 0, "can log in no more; 6 rules")
     says(town.stadtbus(user, "topic", "ls"), 5, "the login was refused", "kafka.password_file")
     says(town.stadtbus(user, "schema", "ls"), 5, "the registry refused the login")
     says(town.stadtbus("admin", "user", "remove", user), 6, "there is no such user")
