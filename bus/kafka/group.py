@@ -8,10 +8,10 @@ from typing import Protocol
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka import errors as foreign
 from aiokafka.abc import ConsumerRebalanceListener
-from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.structs import OffsetAndMetadata
 
 from bus.errors import BusError, BusUnavailable, PositionLost
+from bus.kafka.assignor import assignor
 from bus.kafka.connection import Topics, look, ours, security, started
 from bus.kafka.reader import LogReader
 from bus.kafka.records import FETCH_BYTES, Fetched, Place, check_order, fetched
@@ -56,7 +56,17 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
 
 
 class GroupConsumer:
-    """A member of a consumer group: no automatic commits, no automatic reset of positions."""
+    """A member of a consumer group: no automatic commits, no automatic reset of positions.
+
+    Args:
+        kafka: how the engine is reached.
+        group: the group's name.
+        topics: what to read.
+        watcher: is told which partitions come and go.
+        client_id: what the engine knows this client as.
+        companions: topics whose partitions go to whoever has the same partition of another one,
+            each with that other one.
+    """
 
     def __init__(
         self,
@@ -66,7 +76,9 @@ class GroupConsumer:
         watcher: Watcher,
         *,
         client_id: str = "stadtbus",
+        companions: Mapping[str, str] | None = None,
     ) -> None:
+        self._assignor = assignor(companions or {})
         self._kafka, self._group, self._topics = kafka, group, tuple(topics)
         self._watcher, self._client_id = watcher, client_id
         self._consumer: AIOKafkaConsumer | None = None
@@ -88,7 +100,7 @@ class GroupConsumer:
             enable_auto_commit=False,
             auto_offset_reset="none",
             isolation_level="read_committed",
-            partition_assignment_strategy=(StickyPartitionAssignor,),
+            partition_assignment_strategy=(self._assignor,),
             # A slow handler is no dead one: the poll loop goes on beside it, and a member whose
             # process hangs altogether stops its heartbeats.
             max_poll_interval_ms=86_400_000,

@@ -99,6 +99,7 @@ class Subscriber:
         self._registry = SchemaClient.of(self._settings, self._settings.cache)
         self._dead = DeadLetters(self._settings.kafka, member, group)
         self._decoders: dict[str, Decoder | Redrive] = {}
+        self._companions: dict[str, str] = {}
         self._workers: dict[Place, Worker] = {}
         self._consumer: GroupConsumer | None = None
         self._largest = 1
@@ -126,6 +127,7 @@ class Subscriber:
             partitions[source] = contract.partitions
         await self._dead.prepare(partitions)
         again = await self._dead.prepare_redriving(partitions)
+        self._companions = dict(zip(again, partitions, strict=True))
         redriven = [decoder.redriven_for(self._group) for decoder in decoders.values()]
         self._decoders = {**decoders, **dict(zip(again, redriven, strict=True))}
         if self._inbox is not None:
@@ -216,6 +218,7 @@ class Subscriber:
             tuple(self._decoders),
             self,
             client_id=self._group,
+            companions=self._companions,
         )
         await consumer.start()
         try:
