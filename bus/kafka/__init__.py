@@ -12,7 +12,7 @@ from bus.kafka.pack import header, packed, sized
 from bus.kafka.producer import Producer
 from bus.kafka.reader import LogReader
 from bus.kafka.records import LARGEST_BATCH, Fetched, Place, Record
-from bus.kafka.transaction import Transactor
+from bus.kafka.transaction import Positions, Transactor
 
 __all__ = [
     "LARGEST_BATCH",
@@ -21,6 +21,7 @@ __all__ = [
     "Inquiry",
     "LogReader",
     "Place",
+    "Positions",
     "Producer",
     "Record",
     "Transactor",

@@ -3,11 +3,13 @@
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka import errors as foreign
+from aiokafka.structs import OffsetAndMetadata
 
 from bus.errors import BusError, BusUnavailable, Fenced, NotAuthorised, OutcomeUnknown
 from bus.kafka.client import Startable
@@ -24,7 +26,25 @@ ANSWER = 30.0
 TAKING_BACK = 5.0
 """Seconds in which a transaction that failed is taken back, or left to the engine's time-out."""
 
+TIMEOUT = 60.0
+"""Seconds after which the engine takes back a transaction that nobody ends."""
+
 _FENCED = (foreign.ProducerFenced, foreign.InvalidProducerEpoch)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Positions:
+    """How far a group has read, stored together with what it made of that.
+
+    Args:
+        group: the consumer group.
+        offsets: the offset of the next record to be handled, by partition.
+        metadata: what is stored beside each of them.
+    """
+
+    group: str
+    offsets: Mapping[Place, int]
+    metadata: str = ""
 
 
 class Transactor(Startable):
@@ -37,12 +57,20 @@ class Transactor(Startable):
         kafka: how to reach the engine.
         transactional_id: what all share of whom only one may write at a time.
         largest_batch: bytes of the largest batch that the topics take (``max.message.bytes``).
+        timeout: seconds after which the engine takes back what this transactor began and did not
+            end, because its process hangs.
     """
 
     def __init__(
-        self, kafka: KafkaSettings, transactional_id: str, *, largest_batch: int = LARGEST_BATCH
+        self,
+        kafka: KafkaSettings,
+        transactional_id: str,
+        *,
+        largest_batch: int = LARGEST_BATCH,
+        timeout: float = TIMEOUT,
     ) -> None:
         self._kafka, self._id, self._largest = kafka, transactional_id, largest_batch
+        self._timeout = timeout
         self._engine: AIOKafkaProducer | None = None
 
     async def start(self) -> None:
@@ -55,6 +83,7 @@ class Transactor(Startable):
         engine = AIOKafkaProducer(
             client_id=self._id,
             transactional_id=self._id,
+            transaction_timeout_ms=int(self._timeout * 1000),
             acks="all",
             max_batch_size=self._largest,
             max_request_size=self._largest,
@@ -76,11 +105,14 @@ class Transactor(Startable):
             engine, self._engine = self._engine, None
             await _stop(engine)
 
-    async def write(self, records: Sequence[tuple[str, int, Record]]) -> None:
+    async def write(
+        self, records: Sequence[tuple[str, int, Record]], positions: Positions | None = None
+    ) -> None:
         """Write records as one transaction; return once it is committed.
 
         Args:
             records: each with the topic and partition that it goes to; in order for each of them.
+            positions: what is stored for a group in the same transaction.
 
         Raises:
             Fenced: somebody else writes under this id by now; nothing was written.
@@ -95,13 +127,9 @@ class Transactor(Startable):
             async with asyncio.timeout(ANSWER):
                 await engine.begin_transaction()
                 _attend(engine._txn_manager._transaction_waiter)  # noqa: SLF001
-                for place, batch in self._batches(records):
-                    future = await engine.send_batch(batch, place[0], partition=place[1])
-                    for one in engine._message_accumulator._batches.values():  # noqa: SLF001
-                        for waiting in one:
-                            _attend(waiting._drain_waiter)  # noqa: SLF001
-                    _attend(future)
-                    await asyncio.shield(future)
+                await self._send(engine, records)
+                if positions is not None:
+                    await _store(engine, positions)
                 committing = True
                 await engine.commit_transaction()
         except asyncio.CancelledError:
@@ -117,6 +145,22 @@ class Transactor(Startable):
             if committing and not isinstance(mine, NotAuthorised):
                 mine = OutcomeUnknown(mine.what, where=mine.where)
             raise mine from error
+
+    async def _send(self, engine: Any, records: Sequence[tuple[str, int, Record]]) -> None:
+        """Send all records; return once each is acknowledged.
+
+        A commit that came sooner would leave out what failed on its way (aiokafka's commits do not
+        look at sends that nobody waits for).
+        """
+        under_way = []
+        for place, batch in self._batches(records):
+            future = await engine.send_batch(batch, place[0], partition=place[1])
+            for one in engine._message_accumulator._batches.values():  # noqa: SLF001
+                for waiting in one:
+                    _attend(waiting._drain_waiter)  # noqa: SLF001
+            _attend(future)
+            under_way.append(asyncio.shield(future))
+        await asyncio.gather(*under_way)
 
     def _batches(self, records: Sequence[tuple[str, int, Record]]) -> list[tuple[Place, Batch]]:
         """Return the batches that records make, none larger than the largest where it can be."""
@@ -141,6 +185,14 @@ class Transactor(Startable):
 def _attend(future: "asyncio.Future[Any]") -> None:
     """Have a future's error looked at that aiokafka waits for only if all goes well."""
     future.add_done_callback(look)
+
+
+async def _store(engine: Any, positions: Positions) -> None:
+    offsets = {
+        TopicPartition(*place): OffsetAndMetadata(offset, positions.metadata)
+        for place, offset in positions.offsets.items()
+    }
+    await engine.send_offsets_to_transaction(offsets, positions.group)
 
 
 async def _take_back(engine: Any) -> None:
