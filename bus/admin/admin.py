@@ -135,13 +135,23 @@ class Admin(Connection):
             NotAuthorised: this user may not see it, whether it exists or not.
             NotFound: the topic does not exist.
         """
+        return len((await self._described(topic)).partitions)
+
+    async def topic_id(self, topic: str) -> str:
+        """Return the id that the engine gave a topic: another one if it is made anew.
+
+        Raises:
+            NotAuthorised, NotFound: as for `see`.
+        """
+        return str((await self._described(topic)).topic_id)
+
+    async def _described(self, topic: str) -> Any:
         asked = TopicCollection([topic])
-        found = await self._each(
+        return await self._each(
             topic,
             lambda c: c.describe_topics(asked, request_timeout=TIMEOUT),
             f"Describe on the topic {topic}",
         )
-        return len(found.partitions)
 
     async def cluster_id(self) -> str:
         """Return the id that the engine gives itself."""

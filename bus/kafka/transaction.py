@@ -165,12 +165,16 @@ class Transactor(Startable):
     def _batches(self, records: Sequence[tuple[str, int, Record]]) -> list[tuple[Place, Batch]]:
         """Return the batches that records make, none larger than the largest where it can be."""
         parts: dict[Place, list[list[bytes]]] = {}
+        sizes: dict[Place, int] = {}
         for topic, partition, (key, value, headers) in records:
             data = packed(key, value, [header(*each) for each in headers])
-            there = parts.setdefault((topic, partition), [[]])
-            if there[-1] and sum(map(len, there[-1])) + len(data) > self._largest // 2:
+            place = (topic, partition)
+            there = parts.setdefault(place, [])
+            if not there or sizes[place] + len(data) > self._largest // 2:
                 there.append([])
+                sizes[place] = 0
             there[-1].append(data)
+            sizes[place] += len(data)
         now = int(time.time() * 1000)
         return [
             (place, Batch(part, now, transactional=True))

@@ -22,9 +22,11 @@ from bus.letters.letter import (
 )
 from bus.letters.search import Filter, Part, newest, part, waiting
 from bus.letters.shelf import Count, DecisionLog, Shelf
+from bus.letters.topics import KEPT_DAYS, letter_spec
 
 __all__ = [
     "DECISIONS",
+    "KEPT_DAYS",
     "LARGEST_LETTER",
     "LARGEST_REDRIVEN",
     "Action",
@@ -42,6 +44,7 @@ __all__ = [
     "event_topic",
     "is_dead_topic",
     "is_redrive_topic",
+    "letter_spec",
     "letters",
     "newest",
     "original",

@@ -28,6 +28,7 @@ from bus.kafka import Record, Transactor
 from bus.letters.decisions import DECISIONS, Action, Decision, Decisions, decision
 from bus.letters.letter import LARGEST_REDRIVEN, Letter, redriven
 from bus.letters.shelf import PARTITION, DecisionLog, Shelf
+from bus.letters.topics import KEPT_DAYS
 from bus.settings import KafkaSettings
 
 log = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ log = logging.getLogger(__name__)
 TRANSACTIONAL_ID = DECISIONS
 """The one transactional id of all who decide."""
 
-RETENTION_DAYS = 2 * 90
+RETENTION_DAYS = 2 * KEPT_DAYS
 """Decisions stay for longer than letters, so that none comes to wait again."""
 
 AT_ONCE = 200

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from datetime import UTC, datetime
 
-from bus.admin import Admin, TopicSpec
+from bus.admin import Admin
 from bus.errors import BusUnavailable, EventTooLarge
 from bus.kafka import Fetched, Producer
 from bus.letters import (
@@ -12,6 +12,7 @@ from bus.letters import (
     LARGEST_REDRIVEN,
     dead_topic,
     is_redrive_topic,
+    letter_spec,
     letters,
     original,
     redrive_topic,
@@ -52,7 +53,7 @@ class DeadLetters:
         async with Admin(self._kafka) as admin:
             for topic, partitions in topics.items():
                 name = dead_topic(self._member, topic)
-                await admin.ensure_topic(_spec(name, partitions, LARGEST_LETTER))
+                await admin.ensure_topic(letter_spec(name, partitions, LARGEST_LETTER))
 
     async def prepare_redriving(self, topics: dict[str, int]) -> list[str]:
         """Make the topics on which events of these topics come once more, and return them.
@@ -68,7 +69,7 @@ class DeadLetters:
         async with Admin(self._kafka) as admin:
             names = [redrive_topic(self._member, topic) for topic in topics]
             for name, partitions in zip(names, topics.values(), strict=True):
-                await admin.ensure_topic(_spec(name, partitions, LARGEST_REDRIVEN))
+                await admin.ensure_topic(letter_spec(name, partitions, LARGEST_REDRIVEN))
         return names
 
     async def put(self, record: Fetched, reason: str, detail: str) -> None:
@@ -114,16 +115,3 @@ class DeadLetters:
                 await producer.start()
                 self._producer = producer
             return self._producer
-
-
-def _spec(name: str, partitions: int, largest: int) -> TopicSpec:
-    return TopicSpec(
-        name=name,
-        partitions=partitions,
-        configs={
-            "cleanup.policy": "delete",
-            "retention.ms": str(90 * 86_400_000),
-            "message.timestamp.type": "LogAppendTime",
-            "max.message.bytes": str(largest),
-        },
-    )

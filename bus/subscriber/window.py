@@ -25,7 +25,11 @@ class Window:
 
     def add(self, event: Event) -> None:
         """Remember an event, and forget the oldest one when there are too many."""
-        self._seen[event.source, event.id] = None
+        self.remember(event.source, event.id)
+
+    def remember(self, source: str, id_: str) -> None:
+        """Remember an event by the two that tell it from all others."""
+        self._seen[source, id_] = None
         if len(self._seen) > self._size:
             self._seen.popitem(last=False)
 

@@ -18,6 +18,7 @@ from bus.telemetry.metrics import (
     Records,
     Registrations,
     Requests,
+    Routes,
     Storage,
     Subscriptions,
     Topics,
@@ -37,6 +38,7 @@ class Telemetry(
     Subscriptions,
     Topics,
     Canaries,
+    Routes,
     Publishing,
 ):
     """The metrics of one process; passed to whoever counts something."""

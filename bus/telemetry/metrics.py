@@ -356,6 +356,32 @@ class Canaries(_Group):
         )
 
 
+class Routes(_Group):
+    """What the router makes of the events on shared topics."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__(registry)
+        self.routed = self._counter(
+            "routed_events_total", "Events that the router passed on, by shared topic.", "topic"
+        )
+        self.repeated = self._counter(
+            "repeated_events_total",
+            "Events that the router dropped because they were there before, by shared topic.",
+            "topic",
+        )
+        self.refused = self._counter(
+            "refused_events_total",
+            "Events that the router refused, by shared topic and reason.",
+            "topic",
+            "reason",
+        )
+        self.unrouted = self._counter(
+            "unrouted_records_total",
+            "Records that were deleted from a shared topic before the router had read them.",
+            "topic",
+        )
+
+
 class Backlog(Protocol):
     """Somebody who has not sent everything yet."""
 
