@@ -170,6 +170,16 @@ async def test_axe_finds_nothing(site: Site, locale: str, path: str) -> None:
         await examine(page)
 
 
+async def test_a_table_that_is_wider_than_a_telephone_does_not_widen_the_page(site: Site) -> None:
+    """Cells without a figure say so to who is read the page, in columns out of sight, too."""
+    async with site.reader() as page:
+        await page.set_viewport_size({"width": 320, "height": 800})
+        await page.goto("/?span=7d")
+        await page.get_by_text("The chart as a table").click()
+        await expect(page.locator("#chart-data .unseen").last).to_have_text("not counted")
+        assert await page.evaluate("document.documentElement.scrollWidth") == 320
+
+
 async def test_an_open_page_follows_the_bus_and_keeps_what_its_reader_does(site: Site) -> None:
     async with site.reader() as page:
         await page.goto("/")
