@@ -93,10 +93,11 @@ class Payloads:
         finally:
             self._aside.post(self._feeds.leave(topic, follower))
         update = follower.drain() or Update(lines=(), skipped=0, filtered=0, positions={})
+        lines = await self._application.apart(lambda: shown(update, say, clear=clear))
         seen = TailView(
             topic=topic,
             wanted=follower.wanted,
-            lines=list(reversed(shown(update, say, clear=clear))),
+            lines=lines[::-1],
             skipped=update.skipped,
             filtered=update.filtered,
             position=written(update.positions),
@@ -148,7 +149,7 @@ class Payloads:
             self._aside.post(self._feeds.leave(topic, follower))
 
 
-def shown(update: Update, say: Language, *, clear: bool) -> list[dict[str, str]]:
+def shown(update: Update, say: Language, *, clear: bool) -> list[Mapping[str, str]]:
     """Return events as texts that are shown as they are, oldest first.
 
     Args:
@@ -156,7 +157,15 @@ def shown(update: Update, say: Language, *, clear: bool) -> list[dict[str, str]]
         say: the reader's language.
         clear: without masks.
     """
-    return [_texts(line, say, clear=clear) for line in update.lines]
+    return [_shown(line, say, clear=clear) for line in update.lines]
+
+
+def _shown(line: Line, say: Language, *, clear: bool) -> Mapping[str, str]:
+    """Return an event as texts, which are made once for all who follow its topic."""
+    kept = say.code, clear
+    if kept not in line.texts:
+        line.texts[kept] = _texts(line, say, clear=clear)
+    return line.texts[kept]
 
 
 def _texts(line: Line, say: Language, *, clear: bool) -> dict[str, str]:

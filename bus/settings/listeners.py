@@ -220,7 +220,7 @@ class PortalSettings(HttpSettings):
         default=100,
         ge=1,
         description="pages that are kept up to date at a time, at most half as many as there may "
-        "be connections; when more are open, the oldest wait for a few seconds",
+        "be connections; others are told what is new every few seconds, and each has its minute",
     )
 
     @field_validator("url")

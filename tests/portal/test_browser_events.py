@@ -125,6 +125,32 @@ async def test_a_burst_is_accounted_for_across_a_pause(town: Town) -> None:
         await expect(page.locator("#tail tbody tr")).to_have_count(200)
 
 
+@pytest.mark.parametrize(
+    ("path", "control"), [(EVENTS, "#tail-control"), ("/topics", "#live-control")]
+)
+async def test_who_finds_no_room_sees_what_is_new_all_the_same(
+    town: Town, monkeypatch: pytest.MonkeyPatch, path: str, control: str
+) -> None:
+    monkeypatch.setattr(town.portal._streams, "_most", lambda: 1)
+    monkeypatch.setattr("bus.portal.streams.COME_BACK", (100, 200))
+    async with town.reader() as first, town.reader() as late:
+        await first.goto("/")
+        await first.locator(SETTLED).wait_for()
+        await late.goto(path)
+        status = late.locator(control).get_by_role("status")
+        await expect(status).to_have_text("Many are looking: what is new comes every few seconds.")
+        before = await late.locator("#tally").get_attribute("data-total") if path == EVENTS else ""
+        await town.publish([event("late")])
+        town.watch.see(survey([topic(TOPIC), topic(TRAFFIC), topic("late.v1")], at=time.time()))
+        if before:
+            await counted(late, int(before) + 1)
+        else:
+            await expect(late.get_by_text("late.v1")).to_be_visible()
+        await expect(status).to_have_text("Many are looking: what is new comes every few seconds.")
+        await first.close()
+        await expect(status).to_have_text("Live")
+
+
 async def test_events_are_shown_and_not_run(town: Town) -> None:
     async with town.reader() as page:
         await page.goto(EVENTS)

@@ -5,6 +5,7 @@ import json
 import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,13 @@ from bus.admin import Admin, TopicSpec
 from bus.avro.codec import Codec
 from bus.event import changing, frame, unchanging
 from bus.kafka import Fetched, Producer, Record
-from bus.portal import Portal
-from bus.portal.language import languages
+from bus.portal import Portal, payloads
+from bus.portal.language import Language, languages
 from bus.portal.masking import MASK
 from bus.portal.payloads import shown
 from bus.portal.publishers import sampled
 from bus.portal.registry import LocalRegistry
-from bus.portal.tailing import Update
+from bus.portal.tailing import Line, Update
 from bus.portal.tailing.decoding import Decoding
 from bus.portal.viewer import Role, Viewer
 from bus.registry.state import State
@@ -333,6 +334,28 @@ async def test_all_who_follow_a_topic_share_a_reader(town: Town) -> None:
         await other.take()
         assert one.rows == other.rows
         assert len(one.rows) == 1
+
+
+async def test_an_event_is_put_into_words_once_for_all_who_follow(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once in each language."""
+    worded: list[tuple[str, str]] = []
+    words = payloads._texts
+
+    def counting(line: Line, say: Language, *, clear: bool) -> Mapping[str, str]:
+        worded.append((f"{line.partition}:{line.offset}", say.code))
+        return words(line, say, clear=clear)
+
+    monkeypatch.setattr(payloads, "_texts", counting)
+    async with stream(town) as one, stream(town) as other, stream(town, lang="de") as german:
+        for reader in (one, other, german):
+            await reader.take()
+        await town.publish([event("1"), event("2")])
+        for reader in (one, other, german):
+            while reader.total < 2:
+                await reader.take()
+    assert sorted(worded) == sorted(product(("0:0", "1:0"), ("de", "en")))
 
 
 async def test_a_slow_reader_holds_up_nobody(town: Town) -> None:

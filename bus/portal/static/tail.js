@@ -4,28 +4,18 @@
   const MOST_ROWS = 200;
   const AGAIN = 5000;
   const table = document.getElementById("tail");
-  const control = document.getElementById("tail-control");
   if (!table || !table.dataset.position) return;
   const rows = table.tBodies[0];
   const pattern = document.getElementById("row");
   const tally = document.getElementById("tally");
   const trouble = document.getElementById("trouble");
-  const word = control.querySelector(".word");
-  const button = control.querySelector("button");
   const number = new Intl.NumberFormat(document.documentElement.lang);
   let position = table.dataset.position;
   let source = null;
-  let paused = false;
-  let lost = false;
-
-  function show() {
-    const state = lost ? "lost" : paused ? "paused" : "on";
-    control.hidden = false;
-    control.dataset.state = state;
-    // Only a change is said aloud.
-    if (word.textContent !== control.dataset[state]) word.textContent = control.dataset[state];
-    button.textContent = paused ? control.dataset.resume : control.dataset.pause;
-  }
+  const control = window.stadtbus.control(document.getElementById("tail-control"), (paused) => {
+    if (paused) source.close();
+    else open();
+  });
 
   function count(name, more) {
     const place = document.querySelector(`[data-count="${name}"]`);
@@ -63,24 +53,21 @@
     source = new EventSource(`${table.dataset.stream}&from=${encodeURIComponent(position)}`);
     source.addEventListener("message", take);
     source.addEventListener("masked", () => location.reload());
-    source.addEventListener("open", () => {
-      lost = false;
-      show();
+    source.addEventListener("open", control.opened);
+    let full = false;
+    source.addEventListener("full", () => {
+      full = true;
+      control.full();
     });
     source.addEventListener("error", (event) => {
-      lost = true;
-      show();
+      // The end of a stream that had to make room is none.
+      if (!full) control.failed();
+      full = false;
       // After a refusal a browser does not try again by itself.
-      if (event.target.readyState === EventSource.CLOSED) setTimeout(() => paused || open(), AGAIN);
+      if (event.target.readyState !== EventSource.CLOSED) return;
+      setTimeout(() => control.isPaused() || open(), AGAIN);
     });
   }
 
-  button.addEventListener("click", () => {
-    paused = !paused;
-    lost = false;
-    if (paused) source.close();
-    else open();
-    show();
-  });
   open();
 })();
