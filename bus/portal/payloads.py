@@ -93,7 +93,7 @@ class Payloads:
         finally:
             self._aside.post(self._feeds.leave(topic, follower))
         update = follower.drain() or Update(lines=(), skipped=0, filtered=0, positions={})
-        lines = await self._application.apart(lambda: shown(update, say, clear=clear))
+        lines = await self._application.apart(lambda: shown(update.lines, say, clear=clear))
         seen = TailView(
             topic=topic,
             wanted=follower.wanted,
@@ -149,15 +149,15 @@ class Payloads:
             self._aside.post(self._feeds.leave(topic, follower))
 
 
-def shown(update: Update, say: Language, *, clear: bool) -> list[Mapping[str, str]]:
-    """Return events as texts that are shown as they are, oldest first.
+def shown(lines: Iterable[Line], say: Language, *, clear: bool) -> list[Mapping[str, str]]:
+    """Return events as texts that are shown as they are.
 
     Args:
-        update: which.
+        lines: the events.
         say: the reader's language.
         clear: without masks.
     """
-    return [_shown(line, say, clear=clear) for line in update.lines]
+    return [_shown(line, say, clear=clear) for line in lines]
 
 
 def _shown(line: Line, say: Language, *, clear: bool) -> Mapping[str, str]:
@@ -194,7 +194,8 @@ def _data(text: str, say: Language) -> str:
 
 def _told(update: Update, say: Language, *, clear: bool) -> bytes:
     told = {
-        "lines": shown(update, say, clear=clear),
+        "lines": shown(update.lines, say, clear=clear),
+        "again": shown(update.again, say, clear=clear),
         "skipped": update.skipped,
         "filtered": update.filtered,
         "trouble": clipped(visible(update.trouble)),

@@ -10,14 +10,16 @@ from playwright.async_api import Browser, Page, expect
 
 from bus.admin import Admin, TopicSpec
 from bus.broker import Broker
-from bus.kafka import Producer, Record
+from bus.kafka import Fetched, Producer, Record
 from bus.portal import Portal
 from bus.portal.masking import MASK
+from bus.portal.tailing import Line
+from bus.portal.tailing.decoding import NO_REGISTRY, _fault
 from bus.settings import Address, BrokerSettings, KafkaSettings, load
 from bus.telemetry import Telemetry
 from bus.views.traffic import TOPIC as TRAFFIC
 from bus.views.traffic import load_segments
-from tests.portal.agreed import TOPIC, agreed, moved
+from tests.portal.agreed import ARS, TOPIC, agreed, moved
 from tests.portal.city import Watch, subscription, survey, topic
 from tests.portal.test_browser import SETTLED, Site, browser, examine
 from tests.portal.test_tail import HOSTILE, event
@@ -160,6 +162,27 @@ async def test_events_are_shown_and_not_run(town: Town) -> None:
         await expect(rows.nth(0)).to_contain_text("its headers are not those of an event")
         await expect(rows.nth(1)).to_contain_text("<script>alert(1)</script>␛[31m\\u202e")
         await expect(rows.nth(1)).to_contain_text(MASK)
+
+
+async def test_what_was_not_decoded_is_shown_once_the_registry_is_back(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with town.reader() as page:
+        await page.goto(EVENTS)
+        await page.locator(FOLLOWED).wait_for()
+        [opened] = town.portal._feeds._feeds.values()
+        decoding = (await opened)._decoding
+
+        async def away(record: Fetched) -> Line:
+            return _fault(record, NO_REGISTRY)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(decoding, "line", away)
+            await town.publish([event("absent")])
+            first = page.locator("#tail tbody tr").first
+            await expect(first).to_contain_text("the registry cannot be reached")
+        await expect(first).to_contain_text(f"{ARS}:absent")
+        await expect(first).not_to_contain_text("Not decoded")
 
 
 async def test_events_are_filtered(town: Town) -> None:

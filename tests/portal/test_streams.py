@@ -19,11 +19,6 @@ def thread() -> Iterator[ThreadPoolExecutor]:
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
 def streams(thread: ThreadPoolExecutor, clock: Clock) -> Streams:
     return Streams(lambda: 3, thread, clock)
 

@@ -24,8 +24,7 @@
     place.textContent = number.format(sum);
   }
 
-  function add(line) {
-    const row = pattern.content.cloneNode(true).querySelector("tr");
+  function fill(row, line) {
     const slot = (name) => row.querySelector(`[data-slot="${name}"]`);
     for (const name of ["at", "place", "key", "source", "data"]) slot(name).textContent = line[name];
     slot("at").dateTime = line.iso;
@@ -33,12 +32,28 @@
     row.classList.toggle("fault", line.fault !== "");
     slot("fault").hidden = line.fault === "";
     slot("word").textContent = line.fault;
+  }
+
+  function add(line) {
+    const row = pattern.content.cloneNode(true).querySelector("tr");
+    fill(row, line);
     rows.prepend(row);
+  }
+
+  /* What could not be decoded when it came. */
+  function change(lines) {
+    if (lines.length === 0) return;
+    const found = new Map(lines.map((line) => [line.place, line]));
+    for (const row of rows.rows) {
+      const line = found.get(row.querySelector('[data-slot="place"]').textContent);
+      if (line) fill(row, line);
+    }
   }
 
   function take(event) {
     position = event.lastEventId;
     const told = JSON.parse(event.data);
+    change(told.again);
     told.lines.forEach(add);
     while (rows.rows.length > MOST_ROWS) rows.deleteRow(-1);
     count("shown", told.lines.length);

@@ -25,6 +25,7 @@ class Update:
         skipped: events that were not looked at or are not shown, as there were too many.
         filtered: events that were not wanted.
         positions: by partition, the offset after the last one that was counted.
+        again: lines that were shown undecoded before.
         trouble: why nothing more can be read for now; empty if it can.
     """
 
@@ -33,6 +34,7 @@ class Update:
     filtered: int
     positions: Mapping[int, int]
     trouble: str = ""
+    again: tuple[Line, ...] = ()
 
 
 @dataclass(eq=False, slots=True)
@@ -52,6 +54,7 @@ class Follower:
     _skipped: int = 0
     _filtered: int = 0
     _trouble: str = ""
+    _again: deque[Line] = field(default_factory=lambda: deque(maxlen=MOST_ROWS))
     _news: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -93,6 +96,17 @@ class Follower:
             self._skipped += max(missed, 0)
             self._news = True
 
+    def take_again(self, lines: Sequence[Line]) -> None:
+        """Take lines that can be decoded by now; who filters does without, as they are counted."""
+        if not self.wanted.is_empty:
+            return
+        made = {(line.partition, line.offset): line for line in lines}
+        with self._lock:
+            waiting = [made.pop((line.partition, line.offset), line) for line in self._lines]
+            self._lines = deque(waiting)
+            self._again.extend(made.values())
+            self._news = True
+
     def tell(self, trouble: str) -> None:
         """Say why nothing can be read; nothing if it can."""
         with self._lock:
@@ -110,8 +124,10 @@ class Follower:
                 filtered=self._filtered,
                 positions=dict(self._at),
                 trouble=self._trouble,
+                again=tuple(self._again),
             )
             self._lines.clear()
+            self._again.clear()
             self._skipped = self._filtered = 0
             self._news = False
             return update

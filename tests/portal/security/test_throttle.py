@@ -15,11 +15,6 @@ from bus.portal.security.throttle import (
 from tests.clock import Clock
 
 
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
 def test_pauses_of_an_address_double_up_to_a_quarter_of_an_hour(clock: Clock) -> None:
     throttle = Throttle(clock)
     waits = []
