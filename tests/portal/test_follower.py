@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from bus.errors import BusUnavailable
 from bus.portal.tailing import (
     MOST_ROWS,
     Filter,
@@ -118,12 +119,16 @@ def test_nothing_is_told_when_nothing_is_new() -> None:
     follower.begin({0: 0})
     assert follower.drain() is not None
     assert follower.drain() is None
-    follower.tell("")
+    follower.tell(None)
     assert follower.drain() is None
-    follower.tell("the bus is away")
+    follower.tell(BusUnavailable("the bus is away"))
+    follower.drain()
+    follower.tell(BusUnavailable("the bus is away"))
+    assert follower.drain() is None
+    follower.tell(BusUnavailable("another bus is away"))
     update = follower.drain()
     assert update is not None
-    assert update.trouble == "the bus is away"
+    assert str(update.trouble) == "another bus is away"
 
 
 def test_what_was_had_before_is_not_had_again() -> None:

@@ -60,7 +60,7 @@
     count("skipped", told.skipped);
     count("filtered", told.filtered);
     tally.dataset.total = Number(tally.dataset.total) + told.lines.length + told.skipped + told.filtered;
-    trouble.textContent = told.trouble;
+    for (const part of ["trouble", "detail"]) trouble.querySelector(`[data-slot="${part}"]`).textContent = told[part];
     trouble.hidden = told.trouble === "";
   }
 

@@ -99,13 +99,14 @@ class Feed:
 
     async def _follow(self) -> None:
         while True:
+            trouble: BusError | None = None
             try:
                 read = await self._round()
                 if not read:
                     await self._decode_again()
-                trouble, wait = "", 0.0 if read else IDLE
+                wait = 0.0 if read else IDLE
             except BusError as error:
-                trouble, wait, read = str(error), AGAIN, False
+                trouble, wait, read = error, AGAIN, False
                 log.info("the tail of %s waits: %s", self.topic, error)
             for follower in self.followers:
                 follower.tell(trouble)

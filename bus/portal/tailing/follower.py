@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from bus.errors import BusError
 from bus.portal.tailing.line import Filter, Line
 
 MOST_ROWS = 200
@@ -26,14 +27,14 @@ class Update:
         filtered: events that were not wanted.
         positions: by partition, the offset after the last one that was counted.
         again: lines that were shown undecoded before.
-        trouble: why nothing more can be read for now; empty if it can.
+        trouble: why nothing more can be read for now; None if it can.
     """
 
     lines: tuple[Line, ...]
     skipped: int
     filtered: int
     positions: Mapping[int, int]
-    trouble: str = ""
+    trouble: BusError | None = None
     again: tuple[Line, ...] = ()
 
 
@@ -53,7 +54,7 @@ class Follower:
     _lines: deque[Line] = field(default_factory=deque)
     _skipped: int = 0
     _filtered: int = 0
-    _trouble: str = ""
+    _trouble: BusError | None = None
     _again: deque[Line] = field(default_factory=lambda: deque(maxlen=MOST_ROWS))
     _news: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -107,10 +108,10 @@ class Follower:
             self._again.extend(made.values())
             self._news = True
 
-    def tell(self, trouble: str) -> None:
-        """Say why nothing can be read; nothing if it can."""
+    def tell(self, trouble: BusError | None) -> None:
+        """Say why nothing can be read; None if it can."""
         with self._lock:
-            self._news = self._news or trouble != self._trouble
+            self._news = self._news or str(trouble) != str(self._trouble)
             self._trouble = trouble
 
     def drain(self) -> Update | None:
