@@ -17,11 +17,11 @@ from bus.errors import (
     OutcomeUnknown,
     StorageFull,
 )
-from bus.kafka.client import Startable
 from bus.kafka.connection import CLOSING, Causes, Topics, look, ours, security, sentence, started
 from bus.kafka.pack import Batch, header, packed
 from bus.kafka.records import LARGEST_BATCH, Place, Record
 from bus.settings import KafkaSettings
+from bus.startable import Startable
 
 log = logging.getLogger(__name__)
 

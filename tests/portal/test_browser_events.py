@@ -20,12 +20,10 @@ from bus.telemetry import Telemetry
 from bus.views.traffic import TOPIC as TRAFFIC
 from bus.views.traffic import load_segments
 from tests.portal.agreed import ARS, TOPIC, agreed, moved
+from tests.portal.browsing import SETTLED, Site, examine
 from tests.portal.city import Watch, subscription, survey, topic
-from tests.portal.test_browser import SETTLED, Site, browser, examine
 from tests.portal.test_tail import HOSTILE, event
 from tests.views.test_traffic_reading import key, value
-
-__all__ = ["browser"]  # a fixture
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
