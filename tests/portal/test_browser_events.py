@@ -90,6 +90,7 @@ async def counted(page: Page, total: int) -> dict[str, int]:
     [
         pytest.param(EVENTS, FOLLOWED, "de", id="events"),
         pytest.param(EVENTS, FOLLOWED, "en", id="events in English"),
+        pytest.param(f"{EVENTS}&key=nobody-has-it", FOLLOWED, "de", id="no events"),
         pytest.param(f"/contract?topic={TOPIC}", SETTLED, "de", id="contract"),
         pytest.param("/contracts", SETTLED, "de", id="contracts"),
         pytest.param("/traffic", SETTLED, "de", id="traffic"),
