@@ -144,6 +144,8 @@ class Portal:
             await asyncio.wait([self._preparing])
         await self._pulse.stop()
         self._streams.close()
+        if self._access is not None:
+            self._access.hurry()
         await self._listener.stop()
         await self._aside.stop(self._away())
         self._thread.shutdown()

@@ -81,6 +81,7 @@ class Access:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="stadtbus-logins")
         self._hashing = ThreadPoolExecutor(HASHING_AT_ONCE, thread_name_prefix="stadtbus-passwords")
         self._logins = 0
+        self._ending = asyncio.Event()
         oidc = settings.portal.oidc
         if oidc.issuer and origin is None:
             raise InvalidSettings(
@@ -104,6 +105,10 @@ class Access:
         )
         loop = asyncio.get_running_loop()
         self._passwords = await loop.run_in_executor(self._hashing, self._make_passwords)
+
+    def hurry(self) -> None:
+        """Let nobody wait for the answer to a failure any more: the portal ends."""
+        self._ending.set()
 
     async def stop(self) -> None:
         """Close it, once those who are about to log in have."""
@@ -151,7 +156,7 @@ class Access:
             raise TryLater(max(wait, 1.0))
         if user is None or not await self._is_right(user, password):
             self._refused(name, host, "password", "wrong name or password")
-            await asyncio.sleep(begun + FAILED_SECONDS - time.monotonic())
+            await self._until(begun + FAILED_SECONDS)
             raise NotAuthenticated("wrong name or password")
         self._throttle.succeeded(host, name, browser)
         person = Person(issuer="", subject=user.name, name=user.name, role=user.role)
@@ -252,6 +257,11 @@ class Access:
         if right and self._passwords.outdated(user.hash):
             self._users.rehash(user, self._passwords.hash(said))
         return right
+
+    async def _until(self, end: float) -> None:
+        """Wait until a time, as `time.monotonic` tells it, or until the portal ends."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._ending.wait(), end - time.monotonic())
 
     def _refused(self, name: str, host: str, mechanism: str, reason: str) -> None:
         line = (

@@ -279,6 +279,25 @@ async def test_a_failure_takes_as_long_for_a_name_that_nobody_has(
     assert time.monotonic() - begun >= 0.5
 
 
+async def test_who_waits_for_a_failure_s_answer_does_not_hold_up_the_end(
+    settings: Settings,
+    people: None,
+    telemetry: Telemetry,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr("bus.portal.security.access.FAILED_SECONDS", 600.0)
+    portal = Portal(settings, telemetry, town(), None)
+    await portal.start()
+    async with httpx.AsyncClient(base_url=portal.url, timeout=30) as http:
+        with caplog.at_level(logging.INFO, "stadtbus.audit"):
+            waiting = asyncio.create_task(Reader(http).log_in("viewer", "wrong wrong wrong"))
+            await until(lambda: "login refused" in caplog.text)
+        await portal.stop()
+        assert (await waiting).status_code == 401
+    assert "Exception" not in caplog.text
+
+
 async def forwarded(reader: Reader, address: str, name: str) -> int:
     """Fail to log in through a proxy that tells from where; return the status."""
     reader.http.headers["x-forwarded-for"] = address
