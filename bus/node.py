@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Protocol
 
 from bus.broker import Broker
 from bus.errors import StorageUnusable
@@ -25,6 +24,7 @@ from bus.security import (
     watched,
 )
 from bus.settings import Address, Role, Settings
+from bus.startable import Startable
 from bus.telemetry import Telemetry
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Ready:
     opened: tuple[str, ...]
 
 
-class Node:
+class Node(Startable):
     """One process that runs one or more roles.
 
     Args:
@@ -74,30 +74,19 @@ class Node:
         self._watch: Watch | None = None
         self._state: State | None = None
 
-    async def __aenter__(self) -> Self:
-        """Start; stop again whatever did start if a role fails to."""
-        try:
-            await self.start()
-        except BaseException:
-            await self._running.aclose()
-            raise
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Stop all roles."""
-        await self.stop()
-
     async def start(self) -> None:
         """Start every role and return once all of them answer.
 
         Raises:
             BusError: a role cannot start; the message says which setting or file is at fault.
         """
+        try:
+            await self._start_all()
+        except BaseException:
+            await self._running.aclose()
+            raise
+
+    async def _start_all(self) -> None:
         self._settings = settings = in_force(self._settings)
         opened = refuse_open_listeners(settings, (*self._roles, "ops"))
         self._ops = ops = Ops(settings, self._telemetry, ready=lambda: self._ready)

@@ -86,6 +86,13 @@ def test_precedence(
             "broker.max_frame_bytes (stadtbus.toml): Input should be greater than",
             id="number out of range",
         ),
+        pytest.param(
+            "",
+            {"STADTBUS_PORTAL__TRUSTED_PROXIES": "10.1.2.3, proxy"},
+            {},
+            '"proxy" is no address or network',
+            id="a proxy's name",
+        ),
     ],
 )
 def test_refused(

@@ -8,8 +8,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType, TracebackType
-from typing import Self
+from types import MappingProxyType
 
 from bus.acceptor import HANDSHAKES, Acceptor
 from bus.broker.connection import ClientProtocol, Connection
@@ -27,6 +26,7 @@ from bus.broker.turns import Turns
 from bus.errors import InvalidSettings, StorageUnusable
 from bus.listen import bind, refuse_open
 from bus.settings import Address, BrokerSettings
+from bus.startable import Startable
 from bus.telemetry import Telemetry
 from bus.tls import Certificate, certified
 
@@ -38,7 +38,7 @@ _READ_AHEAD = 2**18  # bytes buffered of a connection beyond the frame at hand
 log = logging.getLogger(__name__)
 
 
-class Broker:
+class Broker(Startable):
     """A single-node broker that speaks the Kafka protocol and keeps everything in SQLite.
 
     Args:
@@ -148,18 +148,6 @@ class Broker:
         await asyncio.gather(*list(self._connections), return_exceptions=True)
         await self._engine.stop()
         self._directory.release()
-
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.stop()
 
     def _open(self) -> Engine:
         engine = Engine(

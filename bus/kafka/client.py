@@ -1,41 +1,14 @@
-"""The life of a client: started, used, stopped."""
-
-from abc import ABC, abstractmethod
-from types import TracebackType
-from typing import Self
+"""A client of the engine: started, used, stopped."""
 
 from aiokafka.client import AIOKafkaClient
 
 from bus.errors import BusUnavailable
 from bus.kafka.connection import security, started
 from bus.settings import KafkaSettings
+from bus.startable import Startable
 
 METADATA_AGE = 300.0
 """Seconds after which aiokafka asks by itself for what it knows of topics."""
-
-
-class Startable(ABC):
-    """What is started before it is used, and stopped afterwards; also for the time of a block."""
-
-    @abstractmethod
-    async def start(self) -> None:
-        """Connect."""
-
-    @abstractmethod
-    async def stop(self) -> None:
-        """Close the connections."""
-
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.stop()
 
 
 class Client(Startable):

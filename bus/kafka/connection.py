@@ -187,9 +187,8 @@ def unreachable(kafka: KafkaSettings, cause: BaseException | None) -> BusError:
             where=kafka.bootstrap,
             remedy="check kafka.username, kafka.password_file and kafka.sasl_mechanism",
         )
-    reason = f": {cause}" if cause is not None and str(cause) else ""
     return BusUnavailable(
-        f"no broker answers{reason}",
+        f"no broker answers: {cause}" if cause and str(cause) else "no broker answers",
         where=kafka.bootstrap,
         remedy="check kafka.bootstrap, and that the broker runs",
     )

@@ -17,11 +17,11 @@ from bus.errors import (
     OutcomeUnknown,
     StorageFull,
 )
-from bus.kafka.client import Startable
 from bus.kafka.connection import CLOSING, Causes, Topics, look, ours, security, sentence, started
 from bus.kafka.pack import Batch, header, packed
 from bus.kafka.records import LARGEST_BATCH, Place, Record
 from bus.settings import KafkaSettings
+from bus.startable import Startable
 
 log = logging.getLogger(__name__)
 
@@ -281,8 +281,12 @@ class Producer(Startable):
         )
 
     def _too_large(self, topic: str, count: int) -> EventTooLarge:
-        what = "the event is" if count == 1 else f"a batch of {count} events is"
-        return EventTooLarge(f"{what} above {self._largest} bytes", where=topic)
+        return EventTooLarge(
+            f"the event is above {self._largest} bytes"
+            if count == 1
+            else f"a batch of {count} events is above {self._largest} bytes",
+            where=topic,
+        )
 
 
 def _bytes_of(record: Record | bytes) -> bytes:

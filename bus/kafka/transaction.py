@@ -12,11 +12,11 @@ from aiokafka import errors as foreign
 from aiokafka.structs import OffsetAndMetadata
 
 from bus.errors import BusError, BusUnavailable, Fenced, NotAuthorised, OutcomeUnknown
-from bus.kafka.client import Startable
 from bus.kafka.connection import CLOSING, look, ours, security, started
 from bus.kafka.pack import Batch, header, packed
 from bus.kafka.records import LARGEST_BATCH, Place, Record
 from bus.settings import KafkaSettings
+from bus.startable import Startable
 
 log = logging.getLogger(__name__)
 

@@ -4,7 +4,6 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Self
 
 from bus.admin import Admin
 from bus.errors import InvalidSettings, NotFound
@@ -12,6 +11,7 @@ from bus.kafka import LogReader
 from bus.letters.decisions import DECISIONS, Action, Decision, Decisions, read_decision
 from bus.letters.letter import Letter, is_dead_topic, read_letter
 from bus.settings import KafkaSettings
+from bus.startable import Startable
 
 PARTITION = 0
 """Decisions have one partition."""
@@ -73,7 +73,7 @@ class DecisionLog:
         return new
 
 
-class Shelf:
+class Shelf(Startable):
     """All dead letters of an engine, with what was decided about them.
 
     Args:
@@ -86,11 +86,16 @@ class Shelf:
         self.reader = LogReader(kafka, client_id=client_id)
         self._log = DecisionLog(self.reader)
 
-    async def __aenter__(self) -> Self:
-        await self.reader.start()
-        return self
+    async def start(self) -> None:
+        """Connect.
 
-    async def __aexit__(self, *_: object) -> None:
+        Raises:
+            BusError: the engine cannot be reached, or does not accept the credentials.
+        """
+        await self.reader.start()
+
+    async def stop(self) -> None:
+        """Close the connections."""
         await self.reader.stop()
 
     @property

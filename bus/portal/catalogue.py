@@ -27,11 +27,11 @@ class Known:
 
     Args:
         contracts: as JSON values, by topic; None: nothing is known, as the registry is away.
-        trouble: why the registry cannot be asked; empty if it can.
+        trouble: why the registry cannot be asked; None if it can.
     """
 
     contracts: Contracts | None = None
-    trouble: str = ""
+    trouble: BusError | None = None
 
 
 class Catalogue:
@@ -61,7 +61,7 @@ class Catalogue:
                 await asyncio.sleep(TURN)
             except BusError as error:
                 log.info("contracts cannot be read: %s", error)
-                self._read = Known(contracts=self._read.contracts, trouble=str(error))
+                self._read = Known(contracts=self._read.contracts, trouble=error)
                 await asyncio.sleep(AGAIN)
 
 

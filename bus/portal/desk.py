@@ -121,7 +121,9 @@ class Desk:
         async with self._turn:
             try:
                 if self._shelf is None:
-                    self._shelf = await Shelf(self._kafka, client_id="stadtbus-portal").__aenter__()
+                    shelf = Shelf(self._kafka, client_id="stadtbus-portal")
+                    await shelf.start()
+                    self._shelf = shelf
                 return await answer(request, self._shelf)
             except BusUnavailable:
                 await self._close()
@@ -130,7 +132,7 @@ class Desk:
     async def _close(self) -> None:
         if self._shelf is not None:
             shelf, self._shelf = self._shelf, None
-            await shelf.__aexit__()
+            await shelf.stop()
 
     async def _list(self, request: Request, shelf: Shelf) -> Page:
         topic, query = request.path_params["topic"], request.query_params

@@ -15,6 +15,7 @@ from bus.portal import words
 from bus.portal.application import Application, language_of
 from bus.portal.aside import Aside
 from bus.portal.language import Language, iso
+from bus.portal.sentences import LONGEST_TROUBLE, Told, told, translated
 from bus.portal.shown import clipped, visible
 from bus.portal.streams import Streams, message
 from bus.portal.tailing import Feeds, Filter, Follower, Line, Update, read_positions
@@ -41,7 +42,7 @@ class TailView:
         position: where the stream goes on.
         stream: its address.
         masks: what is masked.
-        trouble: why the topic cannot be read; empty if it can.
+        trouble: why the topic cannot be read; None if it can.
     """
 
     topic: str
@@ -52,7 +53,7 @@ class TailView:
     position: str
     stream: str
     masks: Masks
-    trouble: str
+    trouble: BusError | None
 
 
 class Payloads:
@@ -85,18 +86,20 @@ class Payloads:
         topic, say = _topic(request), language_of(request)
         clear = self._unmasking.left(request, topic) > 0
         self._unmasking.looked(request, topic, clear=clear)
-        follower, status, trouble = Follower(_filter(request)), 200, ""
+        follower, status = Follower(_filter(request)), 200
+        trouble: BusError | None = None
         try:
             await self._aside.run(self._feeds.join(topic, follower, {}, whole=True))
         except BusError as error:
-            status, trouble = (404 if isinstance(error, NotFound) else 503), str(error)
+            status, trouble = (404 if isinstance(error, NotFound) else 503), error
         finally:
             self._aside.post(self._feeds.leave(topic, follower))
         update = follower.drain() or Update(lines=(), skipped=0, filtered=0, positions={})
+        lines = await self._application.apart(lambda: shown(update.lines, say, clear=clear))
         seen = TailView(
             topic=topic,
             wanted=follower.wanted,
-            lines=list(reversed(shown(update, say, clear=clear))),
+            lines=lines[::-1],
             skipped=update.skipped,
             filtered=update.filtered,
             position=written(update.positions),
@@ -142,21 +145,29 @@ class Payloads:
             return await self._application.apart(lambda: _told(update, say, clear=clear))
 
         try:
-            async for told in self._streams.paced(step):
-                yield told
+            async for part in self._streams.paced(step):
+                yield part
         finally:
             self._aside.post(self._feeds.leave(topic, follower))
 
 
-def shown(update: Update, say: Language, *, clear: bool) -> list[dict[str, str]]:
-    """Return events as texts that are shown as they are, oldest first.
+def shown(lines: Iterable[Line], say: Language, *, clear: bool) -> list[Mapping[str, str]]:
+    """Return events as texts that are shown as they are.
 
     Args:
-        update: which.
+        lines: the events.
         say: the reader's language.
         clear: without masks.
     """
-    return [_texts(line, say, clear=clear) for line in update.lines]
+    return [_shown(line, say, clear=clear) for line in lines]
+
+
+def _shown(line: Line, say: Language, *, clear: bool) -> Mapping[str, str]:
+    """Return an event as texts, which are made once for all who follow its topic."""
+    kept = say.code, clear
+    if kept not in line.texts:
+        line.texts[kept] = _texts(line, say, clear=clear)
+    return line.texts[kept]
 
 
 def _texts(line: Line, say: Language, *, clear: bool) -> dict[str, str]:
@@ -166,7 +177,7 @@ def _texts(line: Line, say: Language, *, clear: bool) -> dict[str, str]:
     if payload is None:
         return texts | {
             "fault": words.fault_word(line.fault, say),
-            "data": clipped(visible(line.why), LONGEST_DATA),
+            "data": clipped(visible(translated(line.why, say) or line.why), LONGEST_DATA),
         }
     data = payload.data
     if data is None:
@@ -184,13 +195,16 @@ def _data(text: str, say: Language) -> str:
 
 
 def _told(update: Update, say: Language, *, clear: bool) -> bytes:
-    told = {
-        "lines": shown(update, say, clear=clear),
+    trouble = told(update.trouble, say) if update.trouble else Told("", "")
+    news = {
+        "lines": shown(update.lines, say, clear=clear),
+        "again": shown(update.again, say, clear=clear),
         "skipped": update.skipped,
         "filtered": update.filtered,
-        "trouble": clipped(visible(update.trouble)),
+        "trouble": clipped(visible(trouble.text), LONGEST_TROUBLE),
+        "detail": clipped(visible(trouble.detail), LONGEST_TROUBLE),
     }
-    return message(json.dumps(told), id_=written(update.positions))
+    return message(json.dumps(news), id_=written(update.positions))
 
 
 def _topic(request: Request) -> str:

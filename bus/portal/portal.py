@@ -5,7 +5,10 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
+
+from starlette.types import ASGIApp
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from bus.audit import Notes
 from bus.http import HttpListener
@@ -88,8 +91,9 @@ class Portal:
             parts.append(Login(self._access).routes)
         self._application = Application(PAGES, self._sources, self._streams, self._thread, parts)
         self._preparing: asyncio.Task[None] | None = None
+        pages = self._application.asgi(self._access, local=local)
         self._listener = HttpListener(
-            self._application.asgi(self._access, local=local),
+            _behind(pages, settings.portal.trusted_proxies),
             settings.portal,
             name="portal",
             telemetry=telemetry,
@@ -140,6 +144,8 @@ class Portal:
             await asyncio.wait([self._preparing])
         await self._pulse.stop()
         self._streams.close()
+        if self._access is not None:
+            self._access.hurry()
         await self._listener.stop()
         await self._aside.stop(self._away())
         self._thread.shutdown()
@@ -195,6 +201,12 @@ class Portal:
                 titles=partial(_titles, self._registry),
             )
         return self._pictured
+
+
+def _behind(pages: ASGIApp, proxies: Sequence[str]) -> ASGIApp:
+    """Return an application whose readers are where the proxies that are believed say they are."""
+    believing = ProxyHeadersMiddleware(cast("Any", pages), trusted_hosts=list(proxies))
+    return cast("ASGIApp", believing) if proxies else pages
 
 
 def _titles(registry: State | None, topic: str) -> Mapping[str, str]:

@@ -48,14 +48,14 @@ class Sample:
         since: when the oldest of them was appended, in seconds since 1970; None: there is none.
         publishers: who published them, the busiest first.
         unnamed: how many do not say where they come from.
-        trouble: why nothing could be read; empty if it could.
+        trouble: why nothing could be read; None if it could.
     """
 
     events: int = 0
     since: float | None = None
     publishers: Sequence[Publisher] = ()
     unnamed: int = 0
-    trouble: str = ""
+    trouble: BusError | None = None
 
 
 class Publishers:
@@ -92,7 +92,7 @@ class Publishers:
             async with LogReader(self._kafka, client_id="stadtbus-publishers") as reader:
                 found = sampled(await _newest(reader, topic))
         except BusError as error:
-            found = Sample(trouble=str(error))
+            found = Sample(trouble=error)
         self._samples[topic] = (self._clock() + FRESH, found)
 
 

@@ -9,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from bus import __version__
 from bus.portal import words
 from bus.portal.language import Language, iso, languages
+from bus.portal.sentences import told, translated
 from bus.portal.shown import clipped, visible, visible_lines
 
 
@@ -64,5 +65,5 @@ def _environment() -> Environment:
         "visible_lines": visible_lines,
         "iso": iso,
     }
-    environment.globals |= {"version": __version__}
+    environment.globals |= {"version": __version__, "told": told, "translated": translated}
     return environment

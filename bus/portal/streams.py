@@ -5,6 +5,8 @@ page is told more often than the pulse beats.
 """
 
 import asyncio
+import random
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
@@ -12,8 +14,11 @@ from dataclasses import dataclass, field
 HEARTBEAT = 15.0
 """Seconds of silence after which a stream says that it is still there."""
 
-COME_BACK = 5000
-"""Milliseconds after which who had to make room for others may come back."""
+SHARE = 60.0
+"""Seconds that a stream may stay open however many want one."""
+
+COME_BACK = 5_000, 15_000
+"""Milliseconds after which who has no stream comes back; by chance, so that not all do at once."""
 
 AT_ONCE, PAUSE = 4, 0.005
 """How many streams are woken at a time, and seconds until the next are."""
@@ -26,6 +31,7 @@ _RECONNECT = 1000
 
 @dataclass(eq=False, slots=True)
 class _Stream:
+    since: float
     woken: asyncio.Event = field(default_factory=asyncio.Event)
     over: bool = False
 
@@ -33,13 +39,22 @@ class _Stream:
 class Streams:
     """All streams that are open.
 
+    When there are as many as there may be, the oldest makes room for who comes, once it has had
+    its share; before that, who comes is told what there is now, and comes back for more.
+
     Args:
-        most: how many there may be; when there are more, the oldest have to come back later.
+        most: how many there may be.
         thread: where pages are made.
+        clock: seconds that only go forward.
     """
 
-    def __init__(self, most: Callable[[], int], thread: Executor) -> None:
-        self._most, self._thread = most, thread
+    def __init__(
+        self,
+        most: Callable[[], int],
+        thread: Executor,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._most, self._thread, self._clock = most, thread, clock
         self._open: dict[_Stream, None] = {}
         self._made: dict[Hashable, asyncio.Future[bytes]] = {}
 
@@ -73,15 +88,17 @@ class Streams:
         try:
             yield b"retry: %d\n\n" % _RECONNECT
             sent = None
-            while not stream.over:
+            while True:
                 stream.woken.clear()
                 told = await self._told(key, make)
                 if told != sent:
                     sent = told
                     yield told
-                while not await _within(stream.woken, HEARTBEAT):
+                while not stream.over and not await _within(stream.woken, HEARTBEAT):
                     yield b": still here\n\n"
-            yield message("come back", event="full", retry=COME_BACK)
+                if stream.over:
+                    break
+            yield _come_back()
         finally:
             self._open.pop(stream, None)
 
@@ -95,7 +112,7 @@ class Streams:
         try:
             yield b"retry: %d\n\n" % _RECONNECT
             spoken = clock()
-            while not stream.over:
+            while True:
                 due = clock() + TURN
                 told = await step()
                 if not told and clock() - spoken >= HEARTBEAT:
@@ -104,21 +121,24 @@ class Streams:
                     spoken = clock()
                     yield told
                 stream.woken.clear()
-                while (left := due - clock()) > 0 and await _within(stream.woken, left):
-                    if stream.over:
-                        break
+                while not stream.over and (left := due - clock()) > 0:
+                    await _within(stream.woken, left)
                     stream.woken.clear()
-            yield message("come back", event="full", retry=COME_BACK)
+                if stream.over:
+                    break
+            yield _come_back()
         finally:
             self._open.pop(stream, None)
 
     def _join(self) -> _Stream:
-        stream = _Stream()
+        stream = _Stream(self._clock())
         self._open[stream] = None
-        for oldest in list(self._open)[: max(len(self._open) - max(self._most(), 1), 0)]:
-            oldest.over = True
-            oldest.woken.set()
-            del self._open[oldest]
+        too_many = max(len(self._open) - max(self._most(), 1), 0)
+        for oldest in list(self._open)[:too_many]:
+            goes = oldest if stream.since - oldest.since >= SHARE else stream
+            goes.over = True
+            goes.woken.set()
+            self._open.pop(goes, None)
         return stream
 
     async def _told(self, key: Hashable, make: Callable[[], str]) -> bytes:
@@ -145,6 +165,10 @@ def message(data: str, *, event: str = "", retry: int | None = None, id_: str = 
     # Each line of the data on a line of its own, whatever the data takes for a line's end.
     lines = data.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     return (head + "".join(f"data: {line}\n" for line in lines) + "\n").encode()
+
+
+def _come_back() -> bytes:
+    return message("come back", event="full", retry=random.randint(*COME_BACK))  # noqa: S311
 
 
 async def _within(event: asyncio.Event, seconds: float) -> bool:

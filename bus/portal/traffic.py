@@ -25,12 +25,12 @@ class Traffic:
     Args:
         picture: map and table; None: there is nothing to show yet.
         at: when the newest observation was made, in seconds since 1970; None: there is none.
-        trouble: why it cannot be read; empty if it can.
+        trouble: why it cannot be read; None if it can.
     """
 
     picture: Picture | None = None
     at: float | None = None
-    trouble: str = ""
+    trouble: BusError | None = None
 
 
 class TrafficFollower:
@@ -59,7 +59,7 @@ class TrafficFollower:
                     await self._follow(reader)
             except BusError as error:
                 log.info("the view of traffic load waits: %s", error)
-                self.latest = Traffic(picture=self.latest.picture, trouble=str(error))
+                self.latest = Traffic(picture=self.latest.picture, trouble=error)
 
     async def _follow(self, reader: ViewReader) -> None:
         while self._exists():

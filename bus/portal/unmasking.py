@@ -12,7 +12,7 @@ from starlette.routing import Route
 from bus.audit import Notes, log, quoted
 from bus.portal.application import Application
 from bus.portal.security.forms import place
-from bus.portal.viewer import Role, Viewer, require
+from bus.portal.viewer import Role, Viewer, address, require
 
 UNMASK = "/unmask"
 
@@ -119,11 +119,6 @@ class Unmasking:
         log.warning("payloads unmasked %s reason=%s", _who(request, topic), quoted(reason))
         self._until[_place(request, topic)] = now + SECONDS
         return RedirectResponse(then, 303)
-
-
-def address(request: Request) -> str:
-    """Return from which address a request came."""
-    return request.client.host if request.client else ""
 
 
 def _place(request: Request, topic: str) -> _Place:

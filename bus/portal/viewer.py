@@ -50,3 +50,8 @@ def require(request: Request, role: Role) -> Viewer:
     if viewer.role < role:
         raise HTTPException(401 if viewer.role is Role.NOBODY else 403)
     return viewer
+
+
+def address(request: Request) -> str:
+    """Return from which address a request came; through a trusted proxy, the one that it tells."""
+    return request.client.host if request.client else ""

@@ -3,8 +3,7 @@
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from uuid import UUID
 
 from bus.errors import Conflict, InvalidEvent, InvalidSettings
@@ -14,10 +13,11 @@ from bus.publisher.lane import BATCH_BYTES, Lane
 from bus.publisher.stream import Outgoing, Receipt, Stream, drafted, now_text
 from bus.schemas import SchemaClient
 from bus.settings import Settings, load
+from bus.startable import Startable
 from bus.telemetry import Publishing
 
 
-class Publisher:
+class Publisher(Startable):
     """Publishes typed events; each call returns once the engine has them durably.
 
     Calls may overlap: per key, events are written in the order of the calls.
@@ -66,7 +66,11 @@ class Publisher:
             BusUnavailable: no broker answers.
             NotAuthenticated: the engine does not accept the credentials.
         """
-        await self._producer.start()
+        try:
+            await self._producer.start()
+        except BaseException:
+            await self._registry.close()
+            raise
         if self._metrics is not None:
             self._metrics.add(self)
 
@@ -82,22 +86,6 @@ class Publisher:
         await self._registry.close()
         if self._metrics is not None:
             self._metrics.remove(self)
-
-    async def __aenter__(self) -> Self:
-        try:
-            await self.start()
-        except BaseException:
-            await self._registry.close()
-            raise
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.stop()
 
     async def publish(
         self,

@@ -3,8 +3,6 @@
 import logging
 from contextlib import AsyncExitStack
 from functools import partial
-from types import TracebackType
-from typing import Self
 
 from starlette.types import ASGIApp
 
@@ -23,6 +21,7 @@ from bus.registry.state import State
 from bus.registry.store import Store
 from bus.security import asks_for_password, lacking
 from bus.settings import Address, Settings
+from bus.startable import Startable
 from bus.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
@@ -30,7 +29,7 @@ log = logging.getLogger(__name__)
 CLIENT_ID = "stadtbus-registry"
 
 
-class Registry:
+class Registry(Startable):
     """The schema registry.
 
     Any number of registries may run on one bus, and all of them write.
@@ -115,18 +114,6 @@ class Registry:
     async def stop(self) -> None:
         """Let requests under way finish, then close the connections."""
         await self._running.aclose()
-
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.stop()
 
 
 def _doorman(settings: Settings, notes: Notes) -> Doorman | None:

@@ -4,8 +4,6 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
-from types import TracebackType
-from typing import Self
 
 from bus.admin import Admin
 from bus.contracts import Contract
@@ -18,6 +16,7 @@ from bus.router.lane import GROUP, Lane, Portion
 from bus.router.routing import Route
 from bus.schemas import SchemaClient
 from bus.settings import Settings
+from bus.startable import Startable
 from bus.subscriber.decoding import Decoder
 from bus.subscriber.window import Window
 from bus.telemetry import Telemetry
@@ -46,7 +45,7 @@ REMEMBERED = 2000
 """Records before the position in which repeats are found after a start."""
 
 
-class Router:
+class Router(Startable):
     """Routes the events of all open contracts to their feeds.
 
     Any number of routers share the partitions.
@@ -92,18 +91,6 @@ class Router:
             await asyncio.wait([self._task])
         await self._running.aclose()
         await self._registry.close()
-
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.stop()
 
     async def _contracts(self) -> dict[str, Contract]:
         """Return the open contracts in force, by topic."""

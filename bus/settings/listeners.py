@@ -1,6 +1,7 @@
 """Settings of what listens: how it is protected, and what strangers can take of it."""
 
 import re
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal
 
@@ -209,6 +210,12 @@ class PortalSettings(HttpSettings):
         description="how browsers address the portal, such as https://bus.town.example; needed for "
         "OpenID Connect, and behind a proxy",
     )
+    trusted_proxies: tuple[str, ...] = Field(
+        default=(),
+        description="addresses and networks of proxies whose X-Forwarded-For and X-Forwarded-Proto "
+        "are believed, comma separated; behind one that is not named here, all readers have its "
+        "address",
+    )
     session_idle_seconds: float = Field(
         default=3600.0, gt=0, description="seconds without a click after which a login ends"
     )
@@ -220,8 +227,22 @@ class PortalSettings(HttpSettings):
         default=100,
         ge=1,
         description="pages that are kept up to date at a time, at most half as many as there may "
-        "be connections; when more are open, the oldest wait for a few seconds",
+        "be connections; others are told what is new every few seconds, and each has its minute",
     )
+
+    _proxies = field_validator("trusted_proxies", mode="before")(listed)
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for network in value:
+            try:
+                ip_network(network)
+            except ValueError as error:
+                raise ValueError(
+                    f'"{network}" is no address or network, such as 10.1.2.3 or 10.1.0.0/16'
+                ) from error
+        return value
 
     @field_validator("url")
     @classmethod

@@ -5,8 +5,6 @@ import logging
 import time
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
 
 from bus.errors import BusError
 from bus.kafka import Inquiry, LogReader, Place
@@ -15,6 +13,7 @@ from bus.kafka.partitions import bounds, first_times, layout, retentions, sizes
 from bus.letters import DECISIONS, DecisionLog, is_redrive_topic
 from bus.letters.shelf import PARTITION, count
 from bus.settings import KafkaSettings
+from bus.startable import Startable
 from bus.subscriber.promise import promised
 from bus.watch.memory import Memory
 from bus.watch.names import is_dead_letters, is_internal, is_view
@@ -49,7 +48,7 @@ class _Found:
         return {p: found for p, found in places.items() if found is not None}
 
 
-class Surveyor:
+class Surveyor(Startable):
     """Looks at topics, groups and positions, and remembers what it need not ask again.
 
     What it remembers is bounded by what there is: it forgets what a survey did not meet.
@@ -65,21 +64,21 @@ class Surveyor:
         self._reader = LogReader(kafka, client_id=client_id)
         self._decided = DecisionLog(self._reader)
 
-    async def __aenter__(self) -> Self:
+    async def start(self) -> None:
+        """Connect.
+
+        Raises:
+            BusError: the engine cannot be reached, or does not accept the credentials.
+        """
         await self._inquiry.start()
         try:
             await self._reader.start()
         except BaseException:
             await self._inquiry.stop()
             raise
-        return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def stop(self) -> None:
+        """Close the connections."""
         await self._reader.stop()
         await self._inquiry.stop()
 

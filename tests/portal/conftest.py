@@ -5,11 +5,28 @@ from pathlib import Path
 
 import httpx
 import pytest
+import pytest_asyncio
+from playwright.async_api import Browser
 
 from bus.portal import Portal
 from bus.settings import Settings, load
 from bus.telemetry import Telemetry
+from tests.portal.browsing import chromium
 from tests.portal.city import Watch, town
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    """A browser for tests that share an event loop with all others of their module."""
+    async with chromium() as found:
+        yield found
+
+
+@pytest.fixture
+async def own_browser() -> AsyncIterator[Browser]:
+    """A browser for one test."""
+    async with chromium() as found:
+        yield found
 
 
 @pytest.fixture

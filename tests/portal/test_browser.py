@@ -1,95 +1,24 @@
 """Pages in a real browser: what axe finds, what moves, what a keyboard and no script can do."""
 
-import os
-import shutil
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 from dataclasses import replace
-from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import Browser, expect
 
 from bus.portal import Portal
 from bus.portal.pages import PAGES
 from bus.portal.sums import Sum
 from bus.settings import load
 from bus.telemetry import Telemetry
-from tests.conftest import refuse
-from tests.portal.city import READINGS, Watch, survey, topic, town
+from tests.portal.browsing import SETTLED, Site, examine
+from tests.portal.city import READINGS, survey, topic, town
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
-
-AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-EXAMINE = """async (rules) => (await axe.run(document, {runOnly: rules})).violations.flatMap(
-    (rule) => rule.nodes.map((node) => `${rule.id}: ${node.html}: ${node.failureSummary}`))"""
-SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
-SIDEWAYS = """[...document.querySelectorAll(".table")].filter(
-    (table) => table.checkVisibility() && table.scrollWidth > table.clientWidth).length"""
-OPENED = "document.querySelectorAll('details').forEach((one) => { one.open = true })"
-CLOSED = "document.querySelectorAll('details').forEach((one) => { one.open = false })"
-SETTLED = "#live-control:not([hidden])"
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    """Chromium without a window; skips where it is missing."""
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        refuse("Chromium is missing: install Debian's package chromium")
-    # As root, as in containers, Chromium has no sandbox of its own.
-    flags = ["--no-sandbox"] if os.geteuid() == 0 else []
-    async with async_playwright() as playwright:
-        found = await playwright.chromium.launch(executable_path=chromium, args=flags)
-        yield found
-        await found.close()
-
-
-class Site:
-    """A portal, what it watches, and how a reader looks at it."""
-
-    def __init__(self, portal: Portal, watch: Watch, browser: Browser) -> None:
-        self.portal, self.watch, self._browser = portal, watch, browser
-
-    @asynccontextmanager
-    async def reader(
-        self,
-        locale: str = "en",
-        *,
-        scripts: bool = True,
-        complaints: bool = False,
-    ) -> AsyncIterator[Page]:
-        """Yield a page; nothing may be asked of anybody else, and nothing may go wrong.
-
-        Args:
-            locale: the reader's language.
-            scripts: whether scripts are run.
-            complaints: the browser may say that something went wrong.
-        """
-        context = await self._browser.new_context(
-            base_url=self.portal.url,
-            locale=locale,
-            viewport={"width": 1280, "height": 800},
-            java_script_enabled=scripts,
-        )
-        said: list[str] = []
-        asked: list[str] = []
-        page = await context.new_page()
-        page.on("console", lambda one: said.append(one.text) if one.type != "log" else None)
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.on("dialog", lambda dialog: said.append(dialog.message))
-        page.on("request", lambda request: asked.append(request.url))
-        try:
-            yield page
-        finally:
-            await context.close()
-        assert complaints or said == []
-        assert {url for url in asked if not url.startswith(f"{self.portal.url}/")} == set()
 
 
 @pytest.fixture(scope="module")
@@ -127,38 +56,6 @@ def fresh_town(site: Site) -> None:
     site.watch.history = again.history
 
 
-async def examiner(page: Page) -> Callable[[], Awaitable[list[str]]]:
-    """Return what examines a page by axe, which the debugger puts there: the policy forbids it."""
-    debugger = await page.context.new_cdp_session(page)
-    await debugger.send("Runtime.evaluate", {"expression": AXE})
-
-    async def examine() -> list[str]:
-        found: list[str] = await page.evaluate(EXAMINE, RULES)
-        return found
-
-    return examine
-
-
-async def examine(page: Page) -> None:
-    """Assert that a page is sound on a telephone, a desk and a wall, however its reader sees it."""
-    violations = await examiner(page)
-    for width in (1920, 1280, 320):
-        await page.set_viewport_size({"width": width, "height": 800})
-        assert await page.evaluate("document.documentElement.scrollWidth") <= width
-        assert await page.evaluate(SIDEWAYS) == 0
-        await page.evaluate(OPENED)
-        assert await page.evaluate("document.documentElement.scrollWidth") <= width
-        await page.evaluate(CLOSED)
-        for scheme in SCHEMES if width < 1920 else ():  # wider is the same with more ground
-            await page.emulate_media(color_scheme=scheme)
-            assert await violations() == []
-    for scheme in SCHEMES:
-        for seen in ({"contrast": "more"}, {"forced_colors": "active"}):
-            await page.emulate_media(color_scheme=scheme, **seen)  # type: ignore[arg-type]
-            assert await violations() == []
-            await page.emulate_media(contrast="null", forced_colors="null")
-
-
 @pytest.mark.parametrize("locale", ["de", "en"])
 @pytest.mark.parametrize("path", [page.path for page in PAGES])
 async def test_axe_finds_nothing(site: Site, locale: str, path: str) -> None:
@@ -168,6 +65,16 @@ async def test_axe_finds_nothing(site: Site, locale: str, path: str) -> None:
         await page.locator(SETTLED).wait_for()
         assert await page.evaluate("document.documentElement.lang") == locale
         await examine(page)
+
+
+async def test_a_table_that_is_wider_than_a_telephone_does_not_widen_the_page(site: Site) -> None:
+    """Cells without a figure say so to who is read the page, in columns out of sight, too."""
+    async with site.reader() as page:
+        await page.set_viewport_size({"width": 320, "height": 800})
+        await page.goto("/?span=7d")
+        await page.get_by_text("The chart as a table").click()
+        await expect(page.locator("#chart-data .unseen").last).to_have_text("not counted")
+        assert await page.evaluate("document.documentElement.scrollWidth") == 320
 
 
 async def test_an_open_page_follows_the_bus_and_keeps_what_its_reader_does(site: Site) -> None:

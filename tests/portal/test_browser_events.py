@@ -10,20 +10,20 @@ from playwright.async_api import Browser, Page, expect
 
 from bus.admin import Admin, TopicSpec
 from bus.broker import Broker
-from bus.kafka import Producer, Record
+from bus.kafka import Fetched, Producer, Record
 from bus.portal import Portal
 from bus.portal.masking import MASK
+from bus.portal.tailing import Line
+from bus.portal.tailing.decoding import NO_REGISTRY, _fault
 from bus.settings import Address, BrokerSettings, KafkaSettings, load
 from bus.telemetry import Telemetry
 from bus.views.traffic import TOPIC as TRAFFIC
 from bus.views.traffic import load_segments
-from tests.portal.agreed import TOPIC, agreed, moved
+from tests.portal.agreed import ARS, TOPIC, agreed, moved
+from tests.portal.browsing import SETTLED, Site, examine
 from tests.portal.city import Watch, subscription, survey, topic
-from tests.portal.test_browser import SETTLED, Site, browser, examine
 from tests.portal.test_tail import HOSTILE, event
 from tests.views.test_traffic_reading import key, value
-
-__all__ = ["browser"]  # a fixture
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
@@ -90,6 +90,7 @@ async def counted(page: Page, total: int) -> dict[str, int]:
     [
         pytest.param(EVENTS, FOLLOWED, "de", id="events"),
         pytest.param(EVENTS, FOLLOWED, "en", id="events in English"),
+        pytest.param(f"{EVENTS}&key=nobody-has-it", FOLLOWED, "de", id="no events"),
         pytest.param(f"/contract?topic={TOPIC}", SETTLED, "de", id="contract"),
         pytest.param("/contracts", SETTLED, "de", id="contracts"),
         pytest.param("/traffic", SETTLED, "de", id="traffic"),
@@ -125,6 +126,32 @@ async def test_a_burst_is_accounted_for_across_a_pause(town: Town) -> None:
         await expect(page.locator("#tail tbody tr")).to_have_count(200)
 
 
+@pytest.mark.parametrize(
+    ("path", "control"), [(EVENTS, "#tail-control"), ("/topics", "#live-control")]
+)
+async def test_who_finds_no_room_sees_what_is_new_all_the_same(
+    town: Town, monkeypatch: pytest.MonkeyPatch, path: str, control: str
+) -> None:
+    monkeypatch.setattr(town.portal._streams, "_most", lambda: 1)
+    monkeypatch.setattr("bus.portal.streams.COME_BACK", (100, 200))
+    async with town.reader() as first, town.reader() as late:
+        await first.goto("/")
+        await first.locator(SETTLED).wait_for()
+        await late.goto(path)
+        status = late.locator(control).get_by_role("status")
+        await expect(status).to_have_text("Many are looking: what is new comes every few seconds.")
+        before = await late.locator("#tally").get_attribute("data-total") if path == EVENTS else ""
+        await town.publish([event("late")])
+        town.watch.see(survey([topic(TOPIC), topic(TRAFFIC), topic("late.v1")], at=time.time()))
+        if before:
+            await counted(late, int(before) + 1)
+        else:
+            await expect(late.get_by_text("late.v1")).to_be_visible()
+        await expect(status).to_have_text("Many are looking: what is new comes every few seconds.")
+        await first.close()
+        await expect(status).to_have_text("Live")
+
+
 async def test_events_are_shown_and_not_run(town: Town) -> None:
     async with town.reader() as page:
         await page.goto(EVENTS)
@@ -134,6 +161,27 @@ async def test_events_are_shown_and_not_run(town: Town) -> None:
         await expect(rows.nth(0)).to_contain_text("its headers are not those of an event")
         await expect(rows.nth(1)).to_contain_text("<script>alert(1)</script>␛[31m\\u202e")
         await expect(rows.nth(1)).to_contain_text(MASK)
+
+
+async def test_what_was_not_decoded_is_shown_once_the_registry_is_back(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with town.reader() as page:
+        await page.goto(EVENTS)
+        await page.locator(FOLLOWED).wait_for()
+        [opened] = town.portal._feeds._feeds.values()
+        decoding = (await opened)._decoding
+
+        async def away(record: Fetched) -> Line:
+            return _fault(record, NO_REGISTRY)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(decoding, "line", away)
+            await town.publish([event("absent")])
+            first = page.locator("#tail tbody tr").first
+            await expect(first).to_contain_text("the registry cannot be reached")
+        await expect(first).to_contain_text(f"{ARS}:absent")
+        await expect(first).not_to_contain_text("Not decoded")
 
 
 async def test_events_are_filtered(town: Town) -> None:

@@ -97,6 +97,19 @@ async def test_letters_are_seen_as_text_and_downloaded_as_bytes(
     assert file.headers["x-content-type-options"] == "nosniff"
 
 
+async def test_what_cannot_be_done_is_said_in_the_reader_s_language(
+    operator: httpx.AsyncClient,
+) -> None:
+    operator.headers["accept-language"] = "de"
+    refused = await sent(operator, "preview", ("action", "redriven"))
+    assert refused.status_code == 400
+    assert "kein Ereignis wurde ausgewählt" in refused.text
+    assert "no letter" not in refused.text
+    stuck = await sent(operator, "preview", ("action", "redriven"), ("which", "all"))
+    assert "wurde weggelassen, weil er zu groß ist" in stuck.text
+    assert "left out" not in stuck.text
+
+
 async def test_what_is_sensitive_is_masked_until_somebody_says_why(
     settings: Settings, telemetry: Telemetry, shelf: Shelf, bare: KafkaSettings
 ) -> None:

@@ -1,39 +1,21 @@
 """Deciding about letters as an operator does it, with a browser, and what axe finds there."""
 
-import os
-import shutil
-from collections.abc import AsyncIterator
-
 import pytest
-from playwright.async_api import Browser, async_playwright, expect
+from playwright.async_api import Browser, expect
 
 from bus.letters import Shelf
 from bus.portal import Portal
 from bus.settings import KafkaSettings, Settings
 from bus.telemetry import Telemetry
-from tests.conftest import refuse
 from tests.engine import on_embedded
 from tests.portal.agreed import agreed, moved
+from tests.portal.browsing import examine
 from tests.portal.city import Watch
-from tests.portal.test_browser import examine
 from tests.portal.test_desk import DEAD, TOPIC, left, shelf
 
 __all__ = ["shelf"]
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-async def chromium() -> AsyncIterator[Browser]:
-    """Chromium without a window; skips where it is missing."""
-    found = shutil.which("chromium")
-    if found is None:
-        refuse("Chromium is missing: install Debian's package chromium")
-    flags = ["--no-sandbox"] if os.geteuid() == 0 else []
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=found, args=flags)
-        yield browser
-        await browser.close()
 
 
 @on_embedded
@@ -42,12 +24,12 @@ async def test_letters_are_decided_about_with_a_browser(
     telemetry: Telemetry,
     shelf: Shelf,
     bare: KafkaSettings,
-    chromium: Browser,
+    own_browser: Browser,
 ) -> None:
     known = agreed(moved(TOPIC, sensitive=False))
     portal = Portal(settings.model_copy(update={"kafka": bare}), telemetry, Watch(), known)
     await portal.start()
-    context = await chromium.new_context(base_url=portal.url, locale="de")
+    context = await own_browser.new_context(base_url=portal.url, locale="de")
     page = await context.new_page()
     said: list[str] = []
     page.on("dialog", lambda dialog: said.append(dialog.message))

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from bus.errors import BusUnavailable
 from bus.portal.tailing import (
     MOST_ROWS,
     Filter,
@@ -56,6 +57,31 @@ def test_a_burst_leaves_none_unaccounted_for() -> None:
     assert all(update is None or len(update.lines) <= MOST_ROWS for update in updates)
 
 
+def test_what_was_taken_undecoded_is_taken_again() -> None:
+    """In its place where it waits still, and as a change of what was shown."""
+    follower = Follower()
+    follower.begin({0: 0})
+    follower.take([fault(0)])
+    first = follower.drain()
+    follower.take([fault(1)])
+    follower.take_again([line(0), line(1)])
+    second = follower.drain()
+    assert first is not None
+    assert second is not None
+    assert (second.lines, second.again) == ((line(1),), (line(0),))
+    assert counted([first, second]) == (2, 0, 0)
+    assert follower.drain() is None
+
+
+def test_who_filters_takes_nothing_again() -> None:
+    follower = Follower(Filter(key="k"))
+    follower.begin({0: 0})
+    follower.take([fault(0)])
+    update = follower.drain()
+    follower.take_again([line(0)])
+    assert counted([update, follower.drain()]) == (0, 0, 1)
+
+
 def test_a_burst_across_connections_leaves_none_unaccounted_for() -> None:
     """Updates that were made but never arrived are made again for who comes back."""
     chance = random.Random(6)
@@ -93,12 +119,16 @@ def test_nothing_is_told_when_nothing_is_new() -> None:
     follower.begin({0: 0})
     assert follower.drain() is not None
     assert follower.drain() is None
-    follower.tell("")
+    follower.tell(None)
     assert follower.drain() is None
-    follower.tell("the bus is away")
+    follower.tell(BusUnavailable("the bus is away"))
+    follower.drain()
+    follower.tell(BusUnavailable("the bus is away"))
+    assert follower.drain() is None
+    follower.tell(BusUnavailable("another bus is away"))
     update = follower.drain()
     assert update is not None
-    assert update.trouble == "the bus is away"
+    assert str(update.trouble) == "another bus is away"
 
 
 def test_what_was_had_before_is_not_had_again() -> None:

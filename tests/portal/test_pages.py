@@ -89,6 +89,22 @@ def many(count: int) -> list[Subscription]:
             id="loss",
         ),
         pytest.param(
+            picture(replace(LATE, seconds=600_000.0)),
+            ["1 subscriber may lose events soon."],
+            id="loss is near",
+        ),
+        pytest.param(
+            picture(
+                replace(LATE, lost=5),
+                *[replace(one, seconds=600_000.0) for one in many(2)],
+            ),
+            [
+                "Events are being lost: 1 subscriber is affected.",
+                "2 subscribers may lose events soon.",
+            ],
+            id="loss here, and near there",
+        ),
+        pytest.param(
             picture(replace(LATE, seconds=1000.0, moved=NOW - 1000.0)),
             [
                 "Something needs attention.",

@@ -215,25 +215,26 @@ async def test_an_open_page_is_told_of_news(client: httpx.AsyncClient, watch: Wa
         await _line(lines, "brand.new.v1")
 
 
-async def test_too_many_open_pages_leave_the_newest(tmp_path: Path, telemetry: Telemetry) -> None:
+async def test_who_comes_to_too_many_open_pages_reads_and_comes_back(
+    tmp_path: Path, telemetry: Telemetry
+) -> None:
     flags = {"data": tmp_path, "portal.listen": "127.0.0.1:0", "portal.max_streams": 2}
     portal = Portal(load(flags, environ={}, directory=tmp_path), telemetry, town(), None)
     await portal.start()
     async with (
         httpx.AsyncClient(base_url=portal.url) as client,
-        client.stream("GET", "/live/overview") as oldest,
+        client.stream("GET", "/live/overview") as first,
+        client.stream("GET", "/live/overview") as second,
     ):
-        lines = oldest.aiter_lines()
-        await _line(lines, "data:")
-        async with (
-            client.stream("GET", "/live/overview") as second,
-            client.stream("GET", "/live/overview") as third,
-        ):
-            await _line(third.aiter_lines(), "data:")
-            await _line(lines, "event: full")
-            await _line(lines, "retry: 5000")
-            await _line(second.aiter_lines(), "data:")
-            assert (await client.get("/")).status_code == 200
+        followed = [one.aiter_lines() for one in (first, second)]
+        for told in followed:
+            await _line(told, "data:")
+        async with client.stream("GET", "/live/overview") as late:
+            lines = [line async for line in late.aiter_lines()]
+        assert any("count_report" in line for line in lines)
+        assert lines[-4] == "event: full"
+        assert (await client.get("/")).status_code == 200
+        assert len(portal._streams) == 2
     await portal.stop()
 
 

@@ -1,13 +1,15 @@
 """Streams: one a page, made once for all, bounded, ended in order."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from bus.portal import streams as module
-from bus.portal.streams import Streams, message
+from bus.portal.streams import COME_BACK, SHARE, Streams, message
+from tests.clock import Clock
 
 
 @pytest.fixture
@@ -17,8 +19,8 @@ def thread() -> Iterator[ThreadPoolExecutor]:
 
 
 @pytest.fixture
-def streams(thread: ThreadPoolExecutor) -> Streams:
-    return Streams(lambda: 3, thread)
+def streams(thread: ThreadPoolExecutor, clock: Clock) -> Streams:
+    return Streams(lambda: 3, thread, clock)
 
 
 class Source:
@@ -68,19 +70,74 @@ async def test_what_several_show_is_made_once(streams: Streams) -> None:
     assert source.made == 1
 
 
-async def test_the_oldest_have_to_come_back_later(streams: Streams) -> None:
-    source = Source()
-    opened = [streams.events("page", source.make) for _ in range(3)]
+FULL = re.compile(rb"event: full\nretry: (\d+)\ndata: come back\n\n")
+
+
+def pause(told: bytes) -> int:
+    """Return after how many milliseconds somebody shall come back."""
+    found = FULL.fullmatch(told)
+    assert found, told
+    return int(found[1])
+
+
+async def test_the_oldest_makes_room_once_it_has_had_its_share(
+    streams: Streams, clock: Clock
+) -> None:
+    opened = [streams.events("page", Source().make) for _ in range(3)]
     for stream in opened:
         await following(stream), await following(stream)
     waiting = asyncio.ensure_future(following(opened[0]))
     await asyncio.sleep(0)
-    newest = streams.events("page", source.make)
+    clock.now += SHARE
+    newest = streams.events("page", Source().make)
     await following(newest)
-    assert await waiting == b"event: full\nretry: 5000\ndata: come back\n\n"
+    pause(await waiting)
     with pytest.raises(StopAsyncIteration):
         await anext(opened[0])
     assert len(streams) == 3
+
+
+async def test_who_comes_when_all_are_young_reads_without_a_stream(
+    streams: Streams, clock: Clock
+) -> None:
+    """Who had to go does not push out at once who came after; that went round and round."""
+    opened = [streams.events("page", Source().make) for _ in range(3)]
+    for stream in opened:
+        await following(stream), await following(stream)
+    clock.now += SHARE - 1
+    late = streams.events("page", Source().make)
+    told = [await following(late) for _ in range(3)]
+    assert told[:2] == [b"retry: 1000\n\n", b"data: first\n\n"]
+    pause(told[2])
+    with pytest.raises(StopAsyncIteration):
+        await anext(late)
+    assert len(streams) == 3
+
+
+async def test_a_tail_beyond_the_limit_is_told_what_is_new(streams: Streams) -> None:
+    opened = [streams.events("page", Source().make) for _ in range(3)]
+    for stream in opened:
+        await following(stream)
+
+    async def step() -> bytes:
+        return message("new")
+
+    late = streams.paced(step)
+    assert [await following(late) for _ in range(2)] == [b"retry: 1000\n\n", b"data: new\n\n"]
+    pause(await following(late))
+
+
+async def test_those_who_come_back_do_not_all_come_at_once(streams: Streams) -> None:
+    opened = [streams.events("page", Source().make) for _ in range(3)]
+    for stream in opened:
+        await following(stream)
+    pauses = set()
+    for _ in range(50):
+        late = streams.events("page", Source().make)
+        pauses.add(pause([await following(late) for _ in range(3)][-1]))
+    least, most = COME_BACK
+    assert all(least <= one <= most for one in pauses)
+    assert len(pauses) > 25
 
 
 async def test_all_end_when_the_portal_does(streams: Streams) -> None:

@@ -5,6 +5,7 @@ import json
 import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,17 @@ import pytest
 
 from bus.admin import Admin, TopicSpec
 from bus.avro.codec import Codec
+from bus.contracts import Contract
+from bus.errors import BusUnavailable
 from bus.event import changing, frame, unchanging
 from bus.kafka import Fetched, Producer, Record
-from bus.portal import Portal
-from bus.portal.language import languages
+from bus.portal import Portal, payloads
+from bus.portal.language import Language, languages
 from bus.portal.masking import MASK
 from bus.portal.payloads import shown
 from bus.portal.publishers import sampled
 from bus.portal.registry import LocalRegistry
-from bus.portal.tailing import Update
+from bus.portal.tailing import Line
 from bus.portal.tailing.decoding import Decoding
 from bus.portal.viewer import Role, Viewer
 from bus.registry.state import State
@@ -99,6 +102,7 @@ class Stream:
         self._lines = lines
         self.position, self.shown, self.skipped, self.filtered = "", 0, 0, 0
         self.rows: list[Mapping[str, str]] = []
+        self.again: list[Mapping[str, str]] = []
         self.trouble = ""
 
     @property
@@ -130,6 +134,7 @@ class Stream:
         self.skipped += told["skipped"]
         self.filtered += told["filtered"]
         self.rows += told["lines"]
+        self.again += told["again"]
         self.trouble = told["trouble"]
         return ""
 
@@ -308,6 +313,49 @@ async def test_without_the_registry_rows_say_so(settings: Settings) -> None:
         assert "Lovelace" not in html
 
 
+class Away(LocalRegistry):
+    """A registry that is away until a test says that it is back."""
+
+    back = False
+
+    async def contract(self, topic: str) -> Contract:
+        if not self.back:
+            raise BusUnavailable("the registry cannot be reached")
+        return await super().contract(topic)
+
+
+async def test_once_the_registry_is_back_what_could_not_be_decoded_is(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For who looks, and for who comes then; who filters is told nothing twice."""
+    monkeypatch.setattr("bus.portal.tailing.decoding.AGAIN", 0.1)
+    monkeypatch.setattr("bus.portal.tailing.feed.AGAIN", 0.1)
+    registry = Away(agreed(moved()))
+    town.portal._feeds._registry = registry
+    await town.publish([event("1"), event("2")])
+    async with stream(town) as followed, stream(town, key=":1") as filtering:
+        while followed.total < 2:
+            await followed.take()
+        while filtering.total < 2:
+            await filtering.take()
+        assert {row["fault"] for row in followed.rows} == {
+            "Not decoded: the registry cannot be reached."
+        }
+        registry.back = True
+        while len(followed.again) < 2:
+            await followed.take()
+        assert {row["fault"] for row in followed.again} == {""}
+        assert {row["place"] for row in followed.again} == {"0:0", "1:0"}
+        assert followed.total == 2
+        await town.publish([event("11")])
+        while filtering.total < 3:
+            await filtering.take()
+        assert (filtering.shown, filtering.filtered, filtering.again) == (1, 2, [])
+    html = await town.page()
+    assert f"{ARS}:1" in html
+    assert "cannot be reached" not in html
+
+
 async def test_a_topic_without_a_contract_shows_no_payload(settings: Settings) -> None:
     async with town_of(settings, State()) as town:
         await town.publish([event("1")])
@@ -335,6 +383,28 @@ async def test_all_who_follow_a_topic_share_a_reader(town: Town) -> None:
         assert len(one.rows) == 1
 
 
+async def test_an_event_is_put_into_words_once_for_all_who_follow(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once in each language."""
+    worded: list[tuple[str, str]] = []
+    words = payloads._texts
+
+    def counting(line: Line, say: Language, *, clear: bool) -> Mapping[str, str]:
+        worded.append((f"{line.partition}:{line.offset}", say.code))
+        return words(line, say, clear=clear)
+
+    monkeypatch.setattr(payloads, "_texts", counting)
+    async with stream(town) as one, stream(town) as other, stream(town, lang="de") as german:
+        for reader in (one, other, german):
+            await reader.take()
+        await town.publish([event("1"), event("2")])
+        for reader in (one, other, german):
+            while reader.total < 2:
+                await reader.take()
+    assert sorted(worded) == sorted(product(("0:0", "1:0"), ("de", "en")))
+
+
 async def test_a_slow_reader_holds_up_nobody(town: Town) -> None:
     """What waits for somebody who does not read is bounded, and counted."""
     async with stream(town) as slow, stream(town) as quick:
@@ -354,8 +424,7 @@ async def test_a_time_that_no_calendar_has_is_no_trouble(timestamp: int) -> None
     record = event("1")
     odd = Fetched(TOPIC, 0, 0, timestamp, record.key, record.value, record.headers)
     line = await Decoding(TOPIC, LocalRegistry(agreed(moved()))).line(odd)
-    update = Update(lines=(line,), skipped=0, filtered=0, positions={})
-    [row] = shown(update, languages()["en"], clear=False)
+    [row] = shown([line], languages()["en"], clear=False)
     assert row["place"] == "0:0"
     assert row["at"]
     assert sampled([odd]).since == line.at

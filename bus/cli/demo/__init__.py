@@ -45,8 +45,9 @@ def demo(
 ) -> None:
     """Show events flow from three cities through the bus to three agencies.
 
-    Everything runs on this machine, each program as a process of its own. With --for it exits
-    with 0 only if every acknowledged event reached each of its subscribers.
+    Everything runs on this machine, each program as a process of its own. It listens where the
+    settings say (STADTBUS_PORTAL__LISTEN), else on the usual port or the next free one. With --for
+    it exits with 0 only if every acknowledged event reached each of its subscribers.
     """
     from bus.cli.demo.show import Options, run
 

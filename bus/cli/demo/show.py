@@ -13,7 +13,7 @@ from typing import Any, TextIO
 from bus.admin import Admin
 from bus.cli.decoding import text
 from bus.cli.demo.mistakes import mistakes, publish_mistakes, try_breaking_schema
-from bus.cli.demo.ports import free_port
+from bus.cli.demo.ports import place
 from bus.cli.demo.scenes import Scenes
 from bus.cli.demo.stage import ADDRESSES, READINGS, Stage, has_faust
 from bus.cli.edge import emit, explain, say, stopped_within, unless_stopped
@@ -24,7 +24,7 @@ from bus.kafka import LogReader
 from bus.letters import Shelf
 from bus.node import Node, process_age
 from bus.schemas import SchemaClient
-from bus.settings import Settings, load
+from bus.settings import Settings
 from bus.telemetry import configure_logging
 from bus.watch.surveyor import Surveyor
 
@@ -39,8 +39,6 @@ STALLED = 15.0
 
 ATTEMPTS = 5
 """How often ports are looked for that others take before they are listened on."""
-
-USUAL_PORTS = {"broker": 9092, "registry": 8081, "portal": 8080, "ops": 9464}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,10 +100,10 @@ async def started(options: Options) -> AsyncIterator[tuple[Node, dict[str, int]]
 async def _listening(options: Options, running: AsyncExitStack) -> tuple[Node, dict[str, int]]:
     roles = chosen_roles(None, external=options.kafka is not None)
     for _ in range(ATTEMPTS - 1):
-        settings, moved = place(options)
+        settings, moved = place(options.data / "node", options.kafka)
         with suppress(AddressInUse):
             return await running.enter_async_context(Node(settings, roles)), moved
-    settings, moved = place(options)
+    settings, moved = place(options.data / "node", options.kafka)
     return await running.enter_async_context(Node(settings, roles)), moved
 
 
@@ -205,21 +203,6 @@ def _empty(data: Path) -> None:
             shutil.rmtree(entry)
         elif entry.name != MARK:
             entry.unlink()
-
-
-def place(options: Options) -> tuple[Settings, dict[str, int]]:
-    """Return the node's settings with ports that are free, and the ports that were not usual."""
-    taken: set[int] = set()
-    ports = {
-        role: free_port(usual, taken)
-        for role, usual in USUAL_PORTS.items()
-        if role != "broker" or options.kafka is None
-    }
-    moved = {role: port for role, port in ports.items() if port != USUAL_PORTS[role]}
-    listeners = {f"{role}.listen": f"127.0.0.1:{port}" for role, port in ports.items()}
-    registry = f"http://127.0.0.1:{ports['registry']}"
-    flags = {"data": options.data / "node", "kafka.bootstrap": options.kafka, **listeners}
-    return load({**flags, "registry.url": registry}), moved
 
 
 async def in_force(settings: Settings) -> list[Contract]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bus.contracts import Contract
-from bus.errors import InvalidContract
+from bus.errors import BusError, InvalidContract
 from bus.portal.catalogue import Known
 from bus.portal.changes import Change, Field, changes, fields
 from bus.portal.masking import Masking
@@ -41,7 +41,7 @@ class ContractView:
     Args:
         topic: what was asked for.
         contract: the contract; None: there is none, or it is not known.
-        trouble: why it is not known, or may be old; empty if neither.
+        trouble: why it is not known, or may be old; None if neither.
         fields: those of the newest version.
         versions: newest first.
         examples: names and masked data as JSON.
@@ -52,7 +52,7 @@ class ContractView:
 
     topic: str
     contract: Contract | None
-    trouble: str
+    trouble: BusError | None
     fields: Sequence[Field]
     versions: Sequence[Version]
     examples: Sequence[tuple[str, str]]
@@ -75,7 +75,7 @@ def view(topic: str, known: Known, picture: Picture | None, sample: Sample | Non
     try:
         contract = Contract.from_json(found, topic) if found else None
     except InvalidContract as error:  # put in force by a version with other rules
-        trouble = str(error)
+        trouble = error
     return ContractView(
         topic=topic,
         contract=contract,

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from bus.errors import BusError
 from bus.portal.catalogue import Known
 from bus.portal.listing import LONGEST, Choice, Key, Listing, chosen, listed
 from bus.portal.page import Page, Query, Sources
@@ -57,14 +58,14 @@ class Contracts:
 
     Args:
         known: whether the registry told what there is.
-        trouble: why it cannot be asked; empty if it can.
+        trouble: why it cannot be asked; None if it can.
         listing: the rows.
         wanted: what is filtered by, by name.
         choices: what can be filtered by, by name.
     """
 
     known: bool
-    trouble: str
+    trouble: BusError | None
     listing: Listing[Row]
     wanted: Mapping[str, str]
     choices: Mapping[str, Sequence[str]]

@@ -132,11 +132,7 @@ class Overview:
             yield say.gettext("The bus does not answer: what is shown here is old.")
             return
         if self.losing:
-            yield say.ngettext(
-                "Events are being lost: %(number)s subscriber is affected.",
-                "Events are being lost: %(number)s subscribers are affected.",
-                len(self.losing),
-            )
+            yield from _losing(self.losing, say)
         elif self.state is State.BAD:
             yield say.gettext("Something needs attention.")
         elif self.received is None:
@@ -214,6 +210,22 @@ def view(
         span=span,
         points=points,
     )
+
+
+def _losing(losing: Sequence[Trouble], say: Language) -> Iterator[str]:
+    lost = sum(one.finding is Finding.LOST for one in losing)
+    if lost:
+        yield say.ngettext(
+            "Events are being lost: %(number)s subscriber is affected.",
+            "Events are being lost: %(number)s subscribers are affected.",
+            lost,
+        )
+    if len(losing) > lost:
+        yield say.ngettext(
+            "%(number)s subscriber may lose events soon.",
+            "%(number)s subscribers may lose events soon.",
+            len(losing) - lost,
+        )
 
 
 def _late(late: Sequence[Trouble], say: Language) -> Iterator[str]:

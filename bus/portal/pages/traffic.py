@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from bus.errors import BusError
 from bus.portal.listing import Choice, Key, Listing, chosen, listed
 from bus.portal.page import Page, Query, Sources
 from bus.portal.traffic import Traffic
@@ -28,14 +29,14 @@ class TrafficView:
         picture: the map; None: there is nothing to show yet.
         listing: the rows.
         unlisted: the code that counts for no average.
-        trouble: why the view cannot be read; empty if it can.
+        trouble: why the view cannot be read; None if it can.
     """
 
     at: float | None
     picture: Picture | None
     listing: Listing[Row]
     unlisted: int
-    trouble: str
+    trouble: BusError | None
 
 
 def view(traffic: Traffic, choice: Choice = USUAL) -> TrafficView:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from bus.audit import Notes, log, quoted
 from bus.errors import BusError, InvalidSettings, NotAuthenticated, NotAuthorised
+from bus.portal.security import browsers
 from bus.portal.security.database import Database
 from bus.portal.security.passwords import Passwords
 from bus.portal.security.sessions import Person, Sessions
@@ -23,8 +24,13 @@ from bus.telemetry import Telemetry
 if TYPE_CHECKING:
     from bus.portal.security.provider import Begun, Provider
 
-HASHING_AT_ONCE, HASHING_WAITS = 2, 16
-"""Passwords that are hashed at a time, of 64 MiB each; logins that wait for their turn beside."""
+HASHING_AT_ONCE, HASHING_WAITS = 1, 8
+"""Passwords that are hashed at a time, in 64 MiB and a quarter of a second of a processor each, so
+that the broker has another; and logins that wait for their turn beside, which takes less than:"""
+
+FAILED_SECONDS = 2.5
+"""After so long a failure is answered, so that nobody can tell by the time whether there is such a
+user. No password is hashed for one whom there is not: else anybody could have all turns taken."""
 
 ASKED_SECONDS = 600.0
 """How long somebody may take at the provider."""
@@ -75,6 +81,7 @@ class Access:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="stadtbus-logins")
         self._hashing = ThreadPoolExecutor(HASHING_AT_ONCE, thread_name_prefix="stadtbus-passwords")
         self._logins = 0
+        self._ending = asyncio.Event()
         oidc = settings.portal.oidc
         if oidc.issuer and origin is None:
             raise InvalidSettings(
@@ -99,6 +106,10 @@ class Access:
         loop = asyncio.get_running_loop()
         self._passwords = await loop.run_in_executor(self._hashing, self._make_passwords)
 
+    def hurry(self) -> None:
+        """Let nobody wait for the answer to a failure any more: the portal ends."""
+        self._ending.set()
+
     async def stop(self) -> None:
         """Close it, once those who are about to log in have."""
         self._hashing.shutdown()
@@ -117,40 +128,42 @@ class Access:
         known = self.provider.issuer if self.provider else ""
         return person if person and person.issuer in {"", known} else None
 
-    async def log_in(self, name: str, password: str, host: str, before: str | None) -> str:
-        """Return the secret of a new session.
+    async def log_in(
+        self, name: str, password: str, host: str, before: str | None, mark: str = ""
+    ) -> tuple[str, str]:
+        """Return the secret of a new session, and what the browser keeps of its user.
 
         Args:
             name, password: what somebody says.
             host: from where.
             before: the session of the same browser, which ends.
+            mark: what the browser keeps of a user who has logged in there before.
 
         Raises:
             TryLater: it was said too often, or there are too many just now.
             NotAuthenticated: name or password is wrong; nobody is told which.
         """
+        begun = time.monotonic()
+        user = await self._at_the_database(lambda: self._users.find(name))
+        browser = browsers.known(mark, user) if user else ""
         # First, so that an attempt that nobody looks at does not count as a failure.
-        if self._logins >= HASHING_AT_ONCE + HASHING_WAITS:
+        if self._logins >= HASHING_AT_ONCE + HASHING_WAITS and not browser:
             self._refused("", host, "password", "too many logins at a time")
             raise TryLater(5.0)
-        wait = self._throttle.attempt(host, name)
+        wait = self._throttle.attempt(host, name, browser)
         if wait > 0:
             self._refused(name, host, "password", "too many attempts")
             raise TryLater(max(wait, 1.0))
-        self._logins += 1
-        try:
-            user = await self._at_the_database(lambda: self._users.find(name))
-            right = await asyncio.get_running_loop().run_in_executor(
-                self._hashing, self._is_right, user, password
-            )
-        finally:
-            self._logins -= 1
-        if user is None or not right:
+        if user is None or not await self._is_right(user, password):
             self._refused(name, host, "password", "wrong name or password")
+            await self._until(begun + FAILED_SECONDS)
             raise NotAuthenticated("wrong name or password")
-        self._throttle.succeeded(host, name)
+        self._throttle.succeeded(host, name, browser)
         person = Person(issuer="", subject=user.name, name=user.name, role=user.role)
-        return await self._begun(person, host, "password", before)
+        session = await self._begun(person, host, "password", before)
+        # A hash that was made anew signs another.
+        now = await self._at_the_database(lambda: self._users.find(name))
+        return session, browsers.mark(now or user)
 
     async def ask_provider(self, then: str) -> tuple[str, str]:
         """Return where to send the browser to log in, and what it shall keep until it is back.
@@ -228,13 +241,27 @@ class Access:
         oidc = self._settings.portal.oidc
         return Provider(oidc, f"{origin}/login/back", f"{origin}/login")
 
-    def _is_right(self, user: User | None, password: str) -> bool:
-        """Whether a password is a user's; called in a thread for hashing."""
+    async def _is_right(self, user: User, password: str) -> bool:
+        """Whether a password is a user's, once it is its turn to be hashed."""
+        loop = asyncio.get_running_loop()
+        self._logins += 1
+        try:
+            return await loop.run_in_executor(self._hashing, self._hashed, user, password)
+        finally:
+            self._logins -= 1
+
+    def _hashed(self, user: User, password: str) -> bool:
+        """Whether a password is a user's; called in the thread for hashing."""
         said = password[: LONGEST + 1]
-        right = self._passwords.matches(said, user.hash if user else None)
-        if right and user is not None and self._passwords.outdated(user.hash):
+        right = self._passwords.matches(said, user.hash)
+        if right and self._passwords.outdated(user.hash):
             self._users.rehash(user, self._passwords.hash(said))
         return right
+
+    async def _until(self, end: float) -> None:
+        """Wait until a time, as `time.monotonic` tells it, or until the portal ends."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._ending.wait(), end - time.monotonic())
 
     def _refused(self, name: str, host: str, mechanism: str, reason: str) -> None:
         line = (

@@ -6,6 +6,9 @@ from starlette.responses import Response
 SESSION, VISIT, ASKED = "stadtbus", "stadtbus-visit", "stadtbus-login"
 """Who has logged in; a browser where nobody has; one that has been sent to the provider."""
 
+BROWSER, YEAR = "stadtbus-browser", 365 * 24 * 3600
+"""One that a user has logged in with before, and for how many seconds it is kept."""
+
 
 def name(kind: str, *, secure: bool) -> str:
     """Return a cookie's name; browsers take ``__Host-`` from this very host and over TLS alone.
@@ -20,12 +23,21 @@ def kept(request: HTTPConnection, kind: str, *, secure: bool) -> str:
     return request.cookies.get(name(kind, secure=secure), "")
 
 
-def keep(response: Response, kind: str, value: str, *, secure: bool) -> None:
-    """Let a browser keep something until it is closed; an empty value takes it away."""
+def keep(
+    response: Response, kind: str, value: str, *, secure: bool, seconds: int | None = None
+) -> None:
+    """Let a browser keep something; an empty value takes it away.
+
+    Args:
+        response: what it is told with.
+        kind, value: what.
+        secure: it asks over TLS.
+        seconds: for how long; None: until it is closed.
+    """
     response.set_cookie(
         name(kind, secure=secure),
         value,
-        max_age=None if value else 0,
+        max_age=seconds if value else 0,
         path="/",
         secure=secure,
         httponly=True,

@@ -11,8 +11,9 @@ from bus.errors import BusError, BusUnavailable, NotAuthenticated, NotAuthorised
 from bus.portal import words
 from bus.portal.application import Application, language_of
 from bus.portal.security.access import Access, TryLater
-from bus.portal.security.cookies import ASKED, SESSION, VISIT, keep, kept
+from bus.portal.security.cookies import ASKED, BROWSER, SESSION, VISIT, YEAR, keep, kept
 from bus.portal.security.forms import place
+from bus.portal.viewer import address
 
 LONGEST_NAME = 200
 """Characters of a name that are looked at."""
@@ -49,8 +50,12 @@ class Login:
         # No user has so long a name, and whoever sends one shall not fill memory or log with it.
         name, then = form.get("name", "").strip()[:LONGEST_NAME], place(form.get("then", "/"))
         try:
-            session = await self._access.log_in(
-                name, form.get("password", ""), host(request), self._session(request)
+            session, mark = await self._access.log_in(
+                name,
+                form.get("password", ""),
+                address(request),
+                self._session(request),
+                kept(request, BROWSER, secure=self._secure(request)),
             )
         except TryLater as error:
             answer = await self._page(
@@ -60,7 +65,9 @@ class Login:
             return answer
         except NotAuthenticated:
             return await self._page(request, "wrong", then=then, name=name, status=401)
-        return self._let_in(request, session, then)
+        answer = self._let_in(request, session, then)
+        keep(answer, BROWSER, mark, secure=self._secure(request), seconds=YEAR)
+        return answer
 
     async def _ask(self, request: Request) -> Response:
         then = place(request.query_params.get("then", "/"))
@@ -77,7 +84,7 @@ class Login:
         begun = kept(request, ASKED, secure=secure)
         try:
             session, then = await self._access.from_provider(
-                request.query_params, begun, host(request), self._session(request)
+                request.query_params, begun, address(request), self._session(request)
             )
         except (BusUnavailable, NotAuthenticated, NotAuthorised) as error:
             answer = await self._failed(request, error, "/")
@@ -89,7 +96,7 @@ class Login:
     async def _log_out(self, request: Request) -> Response:
         person, elsewhere = getattr(request.state, "person", None), None
         if person is not None:
-            elsewhere = await self._access.log_out(person, host(request))
+            elsewhere = await self._access.log_out(person, address(request))
         answer = (
             RedirectResponse("/login", 303)
             if elsewhere is None
@@ -143,8 +150,3 @@ class Login:
 
     def _secure(self, request: Request) -> bool:
         return bool(request.state.secure)
-
-
-def host(request: Request) -> str:
-    """Return from which address a request came."""
-    return request.client.host if request.client else ""

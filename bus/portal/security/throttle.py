@@ -17,11 +17,16 @@ MOST = 10_000
 """Addresses, and users, that are remembered; of more, those who failed the longest ago are not."""
 
 
+LONGEST_ADDRESS = 64
+"""Characters that are remembered of an address that is none, as a proxy may tell one."""
+
+
 class Throttle:
     """Pauses that grow with each failure, by address and by user.
 
     An attempt counts as a failure from when it begins, so that many at once are no way around.
-    A user's name counts whether or not there is such a user.
+    A user's name counts whether or not there is such a user. In a browser that a user has logged
+    in with before, only what fails there counts: what others do elsewhere keeps nobody out.
 
     Args:
         clock: seconds that only go forward.
@@ -30,22 +35,35 @@ class Throttle:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._addresses = _Failures(clock, LONGEST_OF_ADDRESS)
         self._users = _Failures(clock, LONGEST_OF_USER)
+        self._browsers = _Failures(clock, LONGEST_OF_USER)
 
-    def attempt(self, address: str, user: str) -> float:
-        """Return how many seconds to wait; 0: now, and this is an attempt."""
-        place = network(address)
-        wait = max(self._addresses.wait(place) if place else 0.0, self._users.wait(user))
+    def attempt(self, address: str, user: str, browser: str = "") -> float:
+        """Return how many seconds to wait; 0: now, and this is an attempt.
+
+        Args:
+            address: from where.
+            user: who somebody says to be.
+            browser: which of the browsers that this user has logged in with; empty: none.
+        """
+        counted = [(self._users, user)]
+        if browser:
+            counted = [(self._browsers, browser)]
+        elif place := network(address):
+            counted.append((self._addresses, place))
+        wait = max(failures.wait(who) for failures, who in counted)
         if wait <= 0:
-            if place:
-                self._addresses.add(place)
-            self._users.add(user)
+            for failures, who in counted:
+                failures.add(who)
         return max(wait, 0.0)
 
-    def succeeded(self, address: str, user: str) -> None:
+    def succeeded(self, address: str, user: str, browser: str = "") -> None:
         """Forget the failures of a user who got in, and take back the attempt of the address.
 
         What the address failed with before stays: an attacker may have a password of their own.
         """
+        if browser:
+            self._browsers.forget(browser)
+            return
         self._users.forget(user)
         if place := network(address):
             self._addresses.take_back(place)
@@ -95,7 +113,7 @@ def network(address: str) -> str:
     try:
         known = ip_address(address)
     except ValueError:
-        return address
+        return address[:LONGEST_ADDRESS]
     if isinstance(known, IPv6Address) and known.ipv4_mapped is not None:
         known = known.ipv4_mapped
     if known.is_loopback:

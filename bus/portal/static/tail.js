@@ -4,28 +4,18 @@
   const MOST_ROWS = 200;
   const AGAIN = 5000;
   const table = document.getElementById("tail");
-  const control = document.getElementById("tail-control");
   if (!table || !table.dataset.position) return;
   const rows = table.tBodies[0];
   const pattern = document.getElementById("row");
   const tally = document.getElementById("tally");
   const trouble = document.getElementById("trouble");
-  const word = control.querySelector(".word");
-  const button = control.querySelector("button");
   const number = new Intl.NumberFormat(document.documentElement.lang);
   let position = table.dataset.position;
   let source = null;
-  let paused = false;
-  let lost = false;
-
-  function show() {
-    const state = lost ? "lost" : paused ? "paused" : "on";
-    control.hidden = false;
-    control.dataset.state = state;
-    // Only a change is said aloud.
-    if (word.textContent !== control.dataset[state]) word.textContent = control.dataset[state];
-    button.textContent = paused ? control.dataset.resume : control.dataset.pause;
-  }
+  const control = window.stadtbus.control(document.getElementById("tail-control"), (paused) => {
+    if (paused) source.close();
+    else open();
+  });
 
   function count(name, more) {
     const place = document.querySelector(`[data-count="${name}"]`);
@@ -34,8 +24,7 @@
     place.textContent = number.format(sum);
   }
 
-  function add(line) {
-    const row = pattern.content.cloneNode(true).querySelector("tr");
+  function fill(row, line) {
     const slot = (name) => row.querySelector(`[data-slot="${name}"]`);
     for (const name of ["at", "place", "key", "source", "data"]) slot(name).textContent = line[name];
     slot("at").dateTime = line.iso;
@@ -43,19 +32,35 @@
     row.classList.toggle("fault", line.fault !== "");
     slot("fault").hidden = line.fault === "";
     slot("word").textContent = line.fault;
+  }
+
+  function add(line) {
+    const row = pattern.content.cloneNode(true).querySelector("tr");
+    fill(row, line);
     rows.prepend(row);
+  }
+
+  /* What could not be decoded when it came. */
+  function change(lines) {
+    if (lines.length === 0) return;
+    const found = new Map(lines.map((line) => [line.place, line]));
+    for (const row of rows.rows) {
+      const line = found.get(row.querySelector('[data-slot="place"]').textContent);
+      if (line) fill(row, line);
+    }
   }
 
   function take(event) {
     position = event.lastEventId;
     const told = JSON.parse(event.data);
+    change(told.again);
     told.lines.forEach(add);
     while (rows.rows.length > MOST_ROWS) rows.deleteRow(-1);
     count("shown", told.lines.length);
     count("skipped", told.skipped);
     count("filtered", told.filtered);
     tally.dataset.total = Number(tally.dataset.total) + told.lines.length + told.skipped + told.filtered;
-    trouble.textContent = told.trouble;
+    for (const part of ["trouble", "detail"]) trouble.querySelector(`[data-slot="${part}"]`).textContent = told[part];
     trouble.hidden = told.trouble === "";
   }
 
@@ -63,24 +68,21 @@
     source = new EventSource(`${table.dataset.stream}&from=${encodeURIComponent(position)}`);
     source.addEventListener("message", take);
     source.addEventListener("masked", () => location.reload());
-    source.addEventListener("open", () => {
-      lost = false;
-      show();
+    source.addEventListener("open", control.opened);
+    let full = false;
+    source.addEventListener("full", () => {
+      full = true;
+      control.full();
     });
     source.addEventListener("error", (event) => {
-      lost = true;
-      show();
+      // The end of a stream that had to make room is none.
+      if (!full) control.failed();
+      full = false;
       // After a refusal a browser does not try again by itself.
-      if (event.target.readyState === EventSource.CLOSED) setTimeout(() => paused || open(), AGAIN);
+      if (event.target.readyState !== EventSource.CLOSED) return;
+      setTimeout(() => control.isPaused() || open(), AGAIN);
     });
   }
 
-  button.addEventListener("click", () => {
-    paused = !paused;
-    lost = false;
-    if (paused) source.close();
-    else open();
-    show();
-  });
   open();
 })();

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Protocol
 
 from bus.avro.codec import BAD_DATA
@@ -65,16 +66,16 @@ class Decoding:
         """Return a record as it is shown."""
         await self._look()
         if self._decoder is None or self._masking is None:
-            return _fault(record, self._absent, "")
+            return _fault(record, self._absent)
         try:
             return _line(record, await self._event(self._decoder, record), self._masking)
         except UndecodableEvent as error:
             # What is wrong is told with pieces of what is there.
             return _fault(record, error.reason, "" if self._masking.hides else error.what)
         except BusUnavailable:
-            return _fault(record, NO_REGISTRY, "")
+            return _fault(record, NO_REGISTRY)
         except (OverflowError, RecursionError):  # a time that no calendar has, data too deep
-            return _fault(record, BAD_DATA, "")
+            return _fault(record, BAD_DATA)
 
     async def _event(self, decoder: Decoder, record: Fetched) -> Event:
         try:
@@ -125,11 +126,15 @@ def _json(data: Any) -> str | None:
     return None if data is None else json.dumps(to_json(data), ensure_ascii=False)
 
 
-def _fault(record: Fetched, fault: str, why: str) -> Line:
-    return Line(
+def _fault(record: Fetched, fault: str, why: str = "") -> Line:
+    line = Line(
         partition=record.partition,
         offset=record.offset,
         at=record.appended,
         fault=fault,
         why=why,
     )
+    if fault != NO_REGISTRY:
+        return line
+    size = line.size + len(record.key or b"") + len(record.value or b"")
+    return replace(line, record=record, size=size)

@@ -53,6 +53,7 @@ class Feed:
         self._next: dict[int, int] = {}
         self._ends: dict[int, int] = {}
         self._reading: asyncio.Task[None] | None = None
+        self._due = 0.0
 
     async def open(self, wanted: Mapping[int, int]) -> None:
         """Begin to read.
@@ -98,11 +99,14 @@ class Feed:
 
     async def _follow(self) -> None:
         while True:
+            trouble: BusError | None = None
             try:
                 read = await self._round()
-                trouble, wait = "", 0.0 if read else IDLE
+                if not read:
+                    await self._decode_again()
+                wait = 0.0 if read else IDLE
             except BusError as error:
-                trouble, wait, read = str(error), AGAIN, False
+                trouble, wait, read = error, AGAIN, False
                 log.info("the tail of %s waits: %s", self.topic, error)
             for follower in self.followers:
                 follower.tell(trouble)
@@ -160,6 +164,27 @@ class Feed:
             for follower in self.followers:
                 follower.take(lines)
             await asyncio.sleep(REST)
+
+    async def _decode_again(self) -> None:
+        """Decode what could not be while the registry was away, if it is back."""
+        now = asyncio.get_running_loop().time()
+        if now < self._due:
+            return
+        self._due = now + AGAIN
+        made: dict[tuple[int, int], Line] = {}
+        for record in [line.record for line in self._lines if line.record is not None]:
+            line = await self._decoding.line(record)
+            if line.record is not None:
+                break
+            made[line.partition, line.offset] = line
+            if len(made) % SLICE == 0:
+                await asyncio.sleep(REST)
+        if made:
+            lines = (made.get((line.partition, line.offset), line) for line in self._lines)
+            self._lines = deque(lines)
+            self._held = sum(line.size for line in self._lines)
+            for follower in self.followers:
+                follower.take_again(list(made.values()))
 
     def _pass_over(self, records: Sequence[Fetched]) -> None:
         """Leave out records that nobody would be shown, as there are so many after them."""

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from bus.errors import BusError
 from bus.portal.tailing.line import Filter, Line
 
 MOST_ROWS = 200
@@ -25,14 +26,16 @@ class Update:
         skipped: events that were not looked at or are not shown, as there were too many.
         filtered: events that were not wanted.
         positions: by partition, the offset after the last one that was counted.
-        trouble: why nothing more can be read for now; empty if it can.
+        again: lines that were shown undecoded before.
+        trouble: why nothing more can be read for now; None if it can.
     """
 
     lines: tuple[Line, ...]
     skipped: int
     filtered: int
     positions: Mapping[int, int]
-    trouble: str = ""
+    trouble: BusError | None = None
+    again: tuple[Line, ...] = ()
 
 
 @dataclass(eq=False, slots=True)
@@ -51,7 +54,8 @@ class Follower:
     _lines: deque[Line] = field(default_factory=deque)
     _skipped: int = 0
     _filtered: int = 0
-    _trouble: str = ""
+    _trouble: BusError | None = None
+    _again: deque[Line] = field(default_factory=lambda: deque(maxlen=MOST_ROWS))
     _news: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -93,10 +97,21 @@ class Follower:
             self._skipped += max(missed, 0)
             self._news = True
 
-    def tell(self, trouble: str) -> None:
-        """Say why nothing can be read; nothing if it can."""
+    def take_again(self, lines: Sequence[Line]) -> None:
+        """Take lines that can be decoded by now; who filters does without, as they are counted."""
+        if not self.wanted.is_empty:
+            return
+        made = {(line.partition, line.offset): line for line in lines}
         with self._lock:
-            self._news = self._news or trouble != self._trouble
+            waiting = [made.pop((line.partition, line.offset), line) for line in self._lines]
+            self._lines = deque(waiting)
+            self._again.extend(made.values())
+            self._news = True
+
+    def tell(self, trouble: BusError | None) -> None:
+        """Say why nothing can be read; None if it can."""
+        with self._lock:
+            self._news = self._news or str(trouble) != str(self._trouble)
             self._trouble = trouble
 
     def drain(self) -> Update | None:
@@ -110,8 +125,10 @@ class Follower:
                 filtered=self._filtered,
                 positions=dict(self._at),
                 trouble=self._trouble,
+                again=tuple(self._again),
             )
             self._lines.clear()
+            self._again.clear()
             self._skipped = self._filtered = 0
             self._news = False
             return update

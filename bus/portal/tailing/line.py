@@ -1,6 +1,9 @@
 """An event as the tail shows it, and which ones somebody wants to see. Pure."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from bus.kafka import Fetched
 
 LONGEST = 200
 """Characters of a filter that count."""
@@ -34,6 +37,9 @@ class Line:
         fault: in a word why it could not be decoded; empty if it was.
         why: the same in a sentence; empty where that could tell something of what is masked.
         size: bytes that it takes in memory, roughly.
+        record: what it was made of, where it can be decoded once the registry is back.
+        texts: how it is shown, by language and by whether it is without masks: made for the first
+            who sees it, and kept for the others.
     """
 
     partition: int
@@ -45,6 +51,10 @@ class Line:
     fault: str = ""
     why: str = ""
     size: int = 200
+    record: Fetched | None = field(default=None, compare=False, repr=False)
+    texts: dict[tuple[str, bool], Mapping[str, str]] = field(
+        default_factory=dict, compare=False, repr=False
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,17 +2,17 @@
 
 import logging
 from collections.abc import Sequence
-from typing import Self
 
 from bus.errors import NotFound, PositionLost, UndecodableEvent
 from bus.kafka import Fetched, LogReader
 from bus.settings import KafkaSettings
+from bus.startable import Startable
 from bus.views.traffic.window import TOPIC, Window, WindowKey, read_key, read_window
 
 log = logging.getLogger(__name__)
 
 
-class ViewReader:
+class ViewReader(Startable):
     """The view as it stands: every window that it keeps.
 
     Args:
@@ -26,16 +26,15 @@ class ViewReader:
         self.exists = False
         """Whether there is such a topic: somebody has kept the view on this engine."""
 
-    async def __aenter__(self) -> Self:
+    async def start(self) -> None:
         """Connect.
 
         Raises:
             BusError: the engine cannot be reached, or does not accept the credentials.
         """
         await self._reader.start()
-        return self
 
-    async def __aexit__(self, *_: object) -> None:
+    async def stop(self) -> None:
         """Close the connections."""
         await self._reader.stop()
 

@@ -32,7 +32,7 @@ PASSWORD = "correct horse battery"
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> Passwords:
-    """What hashes passwords, in the portal too."""
+    """What hashes passwords, in the portal too, where a failure is answered at once."""
     passwords = Passwords(QUICK)
     asking = Access.__init__
 
@@ -40,6 +40,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> Passwords:
         asking(self, settings, notes, telemetry, lambda: passwords)
 
     monkeypatch.setattr(Access, "__init__", hashing)
+    monkeypatch.setattr("bus.portal.security.access.FAILED_SECONDS", 0.0)
     return passwords
 
 

@@ -1,35 +1,17 @@
 """Logging in with a real browser, over TLS: what it sends, keeps, and is refused."""
 
-import os
-import shutil
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 import trustme
-from playwright.async_api import Browser, async_playwright, expect
+from playwright.async_api import Browser, expect
 
 from bus.portal import Portal
 from bus.settings import Settings, load
-from tests.conftest import refuse
+from tests.portal.browsing import AXE, EXAMINE, RULES, SCHEMES
 from tests.portal.security.conftest import PASSWORD
-from tests.portal.test_browser import AXE, EXAMINE, RULES, SCHEMES
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    """Chromium without a window; skips where it is missing."""
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        refuse("Chromium is missing: install Debian's package chromium")
-    # As root, as in containers, Chromium has no sandbox of its own.
-    flags = ["--no-sandbox"] if os.geteuid() == 0 else []
-    async with async_playwright() as playwright:
-        found = await playwright.chromium.launch(executable_path=chromium, args=flags)
-        yield found
-        await found.close()
 
 
 @pytest.fixture
@@ -46,9 +28,9 @@ def settings(tmp_path: Path) -> Settings:
     return load(flags, environ={}, directory=tmp_path)
 
 
-async def test_in_and_out_again(browser: Browser, portal: Portal) -> None:
+async def test_in_and_out_again(own_browser: Browser, portal: Portal) -> None:
     url = f"https://localhost:{portal.address.port}"
-    context = await browser.new_context(base_url=url, locale="de", ignore_https_errors=True)
+    context = await own_browser.new_context(base_url=url, locale="de", ignore_https_errors=True)
     page = await context.new_page()
     await page.goto("/topics?find=sensor")
     await page.get_by_label("Name").fill("operator")
@@ -75,10 +57,10 @@ async def test_in_and_out_again(browser: Browser, portal: Portal) -> None:
     await context.close()
 
 
-async def test_another_page_cannot_send_our_forms(browser: Browser, portal: Portal) -> None:
+async def test_another_page_cannot_send_our_forms(own_browser: Browser, portal: Portal) -> None:
     """A site of the same host, on another port, has the cookies sent along; it is refused."""
     url = f"https://localhost:{portal.address.port}"
-    context = await browser.new_context(ignore_https_errors=True)
+    context = await own_browser.new_context(ignore_https_errors=True)
     page = await context.new_page()
     await page.goto(f"{url}/login")
     await page.get_by_label("Name").fill("operator")
@@ -100,10 +82,12 @@ async def test_another_page_cannot_send_our_forms(browser: Browser, portal: Port
 
 
 @pytest.mark.parametrize(("locale", "width"), [("de", 320), ("en", 1280)])
-async def test_axe_finds_nothing(browser: Browser, portal: Portal, locale: str, width: int) -> None:
+async def test_axe_finds_nothing(
+    own_browser: Browser, portal: Portal, locale: str, width: int
+) -> None:
     url = f"https://localhost:{portal.address.port}"
     for scheme in SCHEMES:
-        context = await browser.new_context(
+        context = await own_browser.new_context(
             base_url=url,
             locale=locale,
             color_scheme=scheme,

@@ -5,6 +5,7 @@ import logging
 import sqlite3
 import time
 from contextlib import closing
+from dataclasses import dataclass
 
 import httpx
 import pytest
@@ -189,37 +190,150 @@ async def test_who_fails_often_has_to_wait_and_right_passwords_wait_too(reader: 
     assert (await reader.log_in("operator")).status_code == 303
 
 
-async def test_a_flood_of_logins_takes_no_more_than_its_share(
-    reader: Reader, portal: Portal, quick: Passwords, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As many hash at a time as may, as many wait as may, the others are sent away at once."""
-    now, most, said = 0, 0, asyncio.Event()
-    loop, right = asyncio.get_running_loop(), quick.matches
+@dataclass(slots=True)
+class Hashing:
+    """Passwords that are hashed until a test says that it is enough."""
 
-    def slowly(password: str, hashed: str | None) -> bool:
-        nonlocal now, most
-        now, most = now + 1, max(most, now + 1)
-        asyncio.run_coroutine_threadsafe(said.wait(), loop).result()
-        now -= 1
+    enough: asyncio.Event
+    begun: int = 0
+    now: int = 0
+    most: int = 0
+
+
+@pytest.fixture
+async def hashing(quick: Passwords, monkeypatch: pytest.MonkeyPatch) -> Hashing:
+    """What is hashed in the portal, for as long as a test wants."""
+    found, loop, right = Hashing(asyncio.Event()), asyncio.get_running_loop(), quick.matches
+
+    def slowly(password: str, hashed: str) -> bool:
+        found.begun += 1
+        found.now += 1
+        found.most = max(found.most, found.now)
+        asyncio.run_coroutine_threadsafe(found.enough.wait(), loop).result()
+        found.now -= 1
         return right(password, hashed)
 
     monkeypatch.setattr(quick, "matches", slowly)
+    return found
+
+
+async def test_a_flood_of_logins_takes_no_more_than_its_share(
+    reader: Reader, settings: Settings, quick: Passwords, hashing: Hashing
+) -> None:
+    """As many hash at a time as may, as many wait as may, the others are sent away at once."""
+    names = [f"user{number}" for number in range(40)]
+    with closing(Database(settings.data)) as database:
+        for name in names:
+            Users(database).add(User(name, Role.VIEWER, quick.hash(PASSWORD)))
     token = await reader.form()
-    flood = [
-        asyncio.create_task(
-            reader.http.post(
-                "/login", data={"csrf": token, "name": f"user{number}", "password": "x" * 20}
-            )
-        )
-        for number in range(40)
-    ]
+    forms = [{"csrf": token, "name": name, "password": "x" * 20} for name in names]
+    flood = [asyncio.create_task(reader.http.post("/login", data=form)) for form in forms]
     refused = 40 - HASHING_AT_ONCE - HASHING_WAITS
     await until(lambda: sum(one.done() for one in flood) == refused)
     assert (await reader.http.get("/login")).status_code == 200
-    said.set()
+    hashing.enough.set()
     codes = [(await one).status_code for one in flood]
     assert (codes.count(429), codes.count(401)) == (refused, 40 - refused)
-    assert most == HASHING_AT_ONCE
+    assert hashing.most == HASHING_AT_ONCE
+
+
+async def test_a_flood_of_names_that_nobody_has_keeps_nobody_out(
+    reader: Reader, portal: Portal, hashing: Hashing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Through a proxy on this machine, which tells nothing of who is behind it."""
+    monkeypatch.setattr("bus.portal.security.access.FAILED_SECONDS", 60.0)
+    hashing.enough.set()
+    token = await reader.form()
+    forms = [{"csrf": token, "name": f"u{n}", "password": "x" * 20} for n in range(100)]
+    async with httpx.AsyncClient(base_url=portal.url, cookies=reader.http.cookies) as http:
+        flood = [asyncio.create_task(http.post("/login", data=form)) for form in forms]
+        assert (await reader.log_in("viewer")).status_code == 303
+        assert hashing.begun == 1
+        for one in flood:
+            one.cancel()
+        await asyncio.wait(flood)
+
+
+async def test_a_flood_of_failures_keeps_no_user_out_of_a_browser_of_theirs(
+    reader: Reader, portal: Portal
+) -> None:
+    assert (await reader.log_in("viewer")).status_code == 303
+    await reader.log_out()
+    async with httpx.AsyncClient(base_url=portal.url) as http:
+        stranger = Reader(http)
+        for status in (401, 401, 401, 429):
+            assert (await stranger.log_in("viewer", "wrong wrong wrong")).status_code == status
+        assert (await stranger.log_in("viewer")).status_code == 429
+    for _ in range(3):
+        assert (await reader.log_in("viewer", "wrong wrong wrong")).status_code == 401
+    assert (await reader.log_in("viewer")).status_code == 429  # nobody guesses there, either
+
+
+@pytest.mark.parametrize("name", ["viewer", "stranger"])
+async def test_a_failure_takes_as_long_for_a_name_that_nobody_has(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr("bus.portal.security.access.FAILED_SECONDS", 0.5)
+    begun = time.monotonic()
+    assert (await reader.log_in(name, "wrong wrong wrong")).status_code == 401
+    assert time.monotonic() - begun >= 0.5
+
+
+async def test_who_waits_for_a_failure_s_answer_does_not_hold_up_the_end(
+    settings: Settings,
+    people: None,
+    telemetry: Telemetry,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr("bus.portal.security.access.FAILED_SECONDS", 600.0)
+    portal = Portal(settings, telemetry, town(), None)
+    await portal.start()
+    async with httpx.AsyncClient(base_url=portal.url, timeout=30) as http:
+        with caplog.at_level(logging.INFO, "stadtbus.audit"):
+            waiting = asyncio.create_task(Reader(http).log_in("viewer", "wrong wrong wrong"))
+            await until(lambda: "login refused" in caplog.text)
+        await portal.stop()
+        assert (await waiting).status_code == 401
+    assert "Exception" not in caplog.text
+
+
+async def forwarded(reader: Reader, address: str, name: str) -> int:
+    """Fail to log in through a proxy that tells from where; return the status."""
+    reader.http.headers["x-forwarded-for"] = address
+    return (await reader.log_in(name, "wrong wrong wrong")).status_code
+
+
+async def test_a_proxy_that_is_not_trusted_is_not_believed(
+    reader: Reader, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, "stadtbus.audit"):
+        statuses = [await forwarded(reader, "192.0.2.1", f"name{n}") for n in range(5)]
+    assert statuses == [401] * 5
+    assert 'host="127.0.0.1"' in caplog.text
+    assert "192.0.2.1" not in caplog.text
+
+
+class TestBehindATrustedProxy:
+    """It tells who is behind it, so that failures slow those down who fail."""
+
+    @pytest.fixture
+    def settings(self, settings: Settings) -> Settings:
+        proxied = settings.portal.model_copy(update={"trusted_proxies": ("127.0.0.0/8",)})
+        return settings.model_copy(update={"portal": proxied})
+
+    async def test_failures_count_for_the_address_behind_it(
+        self, reader: Reader, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        with caplog.at_level(logging.INFO, "stadtbus.audit"):
+            statuses = [await forwarded(reader, "192.0.2.1", f"name{n}") for n in range(5)]
+        assert statuses == [401, 401, 401, 429, 429]
+        assert 'host="192.0.2.1"' in caplog.text
+        assert await forwarded(reader, "192.0.2.2", "name9") == 401
+
+    async def test_what_a_reader_claims_before_it_counts_for_nothing(self, reader: Reader) -> None:
+        claims = [await forwarded(reader, f"198.51.100.{n}, 192.0.2.1", f"n{n}") for n in range(5)]
+        assert claims == [401, 401, 401, 429, 429]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import pytest
 from bus.portal.security.throttle import (
     FORGOTTEN,
     FREE,
+    LONGEST_ADDRESS,
     LONGEST_OF_ADDRESS,
     LONGEST_OF_USER,
     MOST,
@@ -12,11 +13,6 @@ from bus.portal.security.throttle import (
     network,
 )
 from tests.clock import Clock
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 def test_pauses_of_an_address_double_up_to_a_quarter_of_an_hour(clock: Clock) -> None:
@@ -56,6 +52,20 @@ def test_who_gets_in_starts_anew_but_their_address_does_not(clock: Clock) -> Non
     assert throttle.attempt("192.0.2.2", "mallory") == 0
 
 
+def test_in_a_user_s_own_browser_only_what_fails_there_counts(clock: Clock) -> None:
+    throttle = Throttle(clock)
+    for _ in range(FREE):
+        throttle.attempt("192.0.2.1", "anna")
+    assert throttle.attempt("192.0.2.1", "anna") > 0
+    for _ in range(FREE):
+        assert throttle.attempt("192.0.2.1", "anna", "hers") == 0
+    assert throttle.attempt("192.0.2.1", "anna", "hers") > 0
+    assert throttle.attempt("192.0.2.1", "anna", "her other") == 0
+    throttle.succeeded("192.0.2.1", "anna", "hers")
+    assert throttle.attempt("192.0.2.1", "anna", "hers") == 0
+    assert throttle.attempt("192.0.2.1", "anna") > 0
+
+
 def test_failures_are_forgotten(clock: Clock) -> None:
     throttle = Throttle(clock)
     for _ in range(FREE):
@@ -82,6 +92,7 @@ def test_memory_is_bounded(clock: Clock) -> None:
         ("::1", ""),
         ("::ffff:127.0.0.1", ""),
         ("", ""),
+        ("x" * 1000, "x" * LONGEST_ADDRESS),
     ],
 )
 def test_whose_an_address_is(address: str, whose: str) -> None:
