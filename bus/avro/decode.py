@@ -55,6 +55,14 @@ def decoder(schema: Schema) -> Callable[[bytes], Any]:
     return decode
 
 
+def field_decoders(schema: Schema, record: Record) -> list[Decode]:
+    """Return a decoder for each field of a record: from bytes and a position to value and end.
+
+    Each may say an end past the bytes that there are, so the last end has to be checked.
+    """
+    return [_type(schema, field.type) for field in record.fields]
+
+
 def _type(schema: Schema, type_: Type) -> Decode:
     match type_:
         case Reference():
