@@ -41,6 +41,7 @@ def test_it_says_where_everything_is_once_every_role_answers(tmp_path: Path) -> 
         assert httpx.get(f"{ready['registry']}/contracts").json() == [
             "address.building-changed.v1",
             "mobility.traffic-load.v1",
+            "resident.address-changed.v1",
             "sensor.reading.v1",
         ]
         assert node.stop() == 0
