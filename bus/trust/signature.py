@@ -26,6 +26,7 @@ _DOMAIN = b"stadtbus-event-1\0"
 _VERSION = 1
 _MARK = struct.Struct(f">B16sQ{SIGNATURE_BYTES}s")
 _TIME = struct.Struct(">Q")
+_LATEST_MS = 253_370_764_800_000  # 1 January 9999, in any zone a time that can be written
 _SEED, _CHOSEN = b"\1", b"\2"
 
 
@@ -70,13 +71,15 @@ class Mark(NamedTuple):
         """Read the header's value.
 
         Raises:
-            NotVerified: it is of another length or version.
+            NotVerified: it is of another length or version, or its time is none.
         """
         if len(value) != _MARK.size:
             raise malformed(f"{SIGNATURE} has {len(value)} bytes, not {_MARK.size}")
         version, key_id, at_ms, signature = _MARK.unpack(value)
         if version != _VERSION:
             raise malformed(f"{SIGNATURE} is of version {version}; known is {_VERSION}")
+        if at_ms >= _LATEST_MS:
+            raise malformed(f"{SIGNATURE} has a time that no calendar has: {at_ms} ms")
         return cls(key_id.hex(), at_ms, signature)
 
 

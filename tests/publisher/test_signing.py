@@ -36,7 +36,8 @@ def signer(tmp_path: Path) -> FileSigner:
 
 
 def moved(**changes: Any) -> dict[str, Any]:
-    return from_json(parse(CONTRACT.versions[-1]), CONTRACT.examples["moved"] | changes)
+    data = CONTRACT.examples["moved"] | changes
+    return dict(from_json(parse(CONTRACT.versions[-1]), data))
 
 
 async def received(city: City) -> list[Signed]:
