@@ -92,10 +92,10 @@ class Seal:
         Raises:
             InvalidEvent: it has one.
         """
-        for name in draft.headers:
+        if further := next(iter(draft.headers), None):
             raise InvalidEvent(
                 "no signature covers this header, so a restricted contract does not have it",
-                where=f"headers.{name}",
+                where=f"headers.{further}",
             )
 
     def headers(

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,7 +11,8 @@ from bus.errors import BusError
 from bus.trust.leaves import KEY, SUBJECT, digest_of
 from bus.trust.part import part_of, read_part
 from bus.trust.projection import Projection
-from bus.trust.signed import Content
+from bus.trust.signature import DIGESTS, MUNICIPALITY_HEADER, SALTS, SIGNATURE, WITHHELD
+from bus.trust.signed import Content, read_whole
 from tests.trust.events import SIGNER, TOPIC, envelope, on_a_feed, whole, written
 
 _COLOUR = {"type": "enum", "name": "Colour", "symbols": ["RED", "GREEN"], "default": "RED"}
@@ -146,6 +148,26 @@ def test_a_flipped_bit_of_a_part_never_verifies(
     except BusError:
         return
     raise AssertionError(f"bit {bit} of {where} at {at} can be flipped")
+
+
+_OWN = (SIGNATURE, SALTS, DIGESTS, WITHHELD, MUNICIPALITY_HEADER, "ce_subject", "ce_note")
+_BYTES = st.none() | st.binary(max_size=120) | st.sampled_from([b"", b"@key,f0", b"f0,f0"])
+
+
+@given(events(), st.dictionaries(st.sampled_from(_OWN), _BYTES), st.binary(max_size=60), st.data())
+def test_whatever_strangers_write_is_refused_in_a_sentence(
+    event: tuple[Projection, dict[str, Any]],
+    headers: dict[str, bytes | None],
+    body: bytes,
+    data: st.DataObject,
+) -> None:
+    projection, _ = event
+    base: dict[str, bytes | None] = dict(envelope())
+    written_by_somebody = [*(base | headers).items()]
+    content = data.draw(st.none() | st.just(Content(projection, body)))
+    for read in (read_whole, read_part):
+        with pytest.raises(BusError):
+            read(TOPIC, b"key", content, written_by_somebody).check(SIGNER.public)
 
 
 @given(st.binary(min_size=16, max_size=16), st.binary(min_size=16, max_size=16), _text)

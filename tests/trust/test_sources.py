@@ -33,6 +33,7 @@ async def test_it_is_the_contracts_on_shared_topics_and_on_feeds(city: City) -> 
         shared = (await schemas.contract(TOPIC)).schema_ids[-1]
         feed = await schemas.register(f"{FEED}-value", Projection(SCHEMA).feed)
         assert shared != feed
+        assert (await schemas.version(f"{TOPIC}-value"))["schema"] == text
         assert await schema_of(schemas, record(TOPIC, shared)) == text
         assert await schema_of(schemas, record(FEED, feed)) == text
         assert await schema_of(schemas, record(FEED, None)) is None
