@@ -70,6 +70,7 @@ def _judged(
     exported: "Exported", keys: "Mapping[str, tuple[str, bytes]]", where: str
 ) -> dict[str, Any]:
     from bus.cli.edge import explain
+    from bus.cli.output import printable
     from bus.errors import InvalidSchema
     from bus.trust.checking import verified
 
@@ -79,7 +80,7 @@ def _judged(
         signed = verified(record, exported.schema, {name: key for name, (_, key) in keys.items()})
     except (NotVerified, UndecodableEvent) as error:
         error.where = ": ".join(part for part in (where, error.where) if part)
-        say(explain(error))
+        say(printable(explain(error)))
         return row | {"verified": False, "reason": str(error.reason), "what": error.what}
     except InvalidSchema as error:
         raise InvalidSchema(error.what, where=where, remedy=error.remedy) from error

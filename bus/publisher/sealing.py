@@ -100,7 +100,7 @@ class Seal:
 
     def headers(
         self,
-        draft_id: str,
+        id_: str,
         moment: str,
         key: bytes,
         subject: str | None,
@@ -110,7 +110,7 @@ class Seal:
         """Return the headers that sign an event, as they lie in a record.
 
         Args:
-            draft_id: the event's id.
+            id_: the event's id.
             moment: when it happened, as its header says.
             key: the record's key.
             subject: what its header says it is about.
@@ -121,7 +121,7 @@ class Seal:
         named = None if municipality is None else municipality.encode()
         about = None if subject is None else subject.encode()
         fingerprint = self._projection.fingerprint if content else b""
-        claim = Claim(self._topic, draft_id.encode(), self._source, moment.encode(), fingerprint)
+        claim = Claim(self._topic, id_.encode(), self._source, moment.encode(), fingerprint)
         signature, salts = sign(
             self._signer,
             claim,

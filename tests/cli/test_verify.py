@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
 from bus.cli.options import Format
 from bus.cli.verify import verify
@@ -128,6 +129,18 @@ def test_a_key_that_was_not_given_proves_nothing(folder: Path, offline: Stadtbus
     assert "wrong-key" in done.stdout
     assert SIGNER.key_id in done.stderr
     assert other.key_id not in done.stderr
+
+
+def test_what_strangers_wrote_is_text_on_the_terminal(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = exported(event())
+    record["headers"].append(["\x1b[31m", ""])
+    with pytest.raises(typer.Exit):
+        verify(saved(folder, record), [folder / "keys"])
+    said = capsys.readouterr()
+    assert "uncovered-header" in said.out
+    assert "\x1b" not in said.out + said.err
 
 
 def without(record: dict[str, Any], name: str) -> dict[str, Any]:
