@@ -1,6 +1,7 @@
 """A part of a signed event: what a feed gives of it, which proves as much as the whole does."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from bus.trust.headers import Headers, claim_of, needed, optional, unique
@@ -35,27 +36,29 @@ class Part(NamedTuple):
     headers: tuple[tuple[str, bytes], ...]
 
 
-def part_of(whole: Signed, projection: Projection | None, fields: Collection[str]) -> Part:
+def part_of(whole: Signed, projection: Projection | None, fields: frozenset[str]) -> Part:
     """Return what a feed carries of an event.
 
     Args:
-        whole: the event, checked.
+        whole: the event as `read_whole` gave it, checked.
         projection: of the contract's schema; None for a tombstone.
         fields: names of the leaves that are given; a name that the event has no leaf of gives
             nothing.
     """
-    given = [each if each.name in fields else _hidden(each) for each in whole.leaves]
+    choice = _choice(tuple([each.name for each in whole.leaves]), fields)
+    leaves = [*zip(whole.leaves, choice.given, strict=True)]
+    claim = whole.claim
     headers = [
-        ("ce_id", whole.claim.id),
-        ("ce_source", whole.claim.source),
-        ("ce_type", whole.claim.topic),
-        ("ce_time", whole.claim.time),
+        ("ce_id", claim.id),
+        ("ce_source", claim.source),
+        ("ce_type", claim.topic),
+        ("ce_time", claim.time),
         (SIGNATURE, whole.mark.pack()),
-        (SALTS, write_salts(each.salt for each in given if each.salt is not None)),
-        (DIGESTS, b"".join(each.digest for each in given if each.content is None)),
-        (WITHHELD, ",".join(each.name for each in given if each.content is None).encode()),
+        (SALTS, write_salts([each.salt or b"" for each, given in leaves if given])),
+        (DIGESTS, b"".join([each.digest for each, given in leaves if not given])),
+        (WITHHELD, choice.withheld),
     ]
-    key, subject, *rest = (each.content for each in given)
+    key, subject, *rest = [each.content if given else None for each, given in leaves]
     if subject is not None and subject != present(None):
         headers.append(("ce_subject", subject[1:]))
     if projection is not None:
@@ -65,8 +68,17 @@ def part_of(whole: Signed, projection: Projection | None, fields: Collection[str
     return Part(None, key, tuple(headers))
 
 
-def _hidden(each: Leaf) -> Leaf:
-    return Leaf(each.name, each.digest, None, None)
+class _Choice(NamedTuple):
+    """Of each leaf whether it is given, and what ``stadtbus-withheld`` says of the others."""
+
+    given: tuple[bool, ...]
+    withheld: bytes
+
+
+@lru_cache(4096)  # few contracts and sets of fields, many events
+def _choice(names: tuple[str, ...], fields: frozenset[str]) -> _Choice:
+    given = tuple(name in fields for name in names)
+    return _Choice(given, ",".join(name for name in names if name not in fields).encode())
 
 
 def read_part(topic: str, key: bytes | None, content: Content | None, headers: Headers) -> Signed:

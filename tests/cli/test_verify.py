@@ -16,10 +16,9 @@ from bus.event import frame
 from bus.kafka import Fetched
 from bus.trust import keys
 from bus.trust.exported import Exported, read, write
-from bus.trust.part import part_of
 from ops.node import NodeProcess
 from tests.cli.conftest import Done, Stadtbus, lines, user_of
-from tests.trust.events import SIGNER, TOPIC, Written, on_a_feed, whole
+from tests.trust.events import SIGNER, TOPIC, Written, giving, on_a_feed, whole
 from tests.trust.samples import DATA, PARTS, PROJECTION, event, tombstone
 
 RESIDENTS = "resident.address-changed.v1"
@@ -35,7 +34,7 @@ def exported(record: Written, topic: str = TOPIC, offset: int = 0) -> dict[str, 
 
 
 def a_part() -> Written:
-    return on_a_feed(part_of(whole(event(), PROJECTION), PROJECTION, PARTS["some fields"]))
+    return on_a_feed(giving(whole(event(), PROJECTION), PROJECTION, PARTS["some fields"]))
 
 
 @pytest.fixture

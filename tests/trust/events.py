@@ -1,12 +1,13 @@
 """Signed events for tests: a key that everybody knows, and records as a publisher writes them."""
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from bus.trust.keys import FileSigner
 from bus.trust.leaves import SEED_BYTES
-from bus.trust.part import Part
+from bus.trust.part import Part, part_of
 from bus.trust.projection import Projection
 from bus.trust.signature import MUNICIPALITY_HEADER, SALTS, SIGNATURE, Claim, sign
 from bus.trust.signed import Content, Signed, contents_of, read_whole
@@ -77,6 +78,11 @@ def whole(record: Written, projection: Projection | None) -> Signed:
     """Return a record as it is read from a shared topic; the signature is not checked."""
     content = Content(projection, record.data) if projection and record.data is not None else None
     return read_whole(TOPIC, record.key, content, record.headers)
+
+
+def giving(signed: Signed, projection: Projection | None, names: Iterable[str]) -> Part:
+    """Return a part of an event that gives these leaves."""
+    return part_of(signed, projection, frozenset(names))
 
 
 def on_a_feed(part: Part, key: bytes = b"own") -> Written:

@@ -3,9 +3,8 @@
 from typing import NamedTuple
 
 from bus.trust.leaves import KEY
-from bus.trust.part import part_of
 from bus.trust.reasons import Reason
-from tests.trust.events import SEED, STRANGER, Written, envelope, on_a_feed, whole, written
+from tests.trust.events import SEED, STRANGER, Written, envelope, giving, on_a_feed, whole, written
 from tests.trust.samples import PROJECTION, event, tombstone
 
 
@@ -94,9 +93,9 @@ def _of_tombstones() -> list[Forgery]:
 
 def _of_parts() -> list[Forgery]:
     signed = whole(event(), PROJECTION)
-    true = on_a_feed(part_of(signed, PROJECTION, (KEY, "id", "day", "either")))
-    more = on_a_feed(part_of(signed, PROJECTION, (KEY, "id", "day", "either", "count")))
-    none = on_a_feed(part_of(signed, PROJECTION, ()))
+    true = on_a_feed(giving(signed, PROJECTION, (KEY, "id", "day", "either")))
+    more = on_a_feed(giving(signed, PROJECTION, (KEY, "id", "day", "either", "count")))
+    none = on_a_feed(giving(signed, PROJECTION, ()))
     digests, salts = of(true, "stadtbus-digests"), of(true, "stadtbus-salts")
     withheld = of(true, "stadtbus-withheld").decode()
     swapped = digests[32:64] + digests[:32] + digests[64:]
@@ -151,4 +150,4 @@ def _of_another() -> bytes | None:
     """Return the same part's value of an event that says something else."""
     data = event().data or b""
     other = written(PROJECTION, b"\x022" + data[2:], headers=envelope("1"))
-    return on_a_feed(part_of(whole(other, PROJECTION), PROJECTION, ("id", "day", "either"))).data
+    return on_a_feed(giving(whole(other, PROJECTION), PROJECTION, ("id", "day", "either"))).data

@@ -10,13 +10,13 @@ from bus.avro.codec import Codec
 from bus.errors import BusError, NotVerified
 from bus.event import unframe
 from bus.trust.leaves import SUBJECT
-from bus.trust.part import part_of, read_part
+from bus.trust.part import read_part
 from bus.trust.projection import Projection
 from bus.trust.reasons import Reason
 from bus.trust.signed import UNCOVERED, Content, Signed
 from bus.trust.signer import key_id_of
 from tests.trust import vectors
-from tests.trust.events import SIGNER, STRANGER, TOPIC, Written, on_a_feed, whole
+from tests.trust.events import SIGNER, STRANGER, TOPIC, Written, giving, on_a_feed, whole
 from tests.trust.forgeries import Forgery, forgeries
 from tests.trust.samples import PARTS, PROJECTION, event, tombstone
 from tests.trust.vectors import FEED_ID, FILE, SOURCE_ID
@@ -74,7 +74,7 @@ def test_a_feeds_schema_follows_from_the_contracts() -> None:
     assert types["id"] == ["string", "null"]
     assert types["note"] == ["null", "string"]
     assert types["either"] == ["string", "long", "null"]
-    given = part_of(whole(event(), PROJECTION), PROJECTION, PARTS["some fields"])
+    given = giving(whole(event(), PROJECTION), PROJECTION, PARTS["some fields"])
     assert given.data is not None
     data = Codec(PROJECTION.feed).decode(given.data)
     assert (data["either"], data["before"]["street"], data["kind"]) == (70000, "Altweg", None)
@@ -120,7 +120,7 @@ def _with(record: Written, number: int, name: str, value: bytes) -> Written:
 
 
 def some_of_it() -> Written:
-    return on_a_feed(part_of(whole(event(), PROJECTION), PROJECTION, PARTS["with key and subject"]))
+    return on_a_feed(giving(whole(event(), PROJECTION), PROJECTION, PARTS["with key and subject"]))
 
 
 @pytest.mark.parametrize(
@@ -169,8 +169,8 @@ def test_another_schema_is_another_event() -> None:
 
 def test_the_subject_is_given_and_withheld_like_a_field() -> None:
     signed = whole(event(), PROJECTION)
-    with_it = part_of(signed, PROJECTION, (SUBJECT,))
-    without = part_of(signed, PROJECTION, ("id",))
+    with_it = giving(signed, PROJECTION, (SUBJECT,))
+    without = giving(signed, PROJECTION, ("id",))
     assert dict(with_it.headers)["ce_subject"] == b"1"
     assert "ce_subject" not in dict(without.headers)
     own = on_a_feed(without)

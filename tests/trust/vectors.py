@@ -11,10 +11,19 @@ from bus.avro.canonical import canonical
 from bus.avro.schema import parse
 from bus.event import frame
 from bus.trust.leaves import root_of
-from bus.trust.part import part_of
 from bus.trust.projection import Projection
 from bus.trust.signed import Signed
-from tests.trust.events import AT_MS, SEED, SIGNER, STRANGER, TOPIC, Written, on_a_feed, whole
+from tests.trust.events import (
+    AT_MS,
+    SEED,
+    SIGNER,
+    STRANGER,
+    TOPIC,
+    Written,
+    giving,
+    on_a_feed,
+    whole,
+)
 from tests.trust.forgeries import forgeries
 from tests.trust.samples import PARTS, PROJECTION, TOMBSTONE_PARTS, event, tombstone
 
@@ -92,7 +101,7 @@ def _whole(
 
 
 def _part(signed: Signed, projection: Projection | None, fields: tuple[str, ...]) -> dict[str, Any]:
-    return written_out(on_a_feed(part_of(signed, projection, fields)), FEED_ID)
+    return written_out(on_a_feed(giving(signed, projection, fields)), FEED_ID)
 
 
 def _message(signed: Signed) -> bytes:
