@@ -3,7 +3,7 @@
 from typing import Any
 
 from bus.avro.codec import BAD_DATA
-from bus.avro.decode import field_decoders
+from bus.avro.decode import splitter
 from bus.avro.limits import admit
 from bus.avro.types import Field, Record
 from bus.errors import InvalidSchema, UndecodableEvent
@@ -26,7 +26,7 @@ class Pieces:
             raise InvalidSchema("an event's data is a record; only that can be taken apart")
         self.fields: tuple[Field, ...] = root.fields
         self.names = tuple(field.name for field in root.fields)
-        self._decoders = field_decoders(self.schema, root)
+        self._split = splitter(self.schema, root)
 
     def split(self, data: bytes) -> list[bytes]:
         """Return the bytes of each top-level field, in the schema's order.
@@ -34,18 +34,9 @@ class Pieces:
         Raises:
             UndecodableEvent: the bytes are not what the schema says; the reason is ``bad-data``.
         """
-        pieces, at = [], 0
         try:
-            for decode in self._decoders:
-                start = at
-                _, at = decode(data, at)
-                pieces.append(data[start:at])
+            return self._split(data)
         except (ValueError, OverflowError) as error:
-            raise _bad(str(error)) from None
-        if at != len(data):
-            raise _bad(f"it has {len(data)} bytes, and its fields {at}")
-        return pieces
-
-
-def _bad(what: str) -> UndecodableEvent:
-    return UndecodableEvent(f"the data is not what its schema says: {what}", reason=BAD_DATA)
+            raise UndecodableEvent(
+                f"the data is not what its schema says: {error}", reason=BAD_DATA
+            ) from None
