@@ -1,6 +1,7 @@
 """Signed events and parts of them: the vectors, and forgeries that nobody must take for true."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -53,6 +54,13 @@ def read(vector: dict[str, Any], *, is_part: bool) -> Signed:
 
 def test_the_vectors_are_what_the_script_makes() -> None:
     assert vectors.vectors() == VECTORS, "make them anew: python -m tests.trust.vectors"
+
+
+def test_the_page_and_the_code_know_the_same_reasons() -> None:
+    page = (FILE.parent / "wire.md").read_text(encoding="utf-8")
+    _, _, tables = page.partition("**To check**")
+    said = re.findall(r"^\| ((?:`[a-z-]+`(?:, )?)+) \|", tables.partition("\n## ")[0], re.MULTILINE)
+    assert sorted(re.findall("[a-z-]+", " ".join(said))) == sorted(Reason)
 
 
 @pytest.mark.parametrize("vector", VECTORS["events"], ids=lambda vector: str(vector["name"]))
