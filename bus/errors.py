@@ -125,6 +125,22 @@ class NotRedrivable(BusError):
     exit_code = 3
 
 
+class NotVerified(BusError):
+    """An event whose signature does not show that its source wrote it, here and like this.
+
+    Args:
+        what: what does not hold.
+        reason: a stable word for counting, one of `bus.trust.reasons.Reason`.
+    """
+
+    code = "BUS-0306"
+    exit_code = 3
+
+    def __init__(self, what: str, *, reason: str, where: str = "", remedy: str = "") -> None:
+        self.reason = reason
+        super().__init__(what, where=where, remedy=remedy)
+
+
 class BusUnavailable(BusError):
     """The engine or the registry cannot be reached, or cannot serve just now."""
 
@@ -221,6 +237,13 @@ class AddressInUse(BusError):
     """A listener's address is taken, or is none of this machine's."""
 
     code = "BUS-0802"
+    exit_code = 2
+
+
+class InvalidKey(BusError):
+    """A key file that cannot be used: others can read it, or it holds no Ed25519 key."""
+
+    code = "BUS-0900"
     exit_code = 2
 
 

@@ -41,6 +41,7 @@ def test_it_says_where_everything_is_once_every_role_answers(tmp_path: Path) -> 
         assert httpx.get(f"{ready['registry']}/contracts").json() == [
             "address.building-changed.v1",
             "mobility.traffic-load.v1",
+            "resident.address-changed.v1",
             "sensor.reading.v1",
         ]
         assert node.stop() == 0
@@ -93,8 +94,8 @@ def test_the_registry_runs_beside_an_engine_of_its_own(elsewhere: str, tmp_path:
             assert (ready["roles"], ready["broker"]) == (["registry", "portal"], elsewhere)
             assert httpx.get(f"{ready['ops']}/healthz").status_code == 200
             assert httpx.get(f"{ready['ops']}/readyz").text == "ready\n"
-            assert len(httpx.get(f"{ready['registry']}/subjects").json()) == 3
-            assert len(httpx.get(f"{ready['registry']}/contracts").json()) == 3
+            assert len(httpx.get(f"{ready['registry']}/subjects").json()) == 4
+            assert len(httpx.get(f"{ready['registry']}/contracts").json()) == 4
             assert node.stop() == 0
         kept = {file.name for file in (tmp_path / "node").iterdir()}
         assert kept == {"portal.db"}  # what the page compares today with

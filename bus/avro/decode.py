@@ -8,7 +8,7 @@ import struct
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from bus.avro.fast import Inline, compile_decoder
+from bus.avro.fast import Inline, compile_decoder, compile_splitter
 from bus.avro.guard import (
     MAX_ITEMS,
     Malformed,
@@ -55,6 +55,26 @@ def decoder(schema: Schema) -> Callable[[bytes], Any]:
     return decode
 
 
+def splitter(schema: Schema, record: Record) -> Callable[[bytes], list[bytes]]:
+    """Return the function that takes a record's bytes apart into those of its fields.
+
+    It reads them as a decoder does, uses all bytes given, and raises what a decoder raises.
+    """
+    inline = _inline(schema, record)
+
+    def slow(data: bytes, at: int) -> list[bytes]:
+        pieces = []
+        for field in inline:
+            start = at
+            _, at = field.call(data, at)
+            pieces.append(data[start:at])
+        if at != len(data):
+            raise Malformed(f"there are {len(data)} bytes, and the fields take {at}")
+        return pieces
+
+    return compile_splitter(schema, inline, slow)
+
+
 def _type(schema: Schema, type_: Type) -> Decode:
     match type_:
         case Reference():
@@ -74,14 +94,19 @@ def _type(schema: Schema, type_: Type) -> Decode:
 
 
 def _compiled(schema: Schema, record: Record) -> Decode:
+    inline = _inline(schema, record)
+    slow = _record([(field.name, field.call) for field in inline])
+    return compile_decoder(schema, inline, slow)
+
+
+def _inline(schema: Schema, record: Record) -> list[Inline]:
     inline = []
     for field in record.fields:
         type_ = schema.resolve(field.type)
         found = logical(type_) if isinstance(type_, Primitive) else None
         convert = found.read if found else None
         inline.append(Inline(field.name, field.type, _type(schema, field.type), convert))
-    slow = _record([(field.name, field.call) for field in inline])
-    return compile_decoder(schema, inline, slow)
+    return inline
 
 
 def _logical(type_: Primitive | Fixed) -> Decode:

@@ -99,29 +99,66 @@ def compile_decoder(
     A slice past the end does not fail: the position behind the record then is past the end, too,
     and whoever called sees it.
     """
-    scope: dict[str, Any] = {
-        "slow": slow,
-        "read_long": read_long,
-        "read_int": read_int,
-        "unpack": _DOUBLE.unpack_from,
-    }
-    body: Code = []
-    for number, field in enumerate(fields):
-        scope[f"call{number}"], scope[f"convert{number}"] = field.call, field.convert
-        body += _decode(schema, field, f"v{number}", number, scope)
+    scope, body = _readers(schema, fields)
     items = ", ".join(f"{field.name!r}: v{number}" for number, field in enumerate(fields))
     lines = [
         "def decode(data, at):",
         "    start = at",
         "    try:",
-        *(f"        {line}" for line in body),
+        *(f"        {line}" for part in body for line in part),
         "        pass",
         "    except Exception:",
         "        return slow(data, start)",
         f"    return {{{items}}}, at",
     ]
-    compiled: Callable[[bytes, int], tuple[Any, int]] = _compiled(lines, scope, "decode")
+    compiled: Callable[[bytes, int], tuple[Any, int]] = _compiled(
+        lines, scope | {"slow": slow}, "decode"
+    )
     return compiled
+
+
+def compile_splitter(
+    schema: Schema, fields: Sequence[Inline], slow: Callable[[bytes, int], list[bytes]]
+) -> Callable[[bytes], list[bytes]]:
+    """Return what takes a record's bytes apart into its fields', which it reads as a decoder does.
+
+    ``slow`` does the same from a position on, and is asked where this one gives up, or where bytes
+    are missing or left over.
+    """
+    scope, body = _readers(schema, fields)
+    ends = [f"e{number}" for number in range(len(fields))]
+    pieces = [f"data[{a}:{b}]" for a, b in zip(["0", *ends], ends, strict=False)]
+    lines = [
+        "def split(data):",
+        "    start = at = 0",
+        "    try:",
+        *(
+            f"        {line}"
+            for number, part in enumerate(body)
+            for line in (*part, f"e{number} = at")
+        ),
+        "        pass",
+        "    except Exception:",
+        "        return slow(data, start)",
+        "    if at != len(data): return slow(data, start)",
+        f"    return [{', '.join(pieces)}]",
+    ]
+    compiled: Callable[[bytes], list[bytes]] = _compiled(lines, scope | {"slow": slow}, "split")
+    return compiled
+
+
+def _readers(schema: Schema, fields: Sequence[Inline]) -> tuple[dict[str, Any], list[Code]]:
+    """Return the lines that read each field into a variable, and what they refer to."""
+    scope: dict[str, Any] = {
+        "read_long": read_long,
+        "read_int": read_int,
+        "unpack": _DOUBLE.unpack_from,
+    }
+    body = []
+    for number, field in enumerate(fields):
+        scope[f"call{number}"], scope[f"convert{number}"] = field.call, field.convert
+        body.append(_decode(schema, field, f"v{number}", number, scope))
+    return scope, body
 
 
 _TEXT = (

@@ -23,6 +23,7 @@ from bus.cli.doctor import doctor
 from bus.cli.publish import publish
 from bus.cli.serve import serve
 from bus.cli.tail import tail
+from bus.cli.verify import verify
 
 app = typer.Typer(
     name="stadtbus",
@@ -36,6 +37,7 @@ app.command()(demo)
 app.command()(serve)
 app.command()(publish)
 app.command()(tail)
+app.command()(verify)
 app.add_typer(topic.app, name="topic")
 app.add_typer(contract.app, name="contract")
 app.add_typer(schema.app, name="schema")

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bus.cli.export import export
 from bus.cli.options import Format, Kafka, Output, client_settings, say_what_may_be_hidden
 from bus.cli.output import show, show_one
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from bus.settings import Settings
 
 app = typer.Typer(help="What topics there are, and what one holds.", no_args_is_help=True)
+app.command("export")(export)
 
 OWN = "_"
 """Topics whose names start with it are the bus's own."""

@@ -29,7 +29,8 @@ class Contract:
         partitions: 1 to 1000, fixed for good, as order is kept per key.
         compatibility: ``FULL_TRANSITIVE``: each version reads each.
         municipality: the field that names the municipality it is about.
-        subject: the field that names what it is about; None if there is none.
+        subject: the field that names what it is about; None if there is none, which a restricted
+            contract always has: what is disclosed, is disclosed about somebody.
         retention: an ISO 8601 duration, or ``last-state``.
         expected_interval: how often an event is expected at the least (ISO 8601); None: no way to
             tell.

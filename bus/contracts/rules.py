@@ -184,9 +184,12 @@ def _undocumented(schema: Schema, value: Any, path: str) -> Iterator[str]:
 def _fields_broken(contract: "Contract", schemas: Sequence[Schema]) -> Iterator[tuple[str, str]]:
     """Yield the places that are wrong beside the schemas."""
     yield from _key_broken(contract, schemas)
+    restricted = contract.access == "restricted"
     yield from _named_broken("municipality", contract.municipality, schemas[-1])
     if contract.subject is not None:
-        yield from _named_broken("subject", contract.subject, schemas[-1], optional=True)
+        yield from _named_broken("subject", contract.subject, schemas[-1], optional=not restricted)
+    elif restricted:
+        yield "subject", "is missing; in a restricted contract it is known whom an event is about"
     yield from _sensitivity_broken(contract, list(_top(schemas[-1])))
 
 

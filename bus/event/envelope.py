@@ -37,12 +37,13 @@ RESERVED = (
     "stadtbus-salts",
     "stadtbus-digests",
     "stadtbus-withheld",
+    "stadtbus-municipality",
     "stadtbus-attestation",
     "stadtbus-grant",
     "stadtbus-state",
     "stadtbus-snapshot",
 )
-"""Our headers that have a meaning now or are kept for the router."""
+"""Our headers: those of a record that nobody but the bus may set."""
 
 _MEMBER = r"[a-z]{2}\.(?:mun|assoc|dist|state|fed|agency|util)\.[a-z0-9][a-z0-9-]*"
 _NAME = re.compile(rf"({_MEMBER})\.[a-z0-9][a-z0-9-]*(?:\.[a-z0-9][a-z0-9-]*)*")

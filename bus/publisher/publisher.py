@@ -10,11 +10,13 @@ from bus.errors import Conflict, InvalidEvent, InvalidSettings
 from bus.event import Draft, member_of, new_id
 from bus.kafka import Producer
 from bus.publisher.lane import BATCH_BYTES, Lane
+from bus.publisher.sealing import signer_of
 from bus.publisher.stream import Outgoing, Receipt, Stream, drafted, now_text
 from bus.schemas import SchemaClient
 from bus.settings import Settings, load
 from bus.startable import Startable
 from bus.telemetry import Publishing
+from bus.trust.signer import Signer
 
 
 class Publisher(Startable):
@@ -28,9 +30,12 @@ class Publisher(Startable):
         versions: the schema's version to write with, by topic; the newest where none is given.
         deadline: seconds that a call tries before it raises BusUnavailable or OutcomeUnknown.
         metrics: shows what is not sent yet; the publishers of a process share one.
+        signer: holds the system's key, which signs what is sent on restricted contracts; the key
+            that the settings name if None.
 
     Raises:
-        InvalidSettings: the system's name is none.
+        InvalidSettings: the system's name is none, or the key's passphrase cannot be read.
+        InvalidKey: the key that the settings name cannot be used.
     """
 
     def __init__(
@@ -41,6 +46,7 @@ class Publisher(Startable):
         versions: Mapping[str, int] | None = None,
         deadline: float = 30.0,
         metrics: Publishing | None = None,
+        signer: Signer | None = None,
     ) -> None:
         if member_of(system) is None:
             raise InvalidSettings(
@@ -51,6 +57,7 @@ class Publisher(Startable):
         self._settings = settings or load()
         self._versions = dict(versions or {})
         self._deadline = deadline
+        self._signer = signer or signer_of(self._settings)
         self._incarnation = UUID(new_id()).hex
         self._producer = Producer(self._settings.kafka, client_id=system)
         self._registry = SchemaClient.of(self._settings, self._settings.cache)
@@ -109,6 +116,7 @@ class Publisher(Startable):
 
         Raises:
             InvalidEvent: it does not keep to the contract; nothing was sent.
+            InvalidSettings: the contract is restricted, and the publisher has no key.
             EventTooLarge: it is above the limit; nothing was sent.
             NotFound: there is no contract for the topic.
             OutcomeUnknown: nobody answered in time; it may have been written, and is sent again
@@ -119,21 +127,32 @@ class Publisher(Startable):
         draft = Draft(data=data, time=time, subject=subject, id=id, traceparent=traceparent)
         return await self._one(topic, stream.event(draft, now_text()))
 
-    async def tombstone(self, topic: str, *key: Any, time: datetime | None = None) -> Receipt:
+    async def tombstone(
+        self,
+        topic: str,
+        *key: Any,
+        time: datetime | None = None,
+        subject: str | None = None,
+        municipality: str | None = None,
+    ) -> Receipt:
         """End the last state of a key on a topic that keeps it.
 
         Args:
             topic: the contract's topic.
             key: the values of the contract's key fields, in order.
             time: when it ended; now if None.
+            subject: whom or what it is about; the field of the key that says so if None.
+            municipality: which one it is about; the field of the key that says so if None. A
+                restricted contract needs both.
 
         Raises:
-            InvalidEvent: these are not the contract's key fields.
+            InvalidEvent: these are not the contract's key fields, or subject or municipality is
+                missing where it is needed.
             NotFound, OutcomeUnknown, BusUnavailable: as for `publish`.
         """
         stream = await self._stream(topic)
-        draft = Draft(data={}, time=time)
-        return await self._one(topic, stream.tombstone(key, draft, now_text()))
+        draft = Draft(data={}, time=time, subject=subject)
+        return await self._one(topic, stream.tombstone(key, draft, now_text(), municipality))
 
     async def publish_many(
         self, topic: str, events: Iterable[Draft | Mapping[str, Any]]
@@ -206,7 +225,7 @@ class Publisher(Startable):
 
     async def _open(self, topic: str) -> Stream:
         contract = await self._registry.contract(topic)
-        stream = Stream(contract, self._system, self._versions.get(topic))
+        stream = Stream(contract, self._system, self._versions.get(topic), self._signer)
         partitions = await self._producer.partitions(topic)
         if partitions != contract.partitions:
             raise Conflict(

@@ -19,6 +19,8 @@ from bus.event import (
     write_time,
 )
 from bus.kafka import header, packed, sized
+from bus.publisher.sealing import Seal
+from bus.trust.signer import Signer
 
 LARGEST_EVENT = 1_000_000
 """Bytes of key, data and headers of one event; what is left of a batch is its frame."""
@@ -65,12 +67,20 @@ class Stream:
         contract: as the registry has it, with its schemas' ids.
         system: who publishes.
         version: the schema's version to write with; the newest if None.
+        signer: holds the system's key; nothing can be sent on a restricted contract without one.
 
     Raises:
         NotFound: the contract has no such version.
+        InvalidSettings: the contract is restricted, and there is no signer.
     """
 
-    def __init__(self, contract: Contract, system: str, version: int | None = None) -> None:
+    def __init__(
+        self,
+        contract: Contract,
+        system: str,
+        version: int | None = None,
+        signer: Signer | None = None,
+    ) -> None:
         count = len(contract.schema_ids)
         if not 1 <= (version or count) <= count:
             raise NotFound(
@@ -81,6 +91,7 @@ class Stream:
         self._unchanging = [header(*each) for each in unchanging(SOURCE + system, contract.topic)]
         self._codec = Codec(contract.versions[index])
         self._frame = _FRAME.pack(0, contract.schema_ids[index])
+        self._seal = Seal.of(contract, system, signer, index)
 
     def event(self, draft: Draft, now: str) -> Outgoing:
         """Return an event as it is sent.
@@ -95,20 +106,26 @@ class Stream:
         """
         check_draft(draft)
         data = draft.data
-        value = self._frame + self._codec.encode(data)
+        body = self._codec.encode(data)
         key = self.contract.key_of(data)
         subject = draft.subject
         if subject is None and self.contract.subject is not None:
             about = data.get(self.contract.subject)
             subject = str(about) if about not in (None, "") else None
         time = now if draft.time is None else write_time(draft.time)
-        return self._outgoing(draft, key, value, time, subject)
+        return self._outgoing(draft, key, body, time, subject)
 
-    def tombstone(self, key: Sequence[Any], draft: Draft, now: str) -> Outgoing:
+    def tombstone(
+        self, key: Sequence[Any], draft: Draft, now: str, municipality: str | None = None
+    ) -> Outgoing:
         """Return the end of a key's last state as it is sent.
 
+        On a restricted contract it names municipality and subject; they are taken from the key if
+        they are fields of it.
+
         Raises:
-            InvalidEvent: these are not the contract's key fields, or one is empty.
+            InvalidEvent: these are not the contract's key fields, or one is empty; on a restricted
+                contract, municipality or subject is not known.
         """
         wanted = self.contract.key
         if len(key) != len(wanted):
@@ -117,12 +134,29 @@ class Stream:
             )
         check_draft(draft)
         time = now if draft.time is None else write_time(draft.time)
-        return self._outgoing(draft, key_of(key), None, time, draft.subject)
+        if self._seal is None:
+            return self._outgoing(draft, key_of(key), None, time, draft.subject)
+        about = dict(zip(wanted, key, strict=True))
+        subject = draft.subject or about.get(self.contract.subject or "")
+        named = municipality or about.get(self.contract.municipality)
+        for place, value in (("subject", subject), ("municipality", named)):
+            if not value:
+                raise InvalidEvent(
+                    "is missing; a tombstone on a restricted contract names it", where=place
+                )
+        return self._outgoing(draft, key_of(key), None, time, str(subject), str(named))
 
     def _outgoing(
-        self, draft: Draft, key: str, value: bytes | None, time: str, subject: str | None
+        self,
+        draft: Draft,
+        key: str,
+        body: bytes | None,
+        time: str,
+        subject: str | None,
+        municipality: str | None = None,
     ) -> Outgoing:
-        id_ = draft.id or new_id()
+        id_, raw_key = draft.id or new_id(), key.encode()
+        value = None if body is None else self._frame + body
         headers = [*self._unchanging, _ID + sized(id_.encode()), _TIME + sized(time.encode())]
         if subject is not None:
             headers.append(_SUBJECT + sized(subject.encode()))
@@ -130,7 +164,10 @@ class Stream:
             headers.append(_TRACE + sized(draft.traceparent.encode()))
         if draft.headers:
             headers.extend(header(name, text.encode()) for name, text in draft.headers.items())
-        record = packed(key.encode(), value, headers, further=1)
+        if self._seal is not None:
+            self._seal.check_headers(draft)
+            headers += self._seal.headers(id_, time, raw_key, subject, body, municipality)
+        record = packed(raw_key, value, headers, further=1)
         if len(record) > LARGEST_EVENT:
             raise EventTooLarge(
                 f"the event has {len(record)} bytes, {LARGEST_EVENT} are allowed",

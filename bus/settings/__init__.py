@@ -17,6 +17,7 @@ from bus.settings.listeners import (
     RegistrySettings,
 )
 from bus.settings.loading import FILE, PREFIX, load, variable
+from bus.settings.publisher import PublisherSettings
 from bus.settings.values import ROLES, Address, Mechanism, Role, Section, secret
 from bus.settings.watch import WatchSettings
 
@@ -34,6 +35,7 @@ __all__ = [
     "OpenIdSettings",
     "OpsSettings",
     "PortalSettings",
+    "PublisherSettings",
     "RegistrySettings",
     "Role",
     "Section",

@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field, PrivateAttr
 from bus.settings.broker import BrokerSettings
 from bus.settings.kafka import KafkaSettings
 from bus.settings.listeners import OpsSettings, PortalSettings, RegistrySettings
+from bus.settings.publisher import PublisherSettings
 from bus.settings.values import Section
 from bus.settings.watch import WatchSettings
 
@@ -35,6 +36,7 @@ class Settings(Section):
     ops: OpsSettings = OpsSettings()
     watch: WatchSettings = WatchSettings()
     kafka: KafkaSettings = KafkaSettings()
+    publisher: PublisherSettings = PublisherSettings()
 
     _origins: Mapping[str, str] = PrivateAttr(default_factory=dict)
 

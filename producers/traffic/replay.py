@@ -6,8 +6,8 @@ from pathlib import Path
 
 from bus.errors import InvalidInput
 from bus.event import Draft
+from producers.position import Positions
 from producers.traffic.observation import Line, Observation, lines
-from producers.traffic.position import Positions
 
 LARGEST = 500
 

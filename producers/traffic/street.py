@@ -9,11 +9,11 @@ from importlib.resources import as_file, files
 from pathlib import Path
 
 from bus.settings import Settings
+from producers.position import Positions
 from producers.progress import Progress
 from producers.publishing import Stream, connected
 from producers.refusals import Refusals
 from producers.traffic.announcement import TOPIC, draft
-from producers.traffic.position import Positions
 from producers.traffic.replay import Replay
 
 SHIPPED = "load_2014-01-15_05-11.csv"

@@ -19,7 +19,7 @@ from bus.errors import InvalidContract, InvalidEvent
 
 SHIPPED = {contract.topic: contract for contract in load_all()}
 ADDRESSES, READINGS = "address.building-changed.v1", "sensor.reading.v1"
-LOADS = "mobility.traffic-load.v1"
+LOADS, RESIDENTS = "mobility.traffic-load.v1", "resident.address-changed.v1"
 
 Change = Callable[[dict[str, Any]], Any]
 
@@ -41,9 +41,10 @@ def spoil(file: Path, change: Change) -> None:
 
 
 def test_the_first_contracts_are_shipped() -> None:
-    assert list(SHIPPED) == [ADDRESSES, LOADS, READINGS]
-    assert [len(contract.versions) for contract in SHIPPED.values()] == [1, 1, 2]
-    assert all(contract.access == "open" for contract in SHIPPED.values())
+    assert list(SHIPPED) == [ADDRESSES, LOADS, RESIDENTS, READINGS]
+    assert [len(contract.versions) for contract in SHIPPED.values()] == [1, 1, 1, 2]
+    restricted = [topic for topic, found in SHIPPED.items() if found.access == "restricted"]
+    assert restricted == [RESIDENTS]
     assert all(len(contract.examples) >= 2 for contract in SHIPPED.values())
 
 
@@ -169,6 +170,18 @@ def test_keys_come_from_the_key_fields() -> None:
             "subject",
             "is not text or null",
             id="a number or null as subject",
+        ),
+        pytest.param(
+            lambda c: (c.update(access="restricted"), c.pop("subject")),
+            "subject",
+            "known whom an event is about",
+            id="restricted, and about nobody",
+        ),
+        pytest.param(
+            lambda c: c.update(access="restricted", subject="quality_flag"),
+            "subject",
+            "is not text that is always there",
+            id="restricted, and about somebody at times",
         ),
         pytest.param(
             lambda c: c.update(retention="30 days"), "retention", "P30D", id="no duration"

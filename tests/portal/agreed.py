@@ -33,6 +33,7 @@ def moved(topic: str = TOPIC, *, sensitive: bool = True) -> Contract:
             "partitions": 2,
             "compatibility": "FULL_TRANSITIVE",
             "municipality": "municipality",
+            "subject": "number",
             "retention": "P7D",
             "sensitivity": SENSITIVITY if sensitive else dict.fromkeys(SENSITIVITY, "public"),
             "versions": [SCHEMA],

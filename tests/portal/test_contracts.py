@@ -172,12 +172,12 @@ def test_how_long_events_are_kept_is_said_in_words(kept: str, german: str, engli
 @pytest.mark.parametrize(
     ("find", "wanted", "topics"),
     [
-        pytest.param("", {}, 4, id="all"),
+        pytest.param("", {}, 5, id="all"),
         pytest.param("MESSWERT", {}, 1, id="title"),
         pytest.param("sensor", {"domain": "sensor"}, 1, id="domain"),
-        pytest.param("", {"access": "restricted"}, 1, id="access"),
+        pytest.param("", {"access": "restricted"}, 2, id="access"),
         pytest.param("", {"owner": "de.mun.110000000000"}, 2, id="owner"),
-        pytest.param("", {"level": "FULL_TRANSITIVE"}, 4, id="level"),
+        pytest.param("", {"level": "FULL_TRANSITIVE"}, 5, id="level"),
         pytest.param("", {"access": "restricted", "domain": "sensor"}, 0, id="both"),
         pytest.param("", {"owner": "<script>"}, 0, id="nonsense"),
     ],

@@ -11,9 +11,9 @@ import pytest
 from bus.avro.codec import Codec
 from bus.contracts import load_all
 from bus.errors import InvalidInput
+from producers.position import Positions
 from producers.traffic.announcement import TOPIC, draft
 from producers.traffic.observation import Observation, lines
-from producers.traffic.position import Positions
 from producers.traffic.replay import Replay
 
 HEADER = '"datetime_utc","identifier","auslastung","valid"\n'

@@ -1,0 +1,1 @@
+"""What happens to residents who do not exist, in municipalities that do."""
