@@ -15,10 +15,10 @@ from bus.trust.statements import ENTRY, Statement, compose
 
 CHAIN_ID = "c" * 32
 BEGIN = datetime(2026, 7, 1, 6, tzinfo=UTC)
-RINGELAI, PERLESREUT = "de.mun.092720140140", "de.mun.092720137137"
+RINGELAI, PERLESREUT = "de.mun.092720140140", "de.mun.092725214138"
 ILZER_LAND = "de.assoc.ilzer-land"
 OFFICE = "de.agency.statistik"
-OFFICIAL = {RINGELAI: "092720140140", PERLESREUT: "092720137137"}
+OFFICIAL = {RINGELAI: "092720140140", PERLESREUT: "092725214138"}
 
 
 def signer(seed: int) -> FileSigner:

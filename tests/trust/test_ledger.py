@@ -218,7 +218,7 @@ def test_a_statement_for_another_bus_has_no_effect(bus: Parties) -> None:
         ),
         (
             "member-changed",
-            {"ars": {"value": "092720137137", "from": "2027-01-01"}},
+            {"ars": {"value": "092725214138", "from": "2027-01-01"}},
             "in-use",
             "end",
         ),
