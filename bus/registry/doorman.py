@@ -143,9 +143,14 @@ def _credentials(scope: Scope) -> tuple[str, str]:
 
 
 def _writes(method: str, path: str) -> bool:
-    """Whether a request could change something; looking up and checking use POST, too."""
+    """Whether a request could change something; looking up and checking use POST, too.
+
+    Statements are anybody's to bring: what decides is who has signed them.
+    """
     if method in READING:
         return False
     parts = path.strip("/").split("/")
+    if parts == ["trust", "statements"]:
+        return False
     looks_up = parts[0] == "compatibility" or (parts[0] == "subjects" and len(parts) == 2)
     return not (method == "POST" and looks_up)

@@ -13,7 +13,7 @@ from bus.audit import Notes
 from bus.contracts import Contract, load_all
 from bus.errors import InvalidContract
 from bus.http import HttpListener
-from bus.journal import Journal
+from bus.journal import Entry, Journal
 from bus.kafka import LogReader, Producer, accepts
 from bus.registry.api import Api
 from bus.registry.doorman import Doorman
@@ -21,9 +21,12 @@ from bus.registry.edge import Edge
 from bus.registry.refusals import Refusal
 from bus.registry.state import State
 from bus.registry.store import Store
+from bus.registry.trust import Trust
+from bus.registry.trust_api import TrustApi
 from bus.security import asks_for_password, lacking
 from bus.settings import Address, Settings
 from bus.telemetry import Telemetry
+from bus.trust.ledger import Ledger
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +62,11 @@ class Registry:
         """What it knows; for tests and for those in the same process."""
         return self._store.state
 
+    @property
+    def ledger(self) -> Ledger:
+        """Who is who; for tests and for those in the same process."""
+        return self._trust.ledger
+
     async def start(self) -> None:
         """Read the journal, put the contracts in force, and answer requests.
 
@@ -80,11 +88,17 @@ class Registry:
         admin = await enter(Admin(kafka))
         producer = await enter(Producer(kafka, client_id=CLIENT_ID))
         reader = await enter(LogReader(kafka, client_id=CLIENT_ID))
-        state = State()
-        journal = Journal(producer, reader, admin, state.apply)
+        state, trust = State(), Trust()
+
+        def apply(entry: Entry) -> None:
+            state.apply(entry)
+            trust.apply(entry)
+
+        journal = Journal(producer, reader, admin, apply)
         await journal.open()
-        self._store = Store(journal, state)
-        api = Api(self._store, admin, self._telemetry)
+        self._store, self._trust = Store(journal, state), trust
+        further = TrustApi(self._store, trust).handlers()
+        api = Api(self._store, admin, self._telemetry, further)
         for contract in contracts:
             await self._put_in_force(api, contract)
         self._listener = self._listening(Edge(api.application(), state, self._telemetry, doorman))
