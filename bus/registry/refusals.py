@@ -128,6 +128,11 @@ def not_entitled(user: str, what: str) -> Refusal:
     return Refusal(403, 40301, message)
 
 
+def locked_out(user: str) -> Refusal:
+    message = f"The system {user} is retired, or its member is suspended or has left."
+    return Refusal(403, 40303, message)
+
+
 def malformed(reason: str) -> Refusal:
     return Refusal(400, 400, reason)
 

@@ -18,6 +18,7 @@ from bus.kafka import LogReader, Producer, accepts
 from bus.registry.api import Api
 from bus.registry.doorman import Doorman
 from bus.registry.edge import Edge
+from bus.registry.locking import Locking
 from bus.registry.refusals import Refusal
 from bus.registry.state import State
 from bus.registry.store import Store
@@ -83,7 +84,6 @@ class Registry:
 
     async def _start(self) -> None:
         kafka, enter = self._settings.kafka, self._running.enter_async_context
-        doorman = _doorman(self._settings, self._notes)
         contracts = load_all(self._settings.contracts)
         admin = await enter(Admin(kafka))
         producer = await enter(Producer(kafka, client_id=CLIENT_ID))
@@ -97,6 +97,9 @@ class Registry:
         journal = Journal(producer, reader, admin, apply)
         await journal.open()
         self._store, self._trust = Store(journal, state), trust
+        if kafka.security_protocol != "PLAINTEXT":
+            await enter(Locking(kafka, self._store, trust.ledger))
+        doorman = _doorman(self._settings, self._notes, trust)
         further = TrustApi(self._store, trust).handlers()
         api = Api(self._store, admin, self._telemetry, further)
         for contract in contracts:
@@ -143,7 +146,7 @@ class Registry:
         await self.stop()
 
 
-def _doorman(settings: Settings, notes: Notes) -> Doorman | None:
+def _doorman(settings: Settings, notes: Notes, trust: Trust) -> Doorman | None:
     """Return who lets users in: with TLS, by certificates or passwords that the engine knows."""
     kafka, registry = settings.kafka, settings.registry
     by_password = asks_for_password(kafka) and registry.client_certificate != "required"
@@ -154,4 +157,5 @@ def _doorman(settings: Settings, notes: Notes) -> Doorman | None:
     writers = {*registry.writers, *settings.broker.super_users}
     if kafka.username is not None:
         writers.add(f"User:{kafka.username}")
-    return Doorman(partial(accepts, kafka) if by_password else None, writers, notes=notes)
+    asks = partial(accepts, kafka) if by_password else None
+    return Doorman(asks, writers, notes=notes, locked_out=trust.is_locked_out)

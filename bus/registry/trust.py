@@ -1,5 +1,6 @@
 """Who is who, as the registry keeps it: the ledger, and the entries that it was folded from."""
 
+import time
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from bus.registry import refusals
 from bus.registry.rules import Write
 from bus.registry.state import encode
 from bus.trust.ledger import Ledger
+from bus.trust.lockout import lock_of
 from bus.trust.statements import ENTRY, Statement, read
 
 PAGE_BYTES = 2**20
@@ -34,6 +36,11 @@ class Trust:
         if entry.kind in (CHAIN, ENTRY):
             self._entries.append(entry)
             self.ledger.apply(entry)
+
+    def is_locked_out(self, principal: str) -> bool:
+        """Whether a principal (``User:name``) is a system that is retired, suspended or gone."""
+        system, now = principal.removeprefix("User:"), int(time.time() * 1000)
+        return lock_of(self.ledger.standing, system, now) is not None
 
     def page(self, after: int) -> dict[str, Any]:
         """Return entries that follow a number, and whether there are more."""
