@@ -47,6 +47,7 @@ class Registry:
     def __init__(self, settings: Settings, telemetry: Telemetry) -> None:
         self._settings, self._telemetry = settings, telemetry
         self._running, self._notes = AsyncExitStack(), Notes()
+        self._followed = False
 
     @property
     def address(self) -> Address:
@@ -93,9 +94,13 @@ class Registry:
         def apply(entry: Entry) -> None:
             state.apply(entry)
             trust.apply(entry)
+            if self._followed:
+                self._show_alarms(trust)
 
         journal = Journal(producer, reader, admin, apply)
         await journal.open()
+        self._followed = True
+        self._show_alarms(trust)
         self._store, self._trust = Store(journal, state), trust
         if kafka.security_protocol != "PLAINTEXT":
             await enter(Locking(kafka, self._store, trust.ledger))
@@ -107,6 +112,10 @@ class Registry:
         self._listener = self._listening(Edge(api.application(), state, self._telemetry, doorman))
         await self._listener.start()
         self._running.push_async_callback(self._listener.stop)
+
+    def _show_alarms(self, trust: Trust) -> None:
+        # Only once all are read: a restart must not look like a growing number.
+        self._telemetry.trust_alarms.replace([((), len(trust.ledger.alarms))])
 
     def _listening(self, app: ASGIApp) -> HttpListener:
         return HttpListener(

@@ -3,16 +3,22 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
 
+from bus.admin import Admin
 from bus.errors import InvalidStatement, StatementRefused
 from bus.event import write_time
+from bus.journal import Journal
+from bus.kafka import LogReader, Producer
 from bus.registry import Registry, trust
 from bus.rest import RestClient
+from bus.settings import KafkaSettings
+from bus.telemetry import Telemetry
 from bus.trust.client import TrustClient
 from bus.trust.keys import FileSigner, public_text
 from bus.trust.statements import MAX_BYTES, Statement, compose
@@ -182,3 +188,28 @@ async def test_two_registries_append_what_both_find_right_once(start: Start) -> 
         for ledger in (await first.follow(), await second.follow()):
             assert ledger.alarms == []
             assert len(ledger.standing.keys) == 2
+
+
+async def test_what_is_written_past_the_registry_is_an_alarm_without_effect(
+    start: Start, bare: KafkaSettings, telemetry: Telemetry
+) -> None:
+    registry = await start()
+    async with client(registry) as one, AsyncExitStack() as running:
+        await one.hand_in(root(registry))
+        await one.hand_in(admission(registry, RINGELAI, CITY))
+        journal = Journal(
+            await running.enter_async_context(Producer(bare)),
+            await running.enter_async_context(LogReader(bare)),
+            await running.enter_async_context(Admin(bare)),
+            lambda entry: None,
+        )
+        await journal.open()
+        forged = statement(registry, "member-suspended", {"member": RINGELAI}, CITY)
+        await journal.append("statement", forged.body())
+        await journal.append("statement", {"text": 7})
+        for ledger in (await one.follow(), registry.ledger):
+            assert [alarm.reason for alarm in ledger.alarms] == ["not-entitled", "malformed"]
+            assert ledger.standing.members[RINGELAI].phase == "active"
+    assert b"stadtbus_trust_alarms_total 2.0" in telemetry.exposition()
+    await start()
+    assert b"stadtbus_trust_alarms_total 2.0" in telemetry.exposition()

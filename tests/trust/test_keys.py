@@ -35,9 +35,9 @@ def test_a_key_is_made_and_signs(file: Path, passphrase: bytes | None) -> None:
 
 def test_openssl_reads_both_halves(file: Path) -> None:
     make(file)
-    for arguments in (["-in", file], ["-pubin", "-in", file.with_suffix(".pem")]):
-        done = subprocess.run(["openssl", "pkey", *arguments, "-noout", "-text"], text=True,
-                              capture_output=True)  # fmt: skip
+    for arguments in (["-in", str(file)], ["-pubin", "-in", str(file.with_suffix(".pem"))]):
+        command = ["openssl", "pkey", *arguments, "-noout", "-text"]
+        done = subprocess.run(command, text=True, capture_output=True)
         assert "ED25519" in done.stdout, done.stderr
 
 

@@ -231,7 +231,7 @@ def test_a_statement_for_another_bus_has_no_effect(bus: Parties) -> None:
 def test_what_is_not_possible_is_named(
     bus: Parties, kind: str, says: dict[str, Any], reason: str, words: str
 ) -> None:
-    said = {"member": RINGELAI} if kind.startswith("member-") else {}
+    said: dict[str, Any] = {"member": RINGELAI} if kind.startswith("member-") else {}
     if kind == "member":
         said = of_newcomer(bus)
         days, since = says.pop("days", 365), timedelta(days=says.pop("since", 0))

@@ -1,6 +1,5 @@
 """Who is locked out, by the ledger; and that the engine keeps to it, on open connections too."""
 
-import base64
 import ssl
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -19,7 +18,7 @@ from bus.rest import RestClient
 from bus.settings import Address, KafkaSettings, RegistrySettings, Settings
 from bus.telemetry import Telemetry
 from bus.trust.client import TrustClient
-from bus.trust.keys import FileSigner
+from bus.trust.keys import FileSigner, public_text
 from bus.trust.lockout import KINDS, denials, lock_of, locks
 from bus.trust.statements import compose
 from tests.engine import Engine
@@ -91,15 +90,10 @@ class City:
         """Name the root, and admit the member and its system."""
         parties = self._parties
         parties.now = datetime.now(UTC).replace(microsecond=0)
-        public = parties.compose("root", {}).says | {"public": _public(self.root)}
-        await self.say("root", public, self.root)
+        await self.say("root", {"public": public_text(self.root.public)}, self.root)
         await self.say("member", parties.admission(RINGELAI), self.root)
         key = parties.new_key(parties.key(MELDEWESEN))
         await self.say("system", {"system": MELDEWESEN, "key": key}, parties.key(RINGELAI))
-
-
-def _public(key: FileSigner) -> str:
-    return base64.b64encode(key.public).decode()
 
 
 @pytest.fixture
