@@ -17,6 +17,7 @@ from bus.cli.signing import (
     To,
     Way,
     day,
+    key_in_words,
     key_says,
     ledger,
     state,
@@ -25,7 +26,7 @@ from bus.cli.signing import (
 from bus.errors import NotFound
 
 if TYPE_CHECKING:
-    from bus.trust.records import Key, Member
+    from bus.trust.records import Member
     from bus.trust.standing import Standing
 
 app = typer.Typer(help="Who belongs to the bus.", no_args_is_help=True)
@@ -291,13 +292,3 @@ def _described(standing: "Standing", member: "Member") -> dict[str, Any]:
         "systems": [one.id for one in systems if one.retired is None],
         "retired": [one.id for one in systems if one.retired is not None],
     }
-
-
-def key_in_words(key: "Key") -> str:
-    """Return when a key counts."""
-    from bus.cli.when import iso_ms
-
-    until = "" if key.until is None else f" until {iso_ms(key.until)}"
-    revoked = "" if key.revoked is None else f", revoked from {iso_ms(key.revoked)} on"
-    by_root = ", put there by the root alone" if key.by_root else ""
-    return f"from {iso_ms(key.since)}{until}{revoked}{by_root}"

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from bus.trust.client import TrustClient
     from bus.trust.keys import FileSigner, Passphrase
     from bus.trust.ledger import Ledger
+    from bus.trust.records import Key
     from bus.trust.statements import Statement
 
 VALID_DAYS = 730
@@ -193,6 +194,16 @@ def key_says(file: Path, since: str | None, days: int) -> dict[str, str]:
         "from": write_time(begin),
         "until": write_time(begin + timedelta(days=days)),
     }
+
+
+def key_in_words(key: "Key") -> str:
+    """Return when a key counts."""
+    from bus.cli.when import iso_ms
+
+    until = "" if key.until is None else f" until {iso_ms(key.until)}"
+    revoked = "" if key.revoked is None else f", revoked from {iso_ms(key.revoked)} on"
+    by_root = ", put there by the root alone" if key.by_root else ""
+    return f"from {iso_ms(key.since)}{until}{revoked}{by_root}"
 
 
 def moment(text: str | None, where: str) -> datetime:

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bus.cli.member import key_in_words
 from bus.cli.options import Format, Output, Registry
 from bus.cli.output import show
 from bus.cli.signing import (
@@ -18,6 +17,7 @@ from bus.cli.signing import (
     Sign,
     To,
     Way,
+    key_in_words,
     key_says,
     ledger,
     state,

@@ -7,7 +7,7 @@ put right, too.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Literal
 
 from bus.admin import Access, Rule
@@ -49,8 +49,31 @@ def denials(system: str) -> list[Rule]:
     return [Rule(user=system, kind=kind, name="*", operation="All", allow=False) for kind in KINDS]
 
 
+def changes(standing: Standing, rules: Collection[Rule], at: int) -> tuple[list[Rule], list[Rule]]:
+    """Return the rules that are missing on an engine, and those that are too many.
+
+    What an administrator denies by hand stays: too many are only all of a system's denials
+    together, and only where its member was suspended once and is not any more.
+
+    Args:
+        standing: who is who.
+        rules: those in force on the engine.
+        at: now, in milliseconds since 1970.
+    """
+    there, wanted = set(rules), locks(standing, at)
+    missing: set[Rule] = set()
+    surplus: set[Rule] = set()
+    for system in standing.systems.values():
+        ours = set(denials(system.id))
+        if system.id in wanted:
+            missing |= ours - there
+        elif ours <= there and standing.members[system.member].was_suspended:
+            surplus |= ours
+    return sorted(missing), sorted(surplus)
+
+
 async def settle(kafka: KafkaSettings, standing: Standing, at: int) -> None:
-    """Have the engine deny whom the ledger locks out, and nobody else whom it knows.
+    """Have the engine deny whom the ledger locks out, and let in whom it lets in again.
 
     Args:
         kafka: how to reach the engine, as somebody who may alter the cluster.
@@ -61,23 +84,20 @@ async def settle(kafka: KafkaSettings, standing: Standing, at: int) -> None:
         NotAuthorised: who asks may not alter the cluster.
         BusUnavailable: the engine cannot be reached.
     """
-    wanted = locks(standing, at)
     await require_rules(kafka)
     async with Access(kafka) as access:
-        await _deny(access, standing, wanted)
-        gone = {system for system, lock in wanted.items() if lock == "gone"}
-        for system in sorted(gone & set(await access.users() if gone else ())):
-            await access.remove_passwords(system)
-            log.info("%s is gone: its password was taken", system)
-
-
-async def _deny(access: Access, standing: Standing, wanted: Mapping[str, Lock]) -> None:
-    there = set(await access.rules())
-    for system in standing.systems:
-        ours = set(denials(system))
-        if system in wanted and (missing := ours - there):
-            await access.add_rules(sorted(missing))
+        missing, surplus = changes(standing, await access.rules(), at)
+        await access.add_rules(missing)
+        for system in sorted({rule.user for rule in missing}):
             log.info("%s is locked out", system)
-        elif system not in wanted and (left := ours & there):
-            await access.remove_rules(sorted(left))
+        await access.remove_rules(surplus)
+        for system in sorted({rule.user for rule in surplus}):
             log.info("%s is let in again", system)
+        await _take_passwords(access, locks(standing, at))
+
+
+async def _take_passwords(access: Access, wanted: Mapping[str, Lock]) -> None:
+    gone = {system for system, lock in wanted.items() if lock == "gone"}
+    for system in sorted(gone & set(await access.users() if gone else ())):
+        await access.remove_passwords(system)
+        log.info("%s is gone: its password was taken", system)

@@ -90,6 +90,11 @@ class Member:
         """What it is now."""
         return self.phases[-1][1]
 
+    @property
+    def was_suspended(self) -> bool:
+        """Whether it was ever suspended."""
+        return any(phase == "suspended" for _, phase in self.phases)
+
     def phase_at(self, at: int) -> Phase | None:
         """Return what it was at a time; None before it was admitted."""
         found: Phase | None = None

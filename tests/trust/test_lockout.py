@@ -1,6 +1,7 @@
 """Who is locked out, by the ledger; and that the engine keeps to it, on open connections too."""
 
 import ssl
+import uuid
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 import trustme
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from bus.admin import Access, Rule, TopicSpec
 from bus.errors import NotAuthorised
@@ -19,7 +21,7 @@ from bus.settings import Address, KafkaSettings, RegistrySettings, Settings
 from bus.telemetry import Telemetry
 from bus.trust.client import TrustClient
 from bus.trust.keys import FileSigner, public_text
-from bus.trust.lockout import KINDS, denials, lock_of, locks
+from bus.trust.lockout import KINDS, changes, denials, lock_of, locks
 from bus.trust.statements import compose
 from tests.engine import Engine
 from tests.trust.parties import OFFICE, PERLESREUT, RINGELAI, Parties, town
@@ -52,6 +54,27 @@ def test_a_denial_is_of_everything() -> None:
     assert all(rule.operation == "All" and not rule.allow for rule in rules)
 
 
+def test_what_is_missing_is_added_and_what_is_over_is_removed() -> None:
+    bus, ours = town(), sorted(denials(MELDEWESEN))
+    standing = bus.ledger.standing
+    assert changes(standing, [], bus.at) == ([], [])
+    assert bus.say("member-suspended", {"member": RINGELAI}, bus.root) is None
+    assert changes(standing, [], bus.at) == (ours, [])
+    assert changes(standing, ours[1:], bus.at) == (ours[:1], [])
+    assert changes(standing, ours, bus.at) == ([], [])
+    assert bus.say("member-resumed", {"member": RINGELAI}, bus.root) is None
+    assert changes(standing, ours, bus.at) == ([], ours)
+
+
+def test_what_an_administrator_denies_by_hand_stays() -> None:
+    bus, ours = town(), sorted(denials(MELDEWESEN))
+    strangers = denials("somebody")
+    assert changes(bus.ledger.standing, ours + strangers, bus.at) == ([], [])
+    for kind in ("member-suspended", "member-resumed"):
+        assert bus.say(kind, {"member": RINGELAI}, bus.root) is None
+    assert changes(bus.ledger.standing, ours[1:] + strangers, bus.at) == ([], [])
+
+
 @pytest.fixture
 def ca(tmp_path: Path) -> Path:
     """The file of the authority that signed the registry's certificate, which lies beside it."""
@@ -75,46 +98,56 @@ async def registry(
 
 
 class City:
-    """A member with a system, at a registry that asks who is there."""
+    """A member with a system, at a registry that asks who is there; other tests may use it, too."""
 
-    def __init__(self, client: TrustClient) -> None:
+    def __init__(self, client: TrustClient, system: str) -> None:
         self._client, self._parties = client, Parties()
         self.root = self._parties.root
+        self.system, self.member = system, system.rpartition(".")[0]
 
     async def say(self, kind: str, says: dict[str, Any], *signers: FileSigner) -> None:
+        """Hand in a statement."""
         ledger = await self._client.follow()
         said = compose(ledger.chain, kind, says, issued=datetime.now(UTC)).signed(*signers)
         await self._client.hand_in(said)
 
     async def begin(self) -> None:
-        """Name the root, and admit the member and its system."""
+        """Name the root if nobody has, and admit the member and its system."""
         parties = self._parties
         parties.now = datetime.now(UTC).replace(microsecond=0)
-        await self.say("root", {"public": public_text(self.root.public)}, self.root)
-        await self.say("member", parties.admission(RINGELAI), self.root)
-        key = parties.new_key(parties.key(MELDEWESEN))
-        await self.say("system", {"system": MELDEWESEN, "key": key}, parties.key(RINGELAI))
+        if (await self._client.follow()).standing.root is None:
+            await self.say("root", {"public": public_text(self.root.public)}, self.root)
+        for name in (self.member, self.system):
+            parties.keys[name] = FileSigner(Ed25519PrivateKey.generate())
+        await self.say("member", parties.admission(self.member), self.root)
+        key = parties.new_key(parties.key(self.system))
+        await self.say("system", {"system": self.system, "key": key}, parties.key(self.member))
 
 
 @pytest.fixture
-async def system(denying: Engine) -> KafkaSettings:
+def name() -> str:
+    """A system that no other test has."""
+    return f"de.util.u{uuid.uuid4().hex}.anlage"
+
+
+@pytest.fixture
+async def system(denying: Engine, name: str) -> KafkaSettings:
     """How the system reaches the engine, where it may write to a topic."""
-    settings = await denying.secure.add_user(MELDEWESEN)
+    settings = await denying.secure.add_user(name)
     async with Access(denying.settings) as access:
-        await access.remove_rules(denials(MELDEWESEN))
         await access.ensure_topic(TopicSpec(name=TOPIC, partitions=1))
-        await access.add_rules([Rule(user=MELDEWESEN, kind="topic", name=TOPIC, operation="Write")])
+        await access.add_rules([Rule(user=name, kind="topic", name=TOPIC, operation="Write")])
     return settings
 
 
 @pytest.mark.slow
 async def test_an_open_connection_feels_it_at_its_next_request(
-    denying: Engine, registry: Registry, ca: Path, system: KafkaSettings
+    denying: Engine, registry: Registry, ca: Path, system: KafkaSettings, name: str
 ) -> None:
     user, password = denying.settings.login()
     rest = RestClient(registry.url, login=(user, password), ca_file=ca)
     async with TrustClient(rest) as client, Producer(system) as producer:
-        city = City(client)
+        city = City(client, name)
         await city.begin()
 
         async def may() -> bool:
@@ -128,35 +161,34 @@ async def test_an_open_connection_feels_it_at_its_next_request(
             return not await may()
 
         await until(may)
-        await city.say("member-suspended", {"member": RINGELAI}, city.root)
+        await city.say("member-suspended", {"member": city.member}, city.root)
         await until(may_not)
         assert await accepts(denying.settings, *system.login())  # it keeps its password
-        await city.say("member-resumed", {"member": RINGELAI}, city.root)
+        await city.say("member-resumed", {"member": city.member}, city.root)
         await until(may)
-        await city.say("system-retired", {"system": MELDEWESEN}, city.root)
+        await city.say("system-retired", {"system": name}, city.root)
         await until(may_not)
 
         async def shut_out() -> bool:
             return not await accepts(denying.settings, *system.login())
 
         await until(shut_out)
-        await _comes_back(denying)
+        await _comes_back(denying, name)
 
 
-async def _comes_back(denying: Engine) -> None:
+async def _comes_back(denying: Engine, name: str) -> None:
     """A denial that somebody takes out of force is put back."""
     async with Access(denying.settings) as access:
-        await access.remove_rules(denials(MELDEWESEN))
 
         async def denied() -> bool:
-            return set(denials(MELDEWESEN)) <= set(await access.rules())
+            return set(denials(name)) <= set(await access.rules())
 
         await until(denied)
 
 
 @pytest.mark.slow
 async def test_the_registry_answers_no_more_either(
-    denying: Engine, registry: Registry, ca: Path, system: KafkaSettings
+    denying: Engine, registry: Registry, ca: Path, system: KafkaSettings, name: str
 ) -> None:
     """Though it remembers that the password was right."""
     rest = RestClient(registry.url, login=denying.settings.login(), ca_file=ca)
@@ -167,9 +199,9 @@ async def test_the_registry_answers_no_more_either(
             base_url=registry.url, verify=context, auth=system.login(), trust_env=False
         ) as http,
     ):
-        city = City(client)
+        city = City(client, name)
         await city.begin()
         assert (await http.get("/subjects")).status_code == 200
-        await city.say("member-suspended", {"member": RINGELAI}, city.root)
+        await city.say("member-suspended", {"member": city.member}, city.root)
         answer = await http.get("/subjects")
         assert (answer.status_code, answer.json()["error_code"]) == (403, 40303)
