@@ -128,7 +128,7 @@ class Ledger:
             return judged(Case(statement, self.standing, at, number))
         except StatementRefused as refusal:
             if number and refusal.reason != NOT_ENTITLED:
-                # Signed by who may: it must not take effect when somebody brings it again.
+                # Who may say it has said it: brought again later, it must not take effect.
                 self._spent.add(statement.digest)
             raise
 

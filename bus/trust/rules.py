@@ -65,7 +65,7 @@ def _admission(case: Case) -> Records:
         entry=case.number,
     )
     _refuse_held_code(case, member)
-    _refuse_no_association(case, member)
+    _refuse_no_association(case, said.association)
     return (key, member)
 
 
@@ -95,7 +95,7 @@ def _change(case: Case) -> Records:
         association=_later(case, member.association, said.association),
     )
     _refuse_held_code(case, changed)
-    _refuse_no_association(case, changed)
+    _refuse_no_association(case, said.association)
     return (changed,)
 
 
@@ -269,14 +269,13 @@ def _refuse_held_code(case: Case, member: Member) -> None:
                 )
 
 
-def _refuse_no_association(case: Case, member: Member) -> None:
-    name = member.association[-1].value if member.association else None
-    if name is None:
+def _refuse_no_association(case: Case, said: AssociationFrom | None) -> None:
+    if said is None or said.value is None:
         return
-    found = case.standing.members.get(name)
+    found = case.standing.members.get(said.value)
     if found is None or found.member_class != "assoc" or found.phase == "left":
         case.refuse(
             UNKNOWN,
-            f"there is no association {name} among the members",
+            f"there is no association {said.value} among the members",
             remedy="admit it first; its class is assoc",
         )

@@ -256,6 +256,18 @@ def test_a_member_that_has_left_is_gone_for_good(bus: Parties) -> None:
     assert alarm.reason == "not-entitled"
 
 
+def test_a_member_whose_association_has_left_can_still_be_changed(bus: Parties) -> None:
+    assert bus.admit(ILZER_LAND) is None
+    belongs = {"value": ILZER_LAND, "from": "2026-01-01"}
+    assert bus.say("member-changed", {"member": RINGELAI, "association": belongs}, bus.root) is None
+    assert bus.say("member-left", {"member": ILZER_LAND}, bus.root) is None
+    assert bus.say("member-changed", of_change(bus), bus.root) is None
+    again = {"member": PERLESREUT, "association": belongs}
+    alarm = bus.say("member-changed", again, bus.root)
+    assert alarm is not None
+    assert alarm.reason == "unknown"
+
+
 def test_a_key_by_the_root_alone_is_an_alarm_that_has_effect(bus: Parties) -> None:
     assert bus.say("key", of_new_key(bus), bus.root) is None
     (alarm,) = bus.ledger.alarms
