@@ -161,7 +161,6 @@ def _writes(method: str, path: str) -> bool:
     if method in READING:
         return False
     parts = path.strip("/").split("/")
-    if parts == ["trust", "statements"]:
-        return False
     looks_up = parts[0] == "compatibility" or (parts[0] == "subjects" and len(parts) == 2)
-    return not (method == "POST" and looks_up)
+    brings = parts == ["trust", "statements"]
+    return not (method == "POST" and (looks_up or brings))
