@@ -247,6 +247,29 @@ class InvalidKey(BusError):
     exit_code = 2
 
 
+class InvalidStatement(BusError):
+    """A statement that cannot be read: not canonical, too large, or not of its kind's form."""
+
+    code = "BUS-0901"
+    exit_code = 2
+
+
+class StatementRefused(BusError):
+    """A statement that can be read and has no effect: not signed by who may, or not possible.
+
+    Args:
+        what: why it has no effect.
+        reason: a stable word for counting, such as ``not-entitled``.
+    """
+
+    code = "BUS-0902"
+    exit_code = 3
+
+    def __init__(self, what: str, *, reason: str, where: str = "", remedy: str = "") -> None:
+        self.reason = reason
+        super().__init__(what, where=where, remedy=remedy)
+
+
 def nearest(given: str, known: Sequence[str]) -> str:
     """Return ``did you mean "x"?`` for the known name nearest to the given one.
 

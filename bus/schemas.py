@@ -8,14 +8,10 @@ and taken from the folder only where the registry cannot be reached.
 import hashlib
 import json
 import logging
-import ssl
-from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
-
-import httpx
 
 from bus.contracts import Contract
 from bus.errors import (
@@ -25,21 +21,13 @@ from bus.errors import (
     IncompatibleSchema,
     InvalidContract,
     InvalidSchema,
-    InvalidSettings,
-    NotAuthenticated,
-    NotAuthorised,
     NotFound,
 )
-from bus.probe import remedy_for
+from bus.rest import Answered, RestClient, way_in
 from bus.settings import Settings
-from bus.tls import client_context
 
 log = logging.getLogger(__name__)
 
-TIMEOUT = httpx.Timeout(15.0, connect=5.0)
-"""Seconds that one request may take: longer than the registry itself waits for the bus."""
-
-_CA = "registry.ca_file or kafka.ca_file"
 _DETAILS = "details: "
 
 
@@ -65,17 +53,8 @@ class SchemaClient:
         ca_file: Path | None = None,
         certificate: tuple[Path, Path | None] | None = None,
     ) -> None:
-        self._url = url.rstrip("/")
-        # Certificates are loaded only where there is TLS: it takes a twentieth of a second.
-        encrypted = self._url.startswith("https:")
-        self._user = login[0] if login and encrypted else None
-        self._http = httpx.AsyncClient(
-            base_url=self._url,
-            timeout=TIMEOUT,
-            trust_env=False,
-            verify=client_context(ca_file, certificate, setting=_CA) if encrypted else False,
-            auth=httpx.BasicAuth(*login) if login and encrypted else None,
-        )
+        self._rest = RestClient(url, login=login, ca_file=ca_file, certificate=certificate)
+        self._url = self._rest.url
         name = hashlib.sha256(self._url.encode()).hexdigest()[:16]
         self._cache = cache / name if cache is not None else None
         self._schemas: dict[int, Any] = {}
@@ -91,17 +70,11 @@ class SchemaClient:
         Raises:
             InvalidSettings: the certificates or the password cannot be used.
         """
-        kafka, registry = settings.kafka, settings.registry
-        login = None
-        if registry.url.startswith("https:") and kafka.username:
-            login = kafka.login()
-        ca_file = registry.ca_file or kafka.ca_file
-        own = (kafka.certificate_file, kafka.key_file) if kafka.certificate_file else None
-        return cls(registry.url, cache, login=login, ca_file=ca_file, certificate=own)
+        return cls(settings.registry.url, cache, **way_in(settings))
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._http.aclose()
+        await self._rest.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -243,66 +216,11 @@ class SchemaClient:
 
     async def _ask(self, method: str, path: str, body: Any = None, subject: str = "") -> Any:
         try:
-            answer = await self._http.request(method, path, json=body)
-            value = answer.json() if answer.content else None
-        except (httpx.HTTPError, ValueError) as error:
-            raise self._unanswered(error) from error
-        if answer.is_success:
-            return value
-        message = str(value.get("message", "")) if isinstance(value, dict) else ""
-        raise self._refusal(answer.status_code, message or answer.reason_phrase, path, subject)
-
-    def _unanswered(self, error: Exception) -> BusError:
-        """Return why there was no answer; what TLS has to say is deep inside the error."""
-        causes = list(_causes(error))
-        for cause in causes:
-            if isinstance(cause, ssl.SSLCertVerificationError):
-                return NotAuthenticated(
-                    f"the registry's certificate cannot be verified: {cause.verify_message}",
-                    where=self._url,
-                    remedy=remedy_for(cause, _CA),
-                )
-        for cause in causes:
-            if isinstance(cause, ssl.SSLError):
-                return self._no_tls(cause)
-        remedy = "check registry.url, and that the registry runs"
-        if isinstance(error, httpx.ReadError | httpx.RemoteProtocolError):
-            # Where a certificate is wanted, it closes the connection, and asyncio keeps TLS' why.
-            remedy = (
-                "check registry.url; if the registry speaks TLS, the URL begins with https:"
-                if self._url.startswith("http:")
-                else "if the registry asks clients for a certificate, check kafka.certificate_file "
-                "and kafka.key_file, else check registry.url"
-            )
-        return BusUnavailable(
-            f"the registry does not answer: {str(error) or type(error).__name__}",
-            where=self._url,
-            remedy=remedy,
-        )
-
-    def _no_tls(self, error: ssl.SSLError) -> BusError:
-        if error.reason == "WRONG_VERSION_NUMBER":
-            return InvalidSettings(
-                "what answers there speaks no TLS, but the URL begins with https:",
-                where=self._url,
-                remedy="check registry.url; a registry without TLS has a URL with http:",
-            )
-        words = (error.reason or str(error)).replace("_", " ").lower()
-        return BusUnavailable(
-            f"TLS with the registry fails: {words}",
-            where=self._url,
-            remedy="see which TLS it speaks; 1.2 is needed at the least",
-        )
+            return await self._rest.ask(method, path, body)
+        except Answered as answer:
+            raise self._refusal(answer.status, answer.message, path, subject) from answer
 
     def _refusal(self, status: int, message: str, path: str, subject: str) -> BusError:
-        if status == 401:
-            return self._unknown(message)
-        if status == 403:
-            return NotAuthorised(
-                f"the registry says no: {message}",
-                where=self._url,
-                remedy="have the node's administrator name this user in registry.writers",
-            )
         contract = path.startswith("/contracts/")
         where = subject or f"{self._url}{path}"
         if status == 409 and not contract:
@@ -315,22 +233,7 @@ class SchemaClient:
         }
         if status in kinds:
             return kinds[status](message, where=where)
-        if status >= 500:
-            return BusUnavailable(f"the registry answers {status}: {message}", where=self._url)
         return BusError(f"the registry answers {status}: {message}", where=where)
-
-    def _unknown(self, message: str) -> NotAuthenticated:
-        if self._user is None:
-            return NotAuthenticated(
-                "the registry asks for a login",
-                where=self._url,
-                remedy="set kafka.username and kafka.password_file",
-            )
-        return NotAuthenticated(
-            f"the registry refused the login: {message}",
-            where=self._url,
-            remedy="check kafka.username and kafka.password_file",
-        )
 
     def _kept(self, name: str) -> Any:
         if self._cache is None:
@@ -355,12 +258,6 @@ class SchemaClient:
         except OSError as error:
             # Keeping is a precaution; whoever asks has the answer anyway.
             log.warning("cannot keep %s: %s", file, error)
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
 
 
 def _text(schema: Any) -> str:

@@ -53,6 +53,7 @@ def test_it_holds_contracts_data_licence_and_types_but_no_tests(wheel: Path) -> 
     assert "bus/py.typed" in names
     assert "schemas/sensor/reading/v1/contract.yaml" in names
     assert [name for name in names if name.endswith(".csv")]
+    assert "bus/trust/data/municipalities.csv" in names
     assert "producers/traffic/data/load_2014-01-15_05-11.csv" in names
     assert "producers/residents/data/ilzer-land.csv" in names
     assert "bus/views/traffic/data/street_segments.geojson" in names

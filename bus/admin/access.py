@@ -115,9 +115,18 @@ class Access(Admin):
         """
         theirs = [rule for rule in await self.rules() if rule.user == user]
         removed = await self.remove_rules(theirs)
+        await self.remove_passwords(user)
+        return removed
+
+    async def remove_passwords(self, user: str) -> None:
+        """Take a user's passwords, so that it logs in no more; its rules stay.
+
+        Raises:
+            NotFound: there is no such user.
+            NotAuthorised: this needs Alter on the cluster.
+        """
         for mechanism in await self._mechanisms(user):
             await self._forget(UserScramCredentialDeletion(user, mechanism))
-        return removed
 
     async def _forget(self, credential: UserScramCredentialDeletion) -> None:
         await self._each(

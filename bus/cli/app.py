@@ -13,9 +13,13 @@ from bus.cli import (
     contract,
     dead,
     group,
+    key,
+    member,
     portal,
     schema,
+    system,
     topic,
+    trust,
     user,
 )
 from bus.cli.demo import demo
@@ -46,6 +50,10 @@ app.add_typer(dead.app, name="dead")
 app.add_typer(user.app, name="user")
 app.add_typer(acl.app, name="acl")
 app.add_typer(certificate.app, name="certificate")
+app.add_typer(trust.app, name="trust")
+app.add_typer(member.app, name="member")
+app.add_typer(system.app, name="system")
+app.add_typer(key.app, name="key")
 app.add_typer(portal.app, name="portal")
 app.add_typer(broker.app, name="broker")
 app.add_typer(check.app, name="check")

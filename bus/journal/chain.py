@@ -37,6 +37,8 @@ class Entry:
         kind: what it is about; empty if its content cannot be read, and then it has no effect.
         body: what it says.
         at: when its writer wrote it, in milliseconds since 1970, by the writer's clock.
+        appended: when the engine took it, in milliseconds since 1970, by the engine's clock: a
+            writer cannot date it back.
     """
 
     number: int
@@ -44,6 +46,7 @@ class Entry:
     kind: str
     body: Mapping[str, Any]
     at: int
+    appended: int = 0
 
 
 class Chain:
@@ -55,8 +58,13 @@ class Chain:
         self.id = ""
         self._strays = 0
 
-    def follow(self, value: bytes | None) -> Entry | None:
-        """Take the next record; return its entry if it counts."""
+    def follow(self, value: bytes | None, *, appended: int = 0) -> Entry | None:
+        """Take the next record; return its entry if it counts.
+
+        Args:
+            value: the record's value.
+            appended: the record's time, in milliseconds since 1970.
+        """
         match = _LINK.match(value or b"")
         if value is None or match is None:
             return None
@@ -68,7 +76,9 @@ class Chain:
         kind, body, at = _content(value)
         if self.length == 1 and kind == CHAIN:
             self.id = str(body.get("id", ""))
-        return Entry(number=self.length, digest=self.head, kind=kind, body=body, at=at)
+        return Entry(
+            number=self.length, digest=self.head, kind=kind, body=body, at=at, appended=appended
+        )
 
     @property
     def has_lost_its_beginning(self) -> bool:

@@ -25,7 +25,12 @@ TOPIC = "_stadtbus.journal"
 SPEC = TopicSpec(
     name=TOPIC,
     partitions=1,
-    configs={"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"},
+    configs={
+        "cleanup.policy": "delete",
+        "retention.ms": "-1",
+        "retention.bytes": "-1",
+        "message.timestamp.type": "LogAppendTime",  # what a key may still sign goes by it
+    },
 )
 SETTLE = 10.0
 """Seconds after which a writer gives up to find out what came of its entry."""
@@ -226,7 +231,11 @@ class Journal:
     def _take(self, record: Fetched) -> None:
         before = self._chain.head
         # A batch that cannot be taken apart is void; an entry's headers say nothing, whole or not.
-        entry = None if record.is_batch else self._chain.follow(record.value)
+        entry = (
+            None
+            if record.is_batch
+            else self._chain.follow(record.value, appended=record.timestamp_ms)
+        )
         self._position = record.offset + 1
         if entry is None:
             return

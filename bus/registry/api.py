@@ -1,5 +1,6 @@
 """The HTTP API: Confluent's, as far as it goes here, and the contracts, which are ours."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from starlette.applications import Starlette
@@ -43,10 +44,18 @@ class Api:
         store: what is registered.
         admin: makes the topics of contracts.
         telemetry: counts refused schemas.
+        further: what is answered beside schemas and contracts: method, path and handler.
     """
 
-    def __init__(self, store: Store, admin: Admin, telemetry: Telemetry) -> None:
+    def __init__(
+        self,
+        store: Store,
+        admin: Admin,
+        telemetry: Telemetry,
+        further: Sequence[tuple[str, str, Handler]] = (),
+    ) -> None:
         self._store, self._admin, self._telemetry = store, admin, telemetry
+        self._further = further
 
     def application(self) -> Starlette:
         """Return the API as an ASGI application."""
@@ -76,6 +85,7 @@ class Api:
             ("GET", "/contracts", self.contracts),
             ("GET", "/contracts/{topic}", self.contract),
             ("PUT", "/contracts/{topic}", self.put_contract),
+            *self._further,
         ]
         errors = (Refusal, BusError, HTTPException, Exception)
         return Starlette(

@@ -42,6 +42,8 @@ class Doorman:
         writers: principals (``User:name``) that may write.
         notes: where it is told who did not get in, and who may not do what.
         clock: seconds that only go forward.
+        locked_out: whether a principal is locked out, whatever password it has; an accepted one
+            is remembered for a while.
     """
 
     def __init__(
@@ -51,7 +53,9 @@ class Doorman:
         *,
         notes: Notes | None = None,
         clock: Callable[[], float] = time.monotonic,
+        locked_out: Callable[[str], bool] = lambda _: False,
     ) -> None:
+        self._locked_out = locked_out
         self._accepts, self._writers, self._clock = accepts, frozenset(writers), clock
         self._salt = secrets.token_bytes(32)
         self._kept: OrderedDict[bytes, tuple[bool, float]] = OrderedDict()
@@ -63,19 +67,26 @@ class Doorman:
         """Return if the sender of a request may have it answered.
 
         Raises:
-            Refusal: 401, nobody is known by that name and password; 403, the user may not write.
+            Refusal: 401, nobody is known by that name and password; 403, the user may not write,
+                or is locked out.
             BusUnavailable: the engine cannot be asked.
         """
         host = (scope.get("client") or ("?",))[0]
         principal = scope.get("state", {}).get(PRINCIPAL) or await self._principal(scope, host)
+        if self._locked_out(principal):
+            self._note_denied(principal, host, scope)
+            raise refusals.locked_out(principal.removeprefix("User:"))
         if _writes(scope["method"], scope["path"]) and principal not in self._writers:
-            what = (principal, host, scope["method"], scope["path"])
-            line = (
-                f"denied principal={quoted(principal)} host={quoted(host)} at=registry "
-                f"operation={scope['method']} name={quoted(scope['path'])}"
-            )
-            self._notes.tell("denied", principal, what, line)
+            self._note_denied(principal, host, scope)
             raise refusals.not_entitled(principal.removeprefix("User:"), "write")
+
+    def _note_denied(self, principal: str, host: str, scope: Scope) -> None:
+        what = (principal, host, scope["method"], scope["path"])
+        line = (
+            f"denied principal={quoted(principal)} host={quoted(host)} at=registry "
+            f"operation={scope['method']} name={quoted(scope['path'])}"
+        )
+        self._notes.tell("denied", principal, what, line)
 
     async def _principal(self, scope: Scope, host: str) -> str:
         """Return who has logged in with a password."""
@@ -143,9 +154,13 @@ def _credentials(scope: Scope) -> tuple[str, str]:
 
 
 def _writes(method: str, path: str) -> bool:
-    """Whether a request could change something; looking up and checking use POST, too."""
+    """Whether a request could change something; looking up and checking use POST, too.
+
+    Statements are anybody's to bring: what decides is who has signed them.
+    """
     if method in READING:
         return False
     parts = path.strip("/").split("/")
     looks_up = parts[0] == "compatibility" or (parts[0] == "subjects" and len(parts) == 2)
-    return not (method == "POST" and looks_up)
+    brings = parts == ["trust", "statements"]
+    return not (method == "POST" and (looks_up or brings))

@@ -6,7 +6,15 @@ from collections.abc import Sequence
 from starlette.exceptions import HTTPException
 
 from bus.avro.compatibility import LEVELS
-from bus.errors import BusError, BusUnavailable, EventTooLarge, InvalidContract, OutcomeUnknown
+from bus.errors import (
+    BusError,
+    BusUnavailable,
+    EventTooLarge,
+    InvalidContract,
+    InvalidStatement,
+    OutcomeUnknown,
+    StatementRefused,
+)
 
 
 class Refusal(Exception):
@@ -98,6 +106,19 @@ def invalid_contract(reason: str) -> Refusal:
     return Refusal(422, 42291, f"Invalid contract: {reason}")
 
 
+def invalid_statement(reason: str) -> Refusal:
+    return Refusal(422, 42292, f"Invalid statement: {reason}")
+
+
+def statement_refused(reason: str) -> Refusal:
+    return Refusal(409, 40992, f"The statement has no effect: {reason}")
+
+
+def no_root_from_here() -> Refusal:
+    message = "The first root is named by who may write at the registry: POST /trust/root."
+    return Refusal(403, 40302, message)
+
+
 def not_logged_in(reason: str) -> Refusal:
     return Refusal(401, 40101, reason)
 
@@ -105,6 +126,11 @@ def not_logged_in(reason: str) -> Refusal:
 def not_entitled(user: str, what: str) -> Refusal:
     message = f"The user {user} may read here, but not {what}."
     return Refusal(403, 40301, message)
+
+
+def locked_out(user: str) -> Refusal:
+    message = f"The system {user} is retired, or its member is suspended or has left."
+    return Refusal(403, 40303, message)
 
 
 def malformed(reason: str) -> Refusal:
@@ -136,6 +162,10 @@ def of(error: Exception) -> Refusal:
             return invalid_schema("it is too large for one entry of the journal")
         case InvalidContract():
             return invalid_contract(str(error))
+        case InvalidStatement():
+            return invalid_statement(str(error))
+        case StatementRefused():
+            return statement_refused(str(error))
         case BusError():
             return Refusal(500, 50001, f"Error in the backend data store: {error}")
         case HTTPException(status_code=status, detail=detail):

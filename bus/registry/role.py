@@ -11,18 +11,22 @@ from bus.audit import Notes
 from bus.contracts import Contract, load_all
 from bus.errors import InvalidContract
 from bus.http import HttpListener
-from bus.journal import Journal
+from bus.journal import Entry, Journal
 from bus.kafka import LogReader, Producer, accepts
 from bus.registry.api import Api
 from bus.registry.doorman import Doorman
 from bus.registry.edge import Edge
+from bus.registry.locking import Locking
 from bus.registry.refusals import Refusal
 from bus.registry.state import State
 from bus.registry.store import Store
+from bus.registry.trust import Trust
+from bus.registry.trust_api import TrustApi
 from bus.security import asks_for_password, lacking
 from bus.settings import Address, Settings
 from bus.startable import Startable
 from bus.telemetry import Telemetry
+from bus.trust.ledger import Ledger
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +46,7 @@ class Registry(Startable):
     def __init__(self, settings: Settings, telemetry: Telemetry) -> None:
         self._settings, self._telemetry = settings, telemetry
         self._running, self._notes = AsyncExitStack(), Notes()
+        self._followed = False
 
     @property
     def address(self) -> Address:
@@ -57,6 +62,11 @@ class Registry(Startable):
     def state(self) -> State:
         """What it knows; for tests and for those in the same process."""
         return self._store.state
+
+    @property
+    def ledger(self) -> Ledger:
+        """Who is who; for tests and for those in the same process."""
+        return self._trust.ledger
 
     async def start(self) -> None:
         """Read the journal, put the contracts in force, and answer requests.
@@ -74,21 +84,37 @@ class Registry(Startable):
 
     async def _start(self) -> None:
         kafka, enter = self._settings.kafka, self._running.enter_async_context
-        doorman = _doorman(self._settings, self._notes)
         contracts = load_all(self._settings.contracts)
         admin = await enter(Admin(kafka))
         producer = await enter(Producer(kafka, client_id=CLIENT_ID))
         reader = await enter(LogReader(kafka, client_id=CLIENT_ID))
-        state = State()
-        journal = Journal(producer, reader, admin, state.apply)
+        state, trust = State(), Trust()
+
+        def apply(entry: Entry) -> None:
+            state.apply(entry)
+            trust.apply(entry)
+            if self._followed:
+                self._show_alarms(trust)
+
+        journal = Journal(producer, reader, admin, apply)
         await journal.open()
-        self._store = Store(journal, state)
-        api = Api(self._store, admin, self._telemetry)
+        self._followed = True
+        self._show_alarms(trust)
+        self._store, self._trust = Store(journal, state), trust
+        if kafka.security_protocol != "PLAINTEXT":
+            await enter(Locking(kafka, self._store, trust.ledger))
+        doorman = _doorman(self._settings, self._notes, trust)
+        further = TrustApi(self._store, trust).handlers()
+        api = Api(self._store, admin, self._telemetry, further)
         for contract in contracts:
             await self._put_in_force(api, contract)
         self._listener = self._listening(Edge(api.application(), state, self._telemetry, doorman))
         await self._listener.start()
         self._running.push_async_callback(self._listener.stop)
+
+    def _show_alarms(self, trust: Trust) -> None:
+        # Only once all are read: a restart must not look like a growing number.
+        self._telemetry.trust_alarms.replace([((), len(trust.ledger.alarms))])
 
     def _listening(self, app: ASGIApp) -> HttpListener:
         return HttpListener(
@@ -116,7 +142,7 @@ class Registry(Startable):
         await self._running.aclose()
 
 
-def _doorman(settings: Settings, notes: Notes) -> Doorman | None:
+def _doorman(settings: Settings, notes: Notes, trust: Trust) -> Doorman | None:
     """Return who lets users in: with TLS, by certificates or passwords that the engine knows."""
     kafka, registry = settings.kafka, settings.registry
     by_password = asks_for_password(kafka) and registry.client_certificate != "required"
@@ -127,4 +153,5 @@ def _doorman(settings: Settings, notes: Notes) -> Doorman | None:
     writers = {*registry.writers, *settings.broker.super_users}
     if kafka.username is not None:
         writers.add(f"User:{kafka.username}")
-    return Doorman(partial(accepts, kafka) if by_password else None, writers, notes=notes)
+    asks = partial(accepts, kafka) if by_password else None
+    return Doorman(asks, writers, notes=notes, locked_out=trust.is_locked_out)

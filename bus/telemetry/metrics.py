@@ -227,6 +227,12 @@ class Registrations(_Group):
             "Schemas that the registry refused as incompatible, by subject.",
             "subject",
         )
+        self.trust_alarms = self._series(
+            "trust_alarms",
+            "Entries of the journal that everybody should see: statements that do not verify, and "
+            "keys that the root alone gave a member. All that there are, since the journal began.",
+            kind="counter",
+        )
 
 
 class Subscriptions(_Group):

@@ -1,6 +1,7 @@
 """The journal on a real topic, with a broker that loses answers and holds requests back."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 
@@ -13,9 +14,10 @@ from bus.broker.faults import Delay, Fault
 from bus.broker.keys import ApiKey
 from bus.errors import Conflict, OutcomeUnknown
 from bus.journal import TOPIC, Chain, Entry, Journal
+from bus.journal.chain import encode
 from bus.kafka import LogReader, Producer, Record
 from bus.settings import KafkaSettings
-from tests.broker.raw import Raw
+from tests.broker.raw import Raw, batch
 from tests.engine import on_embedded
 from tests.kafka.batches import record, sealed
 
@@ -177,4 +179,25 @@ async def test_a_copy_with_other_offsets_is_the_same_chain(
                 if entry := chain.follow(record.value):
                     copied.append(entry)
     assert (chain.head, chain.id) == (journal.head, journal.id)
-    assert copied == entries
+    assert [one.digest for one in copied] == [one.digest for one in entries]
+
+
+async def test_entries_carry_the_engines_time(opened: Open) -> None:
+    journal, entries = await opened()
+    begun = int(time.time() * 1000)
+    entry = await journal.append("note", {"n": "one"})
+    assert begun - 1000 <= entry.appended <= int(time.time() * 1000) + 1000
+    _, again = await opened()
+    assert [one.appended for one in again] == [one.appended for one in entries]
+
+
+@on_embedded
+async def test_a_writer_cannot_date_an_entry_back(broker: Broker, opened: Open) -> None:
+    begun = int(time.time() * 1000)
+    journal, _ = await opened()
+    stale = batch(encode(journal.head, "note", {"n": "old"}, at=1), times=(1,))
+    async with await Raw.to(broker) as raw:
+        assert (await raw.produce(TOPIC, stale)).error_code == 0
+    _, entries = await opened()
+    assert told(entries) == ["old"]
+    assert entries[-1].appended >= begun

@@ -109,6 +109,10 @@ async def test_a_wrong_password_is_refused_and_noted(
         ("POST", "/subjects/a.b.v1-value", False),
         ("POST", "/compatibility/subjects/a-value/versions", False),
         ("POST", "/compatibility/subjects/a-value/versions/latest", False),
+        ("GET", "/trust/statements", False),
+        ("POST", "/trust/statements", False),
+        ("PUT", "/trust/statements", True),
+        ("POST", "/trust/root", True),
         ("POST", "/subjects/a.b.v1-value/versions", True),
         ("PUT", "/config", True),
         ("PUT", "/config/a-value", True),
@@ -141,6 +145,22 @@ async def test_a_password_counts_for_a_minute_without_asking_again(
     clock.now += doorman.KNOWN_SECONDS + 1
     await door.admit(scope(basic(*READER)))
     assert engine.asked == ["reader", "reader"]
+
+
+async def test_who_is_locked_out_is_refused_though_the_password_is_remembered(
+    engine: Engine, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    out: set[str] = set()
+    door = Doorman(engine, ["User:writer"], clock=clock, locked_out=lambda one: one in out)
+    await door.admit(scope(basic(*READER)))
+    out.add("User:reader")
+    refusal = await refused(door, basic(*READER))
+    assert (refusal.status, refusal.code) == (403, 40303)
+    assert 'denied principal="User:reader"' in caplog.text
+    await door.admit(scope(basic(*WRITER)))
+    out.clear()
+    await door.admit(scope(basic(*READER)))
+    assert engine.asked == ["reader", "writer"]
 
 
 async def test_a_wrong_password_is_asked_about_again_after_seconds(

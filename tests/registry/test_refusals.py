@@ -7,9 +7,11 @@ from bus.errors import (
     BusUnavailable,
     EventTooLarge,
     InvalidContract,
+    InvalidStatement,
     NotAuthorised,
     OutcomeUnknown,
     PositionLost,
+    StatementRefused,
     StorageFull,
 )
 from bus.registry import refusals
@@ -24,6 +26,8 @@ from bus.registry import refusals
         pytest.param(StorageFull("x"), 503, 50002, id="and what waits for room"),
         pytest.param(EventTooLarge("x"), 422, 42201, id="a schema too large for the journal"),
         pytest.param(InvalidContract("x"), 422, 42291, id="a contract that the engine refuses"),
+        pytest.param(InvalidStatement("x"), 422, 42292, id="a statement that cannot be read"),
+        pytest.param(StatementRefused("x", reason="y"), 409, 40992, id="one without effect"),
         pytest.param(PositionLost("x"), 500, 50001, id="a journal that has lost entries"),
         pytest.param(NotAuthorised("x"), 500, 50001, id="a journal that is not for us"),
         pytest.param(HTTPException(405), 405, 405, id="what HTTP has a code for"),

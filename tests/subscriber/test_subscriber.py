@@ -468,8 +468,8 @@ async def test_an_unknown_schema_waits_for_the_registry(
         async with Reader(city) as reader:
             await until(lambda: len(reader.seen) == 1)
             schema_id = await registry.register(f"{READINGS}-value", newer)
-            url, reader.subscriber._registry._http.base_url = (
-                reader.subscriber._registry._http.base_url,
+            url, reader.subscriber._registry._rest._http.base_url = (
+                reader.subscriber._registry._rest._http.base_url,
                 "http://127.0.0.1:1",
             )
             framed = b"\x00" + schema_id.to_bytes(4, "big") + value[5:] + b"\x02\x80\x01"
@@ -477,7 +477,7 @@ async def test_an_unknown_schema_waits_for_the_registry(
             async with Producer(city.settings.kafka) as producer:
                 await producer.append(READINGS, 0, [Record(b"a", framed, fresh)])
             await until(lambda: f"waiting for schema {schema_id}" in caplog.text)
-            reader.subscriber._registry._http.base_url = url
+            reader.subscriber._registry._rest._http.base_url = url
             await until(lambda: len(reader.seen) == 2)
     assert (reader.seen[1].data or {})["battery"] == 64
     assert await records(city.settings.kafka, DEAD) == []

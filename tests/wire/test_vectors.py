@@ -159,7 +159,7 @@ async def decoder() -> Any:
         return httpx.Response(404, json={"error_code": 40403, "message": "Schema not found"})
 
     async with SchemaClient("http://registry") as registry:
-        registry._http = httpx.AsyncClient(
+        registry._rest._http = httpx.AsyncClient(
             base_url="http://registry", transport=httpx.MockTransport(nothing)
         )
         yield Decoder(CONTRACT, registry)

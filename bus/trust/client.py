@@ -1,0 +1,108 @@
+"""The registry's client for who is who: reads the statements, and hands some in.
+
+It folds the ledger itself, so it trusts the registry for nothing but handing out all entries in
+their order, with the times at which the engine took them.
+"""
+
+from types import TracebackType
+from typing import Any, Self
+
+from bus.errors import BusError, BusUnavailable, InvalidStatement, StatementRefused
+from bus.rest import Answered, RestClient
+from bus.settings import Settings
+from bus.trust.ledger import Ledger, entry_of
+from bus.trust.statements import Statement
+
+PATH, ROOT_PATH = "/trust/statements", "/trust/root"
+REFUSED = "refused"
+"""The reason of a refusal by the registry, which says why in its sentence."""
+
+
+class TrustClient:
+    """Reads and writes statements at the registry.
+
+    Args:
+        rest: how the registry is reached.
+
+    Attributes:
+        ledger: what was read so far.
+    """
+
+    def __init__(self, rest: RestClient) -> None:
+        self._rest = rest
+        self.ledger = Ledger()
+        self._number = 0
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """Return the client of the registry that the settings name.
+
+        Raises:
+            InvalidSettings: the certificates or the password cannot be used.
+        """
+        return cls(RestClient.of(settings))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._rest.close()
+
+    async def follow(self) -> Ledger:
+        """Read what was written since the last call, verify it, and return who is who.
+
+        Raises:
+            BusUnavailable: the registry cannot be reached.
+            InvalidStatement: what it hands out is no list of entries.
+        """
+        more = True
+        while more:
+            match await self._ask("GET", f"{PATH}?after={self._number}"):
+                case {"entries": list(entries), "more": bool(more)} if entries or not more:
+                    self._take(entries)
+                case _:
+                    raise InvalidStatement("hands out no entries", where=self._rest.url)
+        return self.ledger
+
+    async def hand_in(self, statement: Statement) -> int:
+        """Append a statement to the journal, and return the number of its entry.
+
+        Raises:
+            InvalidStatement, StatementRefused: the registry finds that it has no effect.
+            BusUnavailable, OutcomeUnknown: whether it was appended is not known.
+        """
+        path = PATH
+        if statement.kind == "root" and self.ledger.standing.root is None:
+            path = ROOT_PATH
+        answer = await self._ask("POST", path, statement.body())
+        match answer:
+            case {"number": int(number)}:
+                return number
+        raise BusUnavailable("answers with what is no number", where=self._rest.url)
+
+    def _take(self, entries: list[Any]) -> None:
+        for value in entries:
+            entry = entry_of(value)
+            if entry.number <= self._number:
+                raise InvalidStatement("hands out entries out of order", where=self._rest.url)
+            self._number = entry.number
+            self.ledger.apply(entry)
+
+    async def _ask(self, method: str, path: str, body: Any = None) -> Any:
+        try:
+            return await self._rest.ask(method, path, body)
+        except Answered as answer:
+            raise _refusal(answer, f"{self._rest.url}{path}") from answer
+
+
+def _refusal(answer: Answered, where: str) -> BusError:
+    if answer.status == 409:
+        return StatementRefused(answer.message, reason=REFUSED, where=where)
+    if answer.status in (400, 413, 422):
+        return InvalidStatement(answer.message, where=where)
+    return BusError(f"the registry answers {answer.status}: {answer.message}", where=where)
