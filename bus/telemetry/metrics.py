@@ -314,6 +314,12 @@ class Topics(_Group):
             "How often its contract says that an event is to be expected at the least.",
             "topic",
         )
+        self.topic_expected_since = self._series(
+            "topic_expected_since_timestamp_seconds",
+            "When a contract began to expect events in this interval, in seconds since 1970: a "
+            "topic that holds no record is silent since then.",
+            "topic",
+        )
         self.dead_letters = self._series(
             "dead_letter_records",
             "Events that were set aside and wait: neither re-driven nor discarded.",

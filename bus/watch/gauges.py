@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from bus.telemetry import Series, Telemetry
+from bus.watch.expected import Expected
 from bus.watch.names import is_aside, is_internal
 from bus.watch.rates import committed
 from bus.watch.survey import Subscription, Survey, TopicState
@@ -21,13 +22,13 @@ class Gauges:
         self._telemetry = telemetry
         self._committed: dict[tuple[str, str], int] = {}
 
-    def show(self, before: Survey | None, survey: Survey, expected: Mapping[str, float]) -> None:
+    def show(self, before: Survey | None, survey: Survey, expected: Mapping[str, Expected]) -> None:
         """Show a survey.
 
         Args:
             before: the survey before, if there was one.
             survey: what was found.
-            expected: how often an event is expected at the least, in seconds, by topic.
+            expected: how often an event is expected at the least, by topic.
         """
         telemetry = self._telemetry
         telemetry.survey_seconds.set(survey.took)
@@ -57,16 +58,16 @@ class Gauges:
             if isinstance(metric, Series) and metric is not telemetry.committed_records:
                 metric.clear()
 
-    def _show_topics(self, topics: Sequence[TopicState], expected: Mapping[str, float]) -> None:
+    def _show_topics(self, topics: Sequence[TopicState], expected: Mapping[str, Expected]) -> None:
         telemetry = self._telemetry
         shown = [t for t in topics if not is_aside(t.topic)]
         _set(telemetry.topic_records, (((t.topic,), t.records) for t in shown))
         _set(telemetry.topic_size, (((t.topic,), t.size) for t in topics))
         _set(telemetry.topic_last_record, (((t.topic,), t.newest) for t in shown))
         _set(telemetry.topic_retention, (((t.topic,), t.retention) for t in shown))
-        _set(
-            telemetry.topic_expected_interval, (((t.topic,), expected.get(t.topic)) for t in shown)
-        )
+        promised = [((t.topic,), expected[t.topic]) for t in shown if t.topic in expected]
+        _set(telemetry.topic_expected_interval, ((key, one.interval) for key, one in promised))
+        _set(telemetry.topic_expected_since, ((key, one.since) for key, one in promised))
 
     def _show_subscriptions(self, subscriptions: Iterable[Subscription]) -> None:
         telemetry = self._telemetry

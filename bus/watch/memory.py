@@ -109,6 +109,10 @@ class Memory:
         self._newest[topic] = _Newest(end, newest)
         return newest
 
+    def knows(self, topic: str) -> bool:
+        """Whether a survey has seen the topic before."""
+        return topic in self._newest
+
     def moved(self, group: str, topic: str, positions: dict[int, int], now: float) -> float:
         """Return when a group's positions were last seen to move, or first seen."""
         before, since = self._moved.get((group, topic), ({}, now))

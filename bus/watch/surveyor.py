@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections import ChainMap
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
@@ -16,6 +17,7 @@ from bus.letters import DECISIONS, DecisionLog, is_redrive_topic
 from bus.letters.shelf import PARTITION, count
 from bus.settings import KafkaSettings
 from bus.subscriber.promise import promised
+from bus.watch.backwards import Backwards
 from bus.watch.memory import Memory
 from bus.watch.names import is_dead_letters, is_internal, is_view
 from bus.watch.survey import GroupState, Subscription, Survey, TopicState, subscription, unread
@@ -28,12 +30,17 @@ _Times = Mapping[tuple[Place, int], float | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Found:
-    """What the requests of one survey have brought."""
+    """What the requests of one survey have brought.
+
+    ``times`` tells of an offset when the first record at or after it was appended; ``last`` also
+    tells of the offset before the end when the last record before it was.
+    """
 
     groups: Mapping[str, Described]
     positions: Mapping[str, Mapping[Place, Position]]
     bounds: _Bounds
     times: _Times
+    last: _Times
     now: float
 
     def reads(self, group: str) -> dict[str, dict[int, Position]]:
@@ -108,9 +115,17 @@ class Surveyor:
         found_bounds = await bounds(self._inquiry, leaders)
         now = time.time()
         times = await self._times(leaders, found_bounds, committed, who)
+        last = await self._look_back(leaders, found_bounds, times)
         await self._learn_facts(leaders, {topic for topic, _ in found_bounds}, now)
         await self._learn_decisions(found_bounds)
-        found = _Found(groups=who, positions=committed, bounds=found_bounds, times=times, now=now)
+        found = _Found(
+            groups=who,
+            positions=committed,
+            bounds=found_bounds,
+            times=times,
+            last=ChainMap(dict(last), dict(times)),
+            now=now,
+        )
         # In a thread, as it takes long where there are many, and all others would wait.
         return await asyncio.to_thread(self._survey, found, began)
 
@@ -128,6 +143,26 @@ class Surveyor:
         new = {key: None if ms is None else ms / 1000 for key, ms in read.items()}
         self._memory.learn(new, ends)
         return known | new
+
+    async def _look_back(
+        self, leaders: Mapping[Place, int], found: _Bounds, times: _Times
+    ) -> _Times:
+        """Return when the last records were appended of new topics at whose end stands none."""
+        ends = {place: end for place, (_, end) in found.items()}
+        searches = {
+            place: Backwards(first, end)
+            for place, (first, end) in found.items()
+            if end > first
+            and not (is_internal(place[0]) or self._memory.knows(place[0]))
+            and times.get((place, end - 1)) is None
+        }
+        while asked := {p: at for p, one in searches.items() if (at := one.ask) is not None}:
+            wanted = {place: [at] for place, at in asked.items()}
+            read = await first_times(self._inquiry, leaders, wanted, ends)
+            for place, at in asked.items():
+                ms = read.get((place, at))
+                searches[place].learn(at, None if ms is None else ms / 1000)
+        return {(place, ends[place] - 1): one.time for place, one in searches.items()}
 
     def _asked(
         self,
@@ -197,7 +232,7 @@ class Surveyor:
         return survey
 
     def _topic(self, name: str, bounds: Mapping[int, tuple[int, int]], found: _Found) -> TopicState:
-        newest = self._memory.newest(name, bounds, found.times, found.now)
+        newest = self._memory.newest(name, bounds, found.last, found.now)
         retention, size = self._memory.facts(name)
         return TopicState(topic=name, bounds=bounds, newest=newest, retention=retention, size=size)
 

@@ -10,6 +10,7 @@ from bus.errors import BusError
 from bus.settings import KafkaSettings
 from bus.telemetry import Telemetry
 from bus.watch.canary import Canary
+from bus.watch.expected import Expected
 from bus.watch.gauges import Gauges
 from bus.watch.rates import Mark, Rates, mark, rates
 from bus.watch.survey import Survey
@@ -34,7 +35,7 @@ class Watch:
         kafka: how to reach the engine.
         telemetry: whose metrics are set.
         canary: the name of the canary's group; no canary is sent if None.
-        expected: returns how often an event is expected at the least, in seconds, by topic.
+        expected: returns how often an event is expected at the least, by topic.
     """
 
     def __init__(
@@ -43,7 +44,7 @@ class Watch:
         telemetry: Telemetry,
         *,
         canary: str | None = None,
-        expected: Callable[[], Mapping[str, float]] = dict,
+        expected: Callable[[], Mapping[str, Expected]] = dict,
     ) -> None:
         self._kafka, self._telemetry, self._expected = kafka, telemetry, expected
         self._gauges = Gauges(telemetry)

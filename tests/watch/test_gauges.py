@@ -5,6 +5,7 @@ from dataclasses import replace
 from prometheus_client.parser import text_string_to_metric_families
 
 from bus.telemetry import Telemetry
+from bus.watch.expected import Expected
 from bus.watch.gauges import Gauges
 from tests.test_telemetry import listed
 from tests.watch.bus import behind, surveyed
@@ -26,7 +27,7 @@ def test_everything_that_was_found_is_shown(telemetry: Telemetry) -> None:
     new = behind("de.c.d", records=10, seconds=None, positions={})
     survey = surveyed(100.0, {"t": BOUNDS, "dead.de.a.t": BOUNDS}, [late, new], retention=600.0)
     survey = replace(survey, dead={"dead.de.a.t": 4})
-    Gauges(telemetry).show(None, survey, {"t": 900.0})
+    Gauges(telemetry).show(None, survey, {"t": Expected(900.0, 40.0)})
     found = shown(telemetry)
     wanted = {
         ("consumer_group_lag_records", "de.a.b", "t"): 4,
@@ -43,6 +44,7 @@ def test_everything_that_was_found_is_shown(telemetry: Telemetry) -> None:
         ("topic_last_record_timestamp_seconds", "t"): 97,
         ("topic_retention_seconds", "t"): 600,
         ("topic_expected_interval_seconds", "t"): 900,
+        ("topic_expected_since_timestamp_seconds", "t"): 40,
         ("dead_letter_records", "dead.de.a.t"): 4,
         ("survey_duration_seconds",): 0.5,
         ("survey_timestamp_seconds",): 100,

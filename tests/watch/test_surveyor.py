@@ -197,6 +197,27 @@ async def test_marks_of_transactions_are_not_unread(
     assert of(survey, "unread").seconds is not None
 
 
+async def test_a_watch_that_begins_finds_the_newest_record_before_marks(
+    bare: KafkaSettings, admin: Admin, surveyor: Surveyor
+) -> None:
+    before = time.time()
+    await asyncio.to_thread(write_transactions, bare)
+
+    async def ended() -> bool:
+        return (await surveyor.survey()).topics[TOPIC].end == 4
+
+    await until(ended)
+    for _ in range(2):  # the second survey remembers it
+        newest = (await surveyor.survey()).topics[TOPIC].newest
+        assert newest is not None
+    async with Surveyor(bare) as another:
+        survey = await another.survey()
+        newest = survey.topics[TOPIC].newest
+        assert newest is not None
+        assert before - 1 <= newest <= survey.at
+        assert (await another.survey()).topics[TOPIC].newest == newest
+
+
 async def test_a_subscriber_with_a_promise(city: City) -> None:
     async with (
         Publisher(SYSTEM, city.settings) as publisher,
