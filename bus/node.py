@@ -25,7 +25,16 @@ from bus.security import (
     watched,
 )
 from bus.settings import Address, Role, Settings
-from bus.telemetry import Telemetry
+from bus.telemetry import (
+    Canaries,
+    Records,
+    Registrations,
+    Requests,
+    Storage,
+    Subscriptions,
+    Telemetry,
+    Topics,
+)
 
 if TYPE_CHECKING:
     from bus.registry.state import State
@@ -68,7 +77,7 @@ class Node:
 
     def __init__(self, settings: Settings, roles: Sequence[Role]) -> None:
         self._settings, self._roles = settings, tuple(roles)
-        self._telemetry = Telemetry()
+        self._telemetry = telemetry_of(settings, roles)
         self._running = AsyncExitStack()
         self._ready = False
         self._watch: Watch | None = None
@@ -203,6 +212,20 @@ class Node:
     def _others(self) -> set[str]:
         """The listeners beside the broker's."""
         return {"registry", "ops", *self._roles} - {"broker"}
+
+
+def telemetry_of(settings: Settings, roles: Sequence[Role]) -> Telemetry:
+    """Return the metrics of a node: of what it does, as no measure is something else than 0."""
+    telemetry, there = Telemetry(), set(roles)
+    if "broker" not in there:
+        telemetry.leave_out(Requests, Records, Storage)
+    if "registry" not in there:
+        telemetry.leave_out(Registrations)
+    if "registry" not in there or not settings.watch.canary:
+        telemetry.leave_out(Canaries)
+    if not there & {"registry", "portal"}:
+        telemetry.leave_out(Subscriptions, Topics)
+    return telemetry
 
 
 def canary_group(ops: Address) -> str:

@@ -67,12 +67,17 @@ own topics and groups, are left out.
 - Events are in danger where `stadtbus_consumer_group_lag_seconds / on(topic) group_left
   stadtbus_topic_retention_seconds` comes near 1.
 - A feed is silent where `time() - stadtbus_topic_last_record_timestamp_seconds` is more than
-  `stadtbus_topic_expected_interval_seconds`.
+  `stadtbus_topic_expected_interval_seconds`; where the topic holds no record, it counts from
+  `stadtbus_topic_expected_since_timestamp_seconds`. The time of the newest record is read from the
+  log, past marks of transactions, so it is known after a restart, too.
 - `stadtbus_committed_records_total` is derived from positions, as the protocol does not tell what
   was fetched; `stadtbus_fetched_records_total` is the embedded broker's alone.
 - The canary (`watch.canary`) is one event a second on a topic and in a group of the bus's own,
   from an idempotent producer to a handler. It does not ask the registry, and its event has no
-  schema.
+  schema. One that the engine did not acknowledge within 5 s counts as unacknowledged alone, as
+  nobody can say whether it was taken; it is lost only if it was acknowledged and did not come.
+- A node shows the metrics of its roles alone: one without the broker has no disk of the broker's,
+  one without a canary none of its.
 - `stadtbus_publisher_unsent_events` is shown by a publisher's own process, in the registry that
   it exposes: `Publisher(..., metrics=bus.telemetry.Publishing(prometheus_client.REGISTRY))`.
 

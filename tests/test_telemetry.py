@@ -7,6 +7,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
+from bus.node import telemetry_of
+from bus.settings import Role, load
 from bus.telemetry import Publishing, Series, Telemetry
 
 PAGE = Path(__file__).parents[1] / "docs" / "metrics.md"
@@ -38,6 +40,27 @@ def test_every_series_is_listed() -> None:
     telemetry.request_duration.labels("produce").observe(0.1)
     assert "stadtbus_requests_total" in exposed(telemetry)
     assert exposed(telemetry) <= listed()
+
+
+@pytest.mark.parametrize(
+    ("roles", "canary", "there"),
+    [
+        pytest.param(["broker", "registry", "portal"], True, "storage canary survey", id="all"),
+        pytest.param(["broker"], True, "storage", id="a broker alone has nobody who looks"),
+        pytest.param(["registry"], True, "canary survey", id="on an engine elsewhere"),
+        pytest.param(["registry"], False, "survey", id="without a canary"),
+        pytest.param(["portal"], True, "survey", id="a portal alone"),
+    ],
+)
+def test_a_node_shows_metrics_of_what_it_does(roles: list[Role], canary: bool, there: str) -> None:
+    settings = load({"watch.canary": canary}, environ={})
+    seen = exposed(telemetry_of(settings, roles))
+    telling = {
+        "storage": "stadtbus_storage_free_bytes",
+        "canary": "stadtbus_canary_sent_total",
+        "survey": "stadtbus_survey_timestamp_seconds",
+    }
+    assert {word for word, name in telling.items() if name in seen} == set(there.split())
 
 
 def test_some_series_alone_are_exposed_by_their_names() -> None:

@@ -14,6 +14,7 @@ from bus.telemetry.metrics import (
     Canaries,
     Certificates,
     Connections,
+    Group,
     Publishing,
     Records,
     Registrations,
@@ -24,7 +25,20 @@ from bus.telemetry.metrics import (
 )
 from bus.telemetry.series import Series
 
-__all__ = ["JsonLines", "Publishing", "Series", "Telemetry", "configure_logging"]
+__all__ = [
+    "Canaries",
+    "JsonLines",
+    "Publishing",
+    "Records",
+    "Registrations",
+    "Requests",
+    "Series",
+    "Storage",
+    "Subscriptions",
+    "Telemetry",
+    "Topics",
+    "configure_logging",
+]
 
 
 class Telemetry(
@@ -54,6 +68,16 @@ class Telemetry(
         }
         series = [metric for metric in vars(self).values() if isinstance(metric, Series)]
         return counted | {one.name: one.label_names for one in series}
+
+    def leave_out(self, *groups: type[Group]) -> None:
+        """Expose no metrics of these groups: this process does not do what they tell of.
+
+        A gauge of it would stand at 0, which is not true, and not at nothing.
+        """
+        for group in groups:
+            for name, metric in vars(group(CollectorRegistry())).items():
+                if isinstance(metric, Counter | Gauge | Histogram | Series):
+                    self.registry.unregister(getattr(self, name))
 
     def exposition(self, names: Collection[str] = ()) -> bytes:
         """Return metrics in Prometheus' text format.

@@ -12,7 +12,7 @@ LATENCIES = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.
 disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no types for it
 
 
-class _Group:
+class Group:
     """Metrics of one registry, under names that begin alike."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
@@ -34,7 +34,7 @@ class _Group:
         return Histogram(name, tells, labels, buckets=LATENCIES, registry=self.registry)
 
 
-class Requests(_Group):
+class Requests(Group):
     """Requests to the embedded broker."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
@@ -57,6 +57,10 @@ class Requests(_Group):
             "that was used up (requests, produce, fetch).",
             "quota",
         )
+        self.connections = self._gauge(
+            "connections",
+            "Open connections to the broker.",
+        )
         self.request_memory = self._gauge(
             "request_memory_bytes",
             "Memory of the requests that the embedded broker reads or works on.",
@@ -72,7 +76,7 @@ class Requests(_Group):
         )
 
 
-class Records(_Group):
+class Records(Group):
     """Records that the embedded broker takes and hands out."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
@@ -108,7 +112,7 @@ class Records(_Group):
         )
 
 
-class Storage(_Group):
+class Storage(Group):
     """The embedded broker's database."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
@@ -145,15 +149,11 @@ class Storage(_Group):
         )
 
 
-class Connections(_Group):
+class Connections(Group):
     """Who comes to a listener, and who does not get in."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         super().__init__(registry)
-        self.connections = self._gauge(
-            "connections",
-            "Open connections to the broker.",
-        )
         self.connections_refused = self._counter(
             "connections_refused_total",
             "Connections that were not taken, by listener (broker, registry, ops) and by the "
@@ -186,7 +186,7 @@ class Connections(_Group):
         )
 
 
-class Certificates(_Group):
+class Certificates(Group):
     """The certificates of the listeners."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
@@ -206,7 +206,7 @@ class Certificates(_Group):
         )
 
 
-class Registrations(_Group):
+class Registrations(Group):
     """The schema registry."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
@@ -229,7 +229,7 @@ class Registrations(_Group):
         )
 
 
-class Subscriptions(_Group):
+class Subscriptions(Group):
     """Consumer groups, as the protocol tells them."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
@@ -286,7 +286,7 @@ class Subscriptions(_Group):
         )
 
 
-class Topics(_Group):
+class Topics(Group):
     """Topics, as the protocol tells them."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
@@ -339,7 +339,7 @@ class Topics(_Group):
         )
 
 
-class Canaries(_Group):
+class Canaries(Group):
     """Events of our own, sent through the whole path."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
@@ -350,7 +350,14 @@ class Canaries(_Group):
             buckets=(*LATENCIES, 10.0, 30.0, 60.0),
             registry=registry,
         )
-        self.canary_sent = self._counter("canary_sent_total", "Canary events that were sent.")
+        self.canary_sent = self._counter(
+            "canary_sent_total", "Canary events that were sent, and acknowledged by the engine."
+        )
+        self.canary_unacknowledged = self._counter(
+            "canary_unacknowledged_total",
+            "Canary events that the engine did not acknowledge in 5 seconds: it is away, or takes "
+            "nothing. They are neither sent nor lost.",
+        )
         self.canary_late = self._counter(
             "canary_late_total",
             "Canary events that took longer than 5 seconds to their handler, those that are lost "
@@ -358,7 +365,8 @@ class Canaries(_Group):
         )
         self.canary_lost = self._counter(
             "canary_lost_total",
-            "Canary events that had not reached their handler after 60 seconds.",
+            "Canary events that were acknowledged and had not reached their handler after 60 "
+            "seconds.",
         )
 
 
@@ -370,7 +378,7 @@ class Backlog(Protocol):
         """How many events."""
 
 
-class Publishing(_Group):
+class Publishing(Group):
     """What the publishers of a process have not sent yet, in whatever registry it exposes.
 
     Args:

@@ -73,7 +73,7 @@ async def test_a_node_shows_what_it_sees(tmp_path: Path, canary: bool) -> None:
 
         async def surveyed() -> bool:
             seen = await shown()
-            flown = seen["canary_roundtrip_seconds_count",] > 0
+            flown = seen.get(("canary_roundtrip_seconds_count",), 0) > 0
             return seen["survey_timestamp_seconds",] > 0 and flown == canary
 
         await until(surveyed)
@@ -84,4 +84,4 @@ async def test_a_node_shows_what_it_sees(tmp_path: Path, canary: bool) -> None:
         assert ("topic_last_record_timestamp_seconds", "sensor.reading.v1") not in seen
         assert seen["topic_retention_seconds", "sensor.reading.v1"] == 30 * 86_400
         assert seen["topic_records", "sensor.reading.v1"] == 0
-        assert (seen["canary_sent_total",] > 0) == canary
+        assert (("canary_sent_total",) in seen) == canary
