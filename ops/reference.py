@@ -70,8 +70,15 @@ own topics and groups, are left out.
   `stadtbus_topic_expected_interval_seconds`; where the topic holds no record, it counts from
   `stadtbus_topic_expected_since_timestamp_seconds`. The time of the newest record is read from the
   log, past marks of transactions, so it is known after a restart, too.
+- `stadtbus_lost_records_total` counts what was seen to be lost, also where the group went on since.
+  A group whose position moves on within the few seconds between two looks counts as having read,
+  as those do that delete what they have just read.
+- `stadtbus_appended_records_total` is what came in, by the ends of logs, on either engine;
+  `stadtbus_topic_records` stands still where retention takes as much as comes.
 - `stadtbus_committed_records_total` is derived from positions, as the protocol does not tell what
-  was fetched; `stadtbus_fetched_records_total` is the embedded broker's alone.
+  was fetched; `stadtbus_fetched_records_total` is the embedded broker's alone. Neither does it
+  tell where a group began, at the log's start, at its end or where somebody set it: its first
+  commit on a partition counts only if that was empty before.
 - The canary (`watch.canary`) is one event a second on a topic and in a group of the bus's own,
   from an idempotent producer to a handler. It does not ask the registry, and its event has no
   schema. One that the engine did not acknowledge within 5 s counts as unacknowledged alone, as
@@ -81,9 +88,9 @@ own topics and groups, are left out.
 - `stadtbus_publisher_unsent_events` is shown by a publisher's own process, in the registry that
   it exposes: `Publisher(..., metrics=bus.telemetry.Publishing(prometheus_client.REGISTRY))`.
 
-There are so many series: eight for each group and topic that it reads, one for each group, five
+There are so many series: nine for each group and topic that it reads, one for each group, seven
 for each topic, and of the embedded broker another four; a dozen for each API; the rest is
-constant. 5,000 topics and 2,000 groups that read one each are about 60,000.
+constant. 5,000 topics and 2,000 groups that read one each are about 75,000.
 
 | metric | type | labels | what it counts |
 | --- | --- | --- | --- |

@@ -77,8 +77,7 @@ def test_every_series_of_a_survey_is_exposed_and_listed() -> None:
     assert len(series) > 10
     for one in series:
         one.replace([(("x",) * len(one.label_names), 1.0)])
-    counter = telemetry.committed_records
-    names = {f"{one.name}_total" if one is counter else one.name for one in series}
+    names = {f"{one.name}_total" if one.kind == "counter" else one.name for one in series}
     assert names <= exposed(telemetry) <= listed()
 
 

@@ -253,8 +253,8 @@ class Subscriptions(Group):
         )
         self.lost_records = self._series(
             "consumer_group_lost_records",
-            "Records that were deleted before a consumer group had read them: its position lies "
-            "before the start of the log.",
+            "Records by which a consumer group's position lies before the start of the log now: "
+            "they were deleted before it had read them.",
             *by,
         )
         self.ahead_records = self._series(
@@ -280,7 +280,15 @@ class Subscriptions(Group):
         self.committed_records = self._series(
             "committed_records",
             "Records that a consumer group has committed, derived from its positions: the protocol "
-            "does not tell what was fetched.",
+            "does not tell what was fetched. Its first commit counts where the partition was empty "
+            "before; else nobody can tell where it began.",
+            *by,
+            kind="counter",
+        )
+        self.records_lost = self._series(
+            "lost_records",
+            "Records that were deleted before a consumer group had read them: the log's start has "
+            "passed its position.",
             *by,
             kind="counter",
         )
@@ -293,6 +301,13 @@ class Topics(Group):
         super().__init__(registry)
         self.topic_records = self._series(
             "topic_records", "Records that a topic holds, by its partitions' offsets.", "topic"
+        )
+        self.appended_records = self._series(
+            "appended_records",
+            "Records that were ever appended to a topic, by its partitions' end offsets; marks of "
+            "transactions' ends are among them.",
+            "topic",
+            kind="counter",
         )
         self.topic_size = self._series(
             "topic_size_bytes",

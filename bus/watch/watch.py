@@ -110,7 +110,7 @@ class Watch:
         """Keep a survey, and show it."""
         expected = self._expected()
         # In a thread, as it takes long where there are many, and all others would wait.
-        await asyncio.to_thread(self._gauges.show, self.latest, survey, expected)
+        await asyncio.to_thread(self._gauges.show, survey, expected)
         self.previous, self.latest, self.trouble = self.latest, survey, None
         if not self._marks or survey.at - self._marks[-1].at >= APART:
             self._marks.append(mark(survey))

@@ -11,10 +11,8 @@ JOBS = Variable("job", "stadtbus_canary_sent_total")
 TOPICS = Variable("topic", "stadtbus_topic_records")
 GROUPS = Variable("group", "stadtbus_consumer_group_lag_records")
 
-PRODUCED = f'rate(stadtbus_produced_records_total{{{JOB}, topic!~"_.*"}}[{RATE}]'
-STORED = f'clamp_min(deriv(stadtbus_topic_records{{{JOB}, topic!~"_.*"}}[{RATE}]), 0)'
-STORED_BY_TOPIC = f"clamp_min(deriv(stadtbus_topic_records{{{ON_TOPIC}}}[{RATE}]), 0)"
-"""What comes in, on Apache Kafka, which does not tell: derived from what topics hold."""
+APPENDED = f'rate(stadtbus_appended_records_total{{{JOB}, topic!~"_.*"}}[{RATE}]'
+"""What comes in, by the ends of logs: the same on both engines."""
 
 AGE = f"(time() - max by (topic) (stadtbus_topic_last_record_timestamp_seconds{{{ON_TOPIC}}}))"
 
@@ -67,11 +65,10 @@ OVERVIEW = Dashboard(
         ),
         Panel(
             title="Events in",
-            tells="Acknowledged events a second, now and at the same time yesterday. On Apache "
-            "Kafka it is derived from what topics hold, and there is no yesterday.",
+            tells="Events a second, by the ends of logs, now and at the same time yesterday.",
             queries=[
-                Query(f"sum({PRODUCED})) or sum(max by (topic) ({STORED}))", "now"),
-                Query(f"sum({PRODUCED} offset 1d))", "yesterday"),
+                Query(f"sum(max by (job, topic) ({APPENDED})))", "now"),
+                Query(f"sum(max by (job, topic) ({APPENDED} offset 1d)))", "yesterday"),
             ],
         ),
         Panel(
@@ -123,11 +120,10 @@ TOPIC = Dashboard(
     panels=(
         Panel(
             title="Events in by topic",
-            tells="Acknowledged events a second; on Apache Kafka derived from what topics hold.",
+            tells="Events a second, by the ends of logs.",
             queries=[
                 Query(
-                    f"sum by (topic) (rate(stadtbus_produced_records_total{{{ON_TOPIC}}}[{RATE}]))"
-                    f" or max by (topic) ({STORED_BY_TOPIC})",
+                    f"max by (topic) (rate(stadtbus_appended_records_total{{{ON_TOPIC}}}[{RATE}]))",
                     "{{topic}}",
                 )
             ],

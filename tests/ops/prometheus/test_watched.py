@@ -58,8 +58,8 @@ def test_every_variable_has_values(watched: Watched, variable: Variable) -> None
 
 def test_the_bus_s_own_topics_and_groups_stay_out(watched: Watched) -> None:
     wait(lambda: watched.ask('stadtbus_produced_records_total{topic=~"_.*"}'))
-    wait(lambda: watched.ask("stadtbus:produced_records:rate_1m"))
-    for record in ("stadtbus:produced_records:rate_1m", "stadtbus:consumer_group_lag_seconds:max"):
+    wait(lambda: watched.ask("stadtbus:appended_records:rate_1m"))
+    for record in ("stadtbus:appended_records:rate_1m", "stadtbus:consumer_group_lag_seconds:max"):
         assert not watched.ask(f'{record}{{topic=~"_.*"}} or {record}{{group=~"_.*"}}')
 
 
