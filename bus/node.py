@@ -34,6 +34,7 @@ from bus.telemetry import (
     Subscriptions,
     Telemetry,
     Topics,
+    Turns,
 )
 
 if TYPE_CHECKING:
@@ -111,6 +112,7 @@ class Node:
         opened = refuse_open_listeners(settings, (*self._roles, "ops"))
         self._ops = ops = Ops(settings, self._telemetry, ready=lambda: self._ready)
         await self._start(ops)
+        await self._start(Turns(self._telemetry, "node"))
         self.settings = await self._start_broker()
         registry = await self._start_registry()
         portal = await self._start_portal()

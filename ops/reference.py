@@ -47,9 +47,9 @@ Secrets are read from files, never from flags or variables.
 METRICS_HEAD = """# Metrics
 
 `/metrics` on the ops address (`ops.listen`) answers in Prometheus' text format. Names have the
-prefix `stadtbus_` and base units. Labels are topics, groups, subjects, APIs and outcomes: their
-number is bounded by what an operator has created. No key, no name of a person and no payload is
-ever a label. `/metrics?name[]=<name>` answers with that series alone, which costs little where
+prefix `stadtbus_` and base units. Labels are topics, groups, subjects, APIs, routes and outcomes:
+their number is bounded by what an operator has created. No key, no name of a person and no payload
+is ever a label. `/metrics?name[]=<name>` answers with that series alone, which costs little where
 there are thousands; the parameter may be repeated.
 
 What only a reading of the bus can tell (topics, lag, dead letters) is measured by the node that
@@ -79,6 +79,10 @@ own topics and groups, are left out.
   was fetched; `stadtbus_fetched_records_total` is the embedded broker's alone. Neither does it
   tell where a group began, at the log's start, at its end or where somebody set it: its first
   commit on a partition counts only if that was empty before.
+- The longest turn of an event loop since the last scrape, whenever that was, is in
+  `stadtbus_event_loop_turn_seconds`: `histogram_quantile(1, rate(…[5m]))`, to the next bucket. The
+  loop `node` is the broker's, the registry's and that of the page's answers, `portal` the one where
+  the page reads events.
 - The canary (`watch.canary`) is one event a second on a topic and in a group of the bus's own,
   from an idempotent producer to a handler. It does not ask the registry, and its event has no
   schema. One that the engine did not acknowledge within 5 s counts as unacknowledged alone, as
@@ -89,8 +93,8 @@ own topics and groups, are left out.
   it exposes: `Publisher(..., metrics=bus.telemetry.Publishing(prometheus_client.REGISTRY))`.
 
 There are so many series: nine for each group and topic that it reads, one for each group, seven
-for each topic, and of the embedded broker another four; a dozen for each API; the rest is
-constant. 5,000 topics and 2,000 groups that read one each are about 75,000.
+for each topic, and of the embedded broker another four; a dozen for each API, two dozen for each
+route; the rest is constant. 5,000 topics and 2,000 groups that read one each are about 75,000.
 
 | metric | type | labels | what it counts |
 | --- | --- | --- | --- |

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 from bus.admin import Admin
 from bus.audit import Notes
 from bus.contracts import Contract, load_all
+from bus.counted import Counted
 from bus.errors import InvalidContract
 from bus.http import HttpListener
 from bus.journal import Journal
@@ -75,7 +76,7 @@ class Registry:
 
     async def _start(self) -> None:
         kafka, enter = self._settings.kafka, self._running.enter_async_context
-        doorman = _doorman(self._settings, self._notes)
+        doorman = _doorman(self._settings, self._notes, self._telemetry)
         contracts = load_all(self._settings.contracts)
         admin = await enter(Admin(kafka))
         producer = await enter(Producer(kafka, client_id=CLIENT_ID))
@@ -87,7 +88,10 @@ class Registry:
         api = Api(self._store, admin, self._telemetry)
         for contract in contracts:
             await self._put_in_force(api, contract)
-        self._listener = self._listening(Edge(api.application(), state, self._telemetry, doorman))
+        application = api.application()
+        edge = Edge(application, state, doorman)
+        counted = Counted(edge, application.routes, "registry", self._telemetry)
+        self._listener = self._listening(counted)
         await self._listener.start()
         self._running.push_async_callback(self._listener.stop)
 
@@ -129,7 +133,7 @@ class Registry:
         await self.stop()
 
 
-def _doorman(settings: Settings, notes: Notes) -> Doorman | None:
+def _doorman(settings: Settings, notes: Notes, telemetry: Telemetry) -> Doorman | None:
     """Return who lets users in: with TLS, by certificates or passwords that the engine knows."""
     kafka, registry = settings.kafka, settings.registry
     by_password = asks_for_password(kafka) and registry.client_certificate != "required"
@@ -140,4 +144,5 @@ def _doorman(settings: Settings, notes: Notes) -> Doorman | None:
     writers = {*registry.writers, *settings.broker.super_users}
     if kafka.username is not None:
         writers.add(f"User:{kafka.username}")
-    return Doorman(partial(accepts, kafka) if by_password else None, writers, notes=notes)
+    engine = partial(accepts, kafka) if by_password else None
+    return Doorman(engine, writers, telemetry, notes=notes)

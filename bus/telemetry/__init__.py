@@ -15,6 +15,8 @@ from bus.telemetry.metrics import (
     Certificates,
     Connections,
     Group,
+    HttpRequests,
+    Loops,
     Publishing,
     Records,
     Registrations,
@@ -24,6 +26,7 @@ from bus.telemetry.metrics import (
     Topics,
 )
 from bus.telemetry.series import Series
+from bus.telemetry.turns import Turns
 
 __all__ = [
     "Canaries",
@@ -37,6 +40,7 @@ __all__ = [
     "Subscriptions",
     "Telemetry",
     "Topics",
+    "Turns",
     "configure_logging",
 ]
 
@@ -47,6 +51,8 @@ class Telemetry(
     Storage,
     Connections,
     Certificates,
+    Loops,
+    HttpRequests,
     Registrations,
     Subscriptions,
     Topics,

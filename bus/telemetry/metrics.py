@@ -69,11 +69,6 @@ class Requests(Group):
             "fetch_memory_bytes",
             "Memory of the embedded broker's answers to fetches that clients have not taken.",
         )
-        self.longest_turn = self._gauge(
-            "event_loop_longest_turn_seconds",
-            "The longest time within the last second that the process' event loop was held by one "
-            "piece of work.",
-        )
 
 
 class Records(Group):
@@ -181,7 +176,8 @@ class Connections(Group):
         )
         self.denials = self._counter(
             "denials_total",
-            "Times that a rule of the embedded broker kept somebody from something, by API.",
+            "Times that a rule kept somebody from something, by API of the embedded broker; at the "
+            "registry: registry.",
             "api",
         )
 
@@ -206,22 +202,54 @@ class Certificates(Group):
         )
 
 
+class Loops(Group):
+    """The event loops of a process."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__(registry)
+        self.turns = Histogram(
+            "stadtbus_event_loop_turn_seconds",
+            "How late an event loop of the process came to what was due, looked at 50 times a "
+            "second, by loop: what all work on it had to wait for one piece of it.",
+            ["loop"],
+            buckets=(*LATENCIES[1:], 10.0),
+            registry=registry,
+        )
+        self.longest_turn = self._gauge(
+            "event_loop_longest_turn_seconds",
+            "The longest time within the last second that an event loop of the process was held by "
+            "one piece of work, by loop.",
+            "loop",
+        )
+
+
+class HttpRequests(Group):
+    """Requests to the listeners that speak HTTP."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__(registry)
+        self.http_requests = self._counter(
+            "http_requests_total",
+            "Requests over HTTP, by listener (registry, portal), method, route and class of the "
+            "status (2xx, 3xx, 4xx, 5xx); what no route answers has the route other.",
+            "listener",
+            "method",
+            "route",
+            "status",
+        )
+        self.http_request_duration = self._seconds(
+            "http_request",
+            "Time from a request over HTTP to the beginning of its answer, by listener and route.",
+            "listener",
+            "route",
+        )
+
+
 class Registrations(Group):
     """The schema registry."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         super().__init__(registry)
-        self.registry_requests = self._counter(
-            "registry_requests_total",
-            "Requests to the schema registry, by method and HTTP status.",
-            "method",
-            "status",
-        )
-        self.registry_request_duration = self._seconds(
-            "registry_request",
-            "Time that the schema registry took to answer, by method.",
-            "method",
-        )
         self.schema_rejections = self._counter(
             "schema_rejections_total",
             "Schemas that the registry refused as incompatible, by subject.",

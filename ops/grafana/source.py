@@ -7,7 +7,7 @@ JOB = 'job=~"$job"'
 ON_TOPIC = f'{JOB}, topic=~"$topic", topic!~"_.*"'
 OF_GROUP = f'{ON_TOPIC}, group=~"$group", group!~"_.*"'
 
-JOBS = Variable("job", "stadtbus_canary_sent_total")
+JOBS = Variable("job", "stadtbus_event_loop_longest_turn_seconds")
 TOPICS = Variable("topic", "stadtbus_topic_records")
 GROUPS = Variable("group", "stadtbus_consumer_group_lag_records")
 
@@ -322,10 +322,13 @@ NODE = Dashboard(
         ),
         Panel(
             title="What holds others up",
-            tells="The longest turn of the event loop, and the longest wait for maintenance.",
+            tells="The longest turn of an event loop, to the next bucket, and the longest wait for "
+            "maintenance.",
             queries=[
                 Query(
-                    f"stadtbus_event_loop_longest_turn_seconds{{{JOB}}}", "event loop {{instance}}"
+                    "histogram_quantile(1, sum by (instance, loop, le)"
+                    f" (rate(stadtbus_event_loop_turn_seconds_bucket{{{JOB}}}[{RATE}])))",
+                    "event loop {{loop}} {{instance}}",
                 ),
                 Query(
                     f"stadtbus_storage_longest_step_seconds{{{JOB}}}", "maintenance {{instance}}"
@@ -333,6 +336,30 @@ NODE = Dashboard(
             ],
             unit="s",
             limits=(0.1, None),
+        ),
+        Panel(
+            title="Requests to registry and page",
+            tells="Requests a second over HTTP, by listener and class of the status.",
+            queries=[
+                Query(
+                    "sum by (listener, status)"
+                    f" (rate(stadtbus_http_requests_total{{{JOB}}}[{RATE}]))",
+                    "{{listener}} {{status}}",
+                )
+            ],
+            unit="reqps",
+        ),
+        Panel(
+            title="Registry and page: time to the answer, by route",
+            tells="99 of a hundred requests take no longer.",
+            queries=[
+                Query(
+                    "histogram_quantile(0.99, sum by (listener, route, le)"
+                    f" (rate(stadtbus_http_request_duration_seconds_bucket{{{JOB}}}[{RATE}])))",
+                    "{{listener}} {{route}}",
+                )
+            ],
+            unit="s",
         ),
         Panel(
             title="Memory that clients hold",
