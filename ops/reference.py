@@ -79,6 +79,8 @@ own topics and groups, are left out.
   was fetched; `stadtbus_fetched_records_total` is the embedded broker's alone. Neither does it
   tell where a group began, at the log's start, at its end or where somebody set it: its first
   commit on a partition counts only if that was empty before.
+- The embedded broker's counters of requests and of what is handed out are those of clients. What
+  canary, watch and `stadtbus check` ask, by their client ids, is in `stadtbus_own_requests_total`.
 - The longest turn of an event loop since the last scrape, whenever that was, is in
   `stadtbus_event_loop_turn_seconds`: `histogram_quantile(1, rate(…[5m]))`, to the next bucket. The
   loop `node` is the broker's, the registry's and that of the page's answers, `portal` the one where

@@ -15,6 +15,7 @@ from bus.cli.edge import emit
 from bus.cli.options import Data, Kafka, client_settings
 from bus.cli.when import duration
 from bus.errors import BusError, BusUnavailable, InvalidSettings, NotFound
+from bus.principals import OWN_CLIENTS
 
 if TYPE_CHECKING:
     from bus.settings import KafkaSettings
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 WAITED = 10.0
 """Seconds that the canary is waited for."""
 
+
+CLIENT_ID = f"{OWN_CLIENTS}check"
 
 USAGE = 2
 """The exit code of a wrong option, which Nagios would take for critical."""
@@ -185,7 +188,7 @@ async def _broker(kafka: "KafkaSettings") -> "Verdict":
 async def _survey(kafka: "KafkaSettings", groups: list[str] | None) -> Any:
     from bus.watch.surveyor import Surveyor
 
-    async with Surveyor(kafka, client_id="stadtbus-check") as surveyor:
+    async with Surveyor(kafka, client_id=CLIENT_ID) as surveyor:
         survey = await surveyor.survey(groups or None)
     for group in groups or ():
         if group not in survey.groups:
@@ -202,7 +205,10 @@ async def _roundtrip(kafka: "KafkaSettings") -> float | None:
     async with Admin(kafka) as admin:
         await admin.ensure_topic(SPEC)
     name = uuid4().hex.encode()
-    async with Producer(kafka) as producer, LogReader(kafka) as reader:
+    async with (
+        Producer(kafka, client_id=CLIENT_ID) as producer,
+        LogReader(kafka, client_id=CLIENT_ID) as reader,
+    ):
         first, end = (await reader.bounds(TOPIC))[0]
         at = max(first, end)
         began = time.monotonic()

@@ -41,14 +41,24 @@ class Requests(Group):
         super().__init__(registry)
         self.requests = self._counter(
             "requests_total",
-            "Requests to the embedded broker, by API and outcome (ok, error).",
+            "Requests to the embedded broker, by API and outcome (ok, error), those left out by "
+            "which the bus looks at itself.",
+            "api",
+            "outcome",
+        )
+        self.own_requests = self._counter(
+            "own_requests_total",
+            "Requests to the embedded broker of canary, watch, checks and of who looks what "
+            "answers there, whose client ids begin with _stadtbus., by API and outcome (ok, "
+            "error).",
             "api",
             "outcome",
         )
         self.request_duration = self._seconds(
             "request",
-            "Time from a request's arrival at the embedded broker to its answer, by API; a fetch "
-            "counts only the time that it was worked on, not the time that it waited for records.",
+            "Time from a request's arrival at the embedded broker to its answer, by API, of those "
+            "that stadtbus_requests_total counts; a fetch counts only the time that it was worked "
+            "on, not the time that it waited for records.",
             "api",
         )
         self.throttled = self._counter(
@@ -88,12 +98,14 @@ class Records(Group):
         )
         self.fetched_records = self._counter(
             "fetched_records_total",
-            "Records handed to consumers by the broker, by topic.",
+            "Records handed to consumers by the broker, by topic, to canary, watch and checks left "
+            "out.",
             "topic",
         )
         self.fetched_bytes = self._counter(
             "fetched_bytes_total",
-            "Bytes of the record batches handed to consumers, by topic.",
+            "Bytes of the record batches handed to consumers, by topic, to canary, watch and "
+            "checks left out.",
             "topic",
         )
         self.open_transactions = self._gauge(

@@ -15,6 +15,7 @@ from bus.kafka.groups import Described, Position, described, listed, positions
 from bus.kafka.partitions import bounds, first_times, layout, retentions, sizes
 from bus.letters import DECISIONS, DecisionLog, is_redrive_topic
 from bus.letters.shelf import PARTITION, count
+from bus.principals import OWN_CLIENTS
 from bus.settings import KafkaSettings
 from bus.subscriber.promise import promised
 from bus.watch.backwards import Backwards
@@ -66,7 +67,7 @@ class Surveyor:
         client_id: what the engine calls this client in its logs.
     """
 
-    def __init__(self, kafka: KafkaSettings, *, client_id: str = "stadtbus-watch") -> None:
+    def __init__(self, kafka: KafkaSettings, *, client_id: str = f"{OWN_CLIENTS}watch") -> None:
         self._inquiry = Inquiry(kafka, client_id=client_id)
         self._memory = Memory()
         self._reader = LogReader(kafka, client_id=client_id)

@@ -71,7 +71,8 @@ async def fetch(engine: Engine, request: Request) -> Fields:
         started = loop.time()
         await _wait(wanted, Waiter(missing, committed=committed), wait)
         request.waited += loop.time() - started
-    _count(engine, wanted)
+    if not request.own:
+        _count(engine, wanted)
     return _answer(wanted, committed=committed)
 
 
