@@ -54,9 +54,9 @@ there are thousands; the parameter may be repeated.
 
 What only a reading of the bus can tell (topics, lag, dead letters) is measured by the node that
 runs the registry, through the protocol and so the same on both engines: every five seconds, or
-less often where there is so much that looking takes more than a tenth of the time;
-`stadtbus_survey_timestamp_seconds` says when it was last. Names that begin with `_`, the bus's
-own topics and groups, are left out.
+less often where there is so much that looking takes more than a tenth of the time, yet a minute
+apart at the most; `stadtbus_survey_timestamp_seconds` says when it was last. Names that begin with
+`_`, the bus's own topics and groups, are left out.
 
 - Lag in seconds is the age of the first event that a group has not committed: 0 when there is
   none, whatever else happens on the topic. It does not grow on an idle topic. A group that never

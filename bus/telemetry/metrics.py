@@ -108,6 +108,12 @@ class Records(Group):
             "checks left out.",
             "topic",
         )
+        self._by_topic = (
+            self.produced_records,
+            self.produced_bytes,
+            self.fetched_records,
+            self.fetched_bytes,
+        )
         self.open_transactions = self._gauge(
             "open_transactions",
             "Transactions at the embedded broker that are neither committed nor aborted.",
@@ -117,6 +123,11 @@ class Records(Group):
             "Age of the oldest open transaction at the embedded broker; 0 when there is none. "
             "What comes after it waits, for those who read what is committed.",
         )
+
+    def forget_topic(self, topic: str) -> None:
+        """Show nothing any more of a topic that was deleted."""
+        for counter in self._by_topic:
+            counter.remove(topic)
 
 
 class Storage(Group):

@@ -24,6 +24,9 @@ INTERVAL = 5.0
 SHARE = 0.1
 """The part of the time that surveys may take: where they take long, they are further apart."""
 
+MOST = 60.0
+"""Seconds between two surveys at the most: else one that was slow would leave all figures old."""
+
 MARKS, APART = 11, 60.0
 """How many marks are kept of the past, and how many seconds lie between two: ten minutes."""
 
@@ -104,7 +107,7 @@ class Watch:
             while True:
                 survey = await surveyor.survey()
                 await self.take(survey)
-                await sleep(max(INTERVAL, survey.took * (1 / SHARE - 1)))
+                await sleep(min(max(INTERVAL, survey.took * (1 / SHARE - 1)), MOST))
 
     async def take(self, survey: Survey) -> None:
         """Keep a survey, and show it."""

@@ -136,6 +136,24 @@ async def test_requests_are_counted_with_bounded_labels(
     assert (value("stadtbus_commit_duration_seconds_count") or 0) >= 2
 
 
+async def test_a_topic_that_is_deleted_takes_its_series_along(
+    broker: Broker, telemetry: Telemetry
+) -> None:
+    async with await Raw.to(broker) as raw:
+        for name in ("stays", "goes"):
+            await raw.create(name)
+            await raw.produce(name, batch(b"x"))
+            await raw.fetch(name, 0)
+        await raw.ask(ApiKey.DELETE_TOPICS, 3, topic_names=["goes"], timeout=1000)
+    topics = [
+        sample.labels["topic"]
+        for metric in telemetry.registry.collect()
+        for sample in metric.samples
+        if "topic" in sample.labels
+    ]
+    assert sorted(topics) == ["stays"] * 4
+
+
 async def test_requests_by_which_the_bus_looks_at_itself_are_counted_apart(
     broker: Broker, telemetry: Telemetry
 ) -> None:

@@ -74,6 +74,7 @@ def loaded(tmp_path_factory: pytest.TempPathFactory, kcat_there: str) -> Iterato
             (SUBSCRIBER, "-m", "consumers.count_report"),
             (SUBSCRIBER, str(Path(__file__).parent / "promising.py"), PROMISED),
             (SUBSCRIBER, str(Path(__file__).parent / "promising.py"), DONE, "once"),
+            (SUBSCRIBER, str(Path(__file__).parent / "asking.py")),
         ):
             running.callback(end, begin(town, user, *arguments))
         yield town
