@@ -3,7 +3,8 @@
 import asyncio
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 from uuid import uuid4
@@ -19,7 +20,7 @@ from bus.principals import OWN_CLIENTS
 
 if TYPE_CHECKING:
     from bus.settings import KafkaSettings
-    from bus.watch.verdicts import Verdict
+    from bus.watch.verdicts import Limits, Verdict
 
 WAITED = 10.0
 """Seconds that the canary is waited for."""
@@ -41,16 +42,27 @@ class Output(StrEnum):
 class _Plugin(TyperGroup):
     """Commands whose usage errors are told as unknown."""
 
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        """Read the arguments; it is a usage error, too, if there are none."""
+        with _unknown():
+            return super().make_context(*args, **kwargs)
+
     def invoke(self, ctx: Any) -> Any:
         """Run a command."""
-        try:
+        with _unknown():
             return super().invoke(ctx)
-        except typer.Exit:
-            raise
-        except Exception as error:
-            if getattr(error, "exit_code", 0) == USAGE:
-                error.exit_code = 3  # type: ignore[attr-defined]  # it has one
-            raise
+
+
+@contextmanager
+def _unknown() -> Iterator[None]:
+    try:
+        yield
+    except typer.Exit:
+        raise
+    except Exception as error:
+        if getattr(error, "exit_code", 0) == USAGE:
+            error.exit_code = 3  # type: ignore[attr-defined]  # it has one
+        raise
 
 
 app = typer.Typer(
@@ -99,9 +111,10 @@ def lag(
     def judge() -> "Verdict":
         from bus.watch import verdicts
 
-        limits = verdicts.Limits(_seconds(warn, "--warn"), _seconds(critical, "--critical"))
-        survey = asyncio.run(_survey(client_settings(kafka, None).kafka, group))
-        return verdicts.lag(survey, limits)
+        limits = _limits(warn, critical)
+        settings = client_settings(kafka, None).kafka
+        survey = asyncio.run(_survey(settings, group))
+        return verdicts.lag(survey, limits, user=settings.username)
 
     _leave("lag", judge, form)
 
@@ -119,6 +132,7 @@ def disk(
         from bus.settings import load
         from bus.watch import verdicts
 
+        limits = verdicts.Limits.at_least(warn, critical, most=100)
         folder = load({"data": data}).data
         try:
             found = shutil.disk_usage(folder)
@@ -126,7 +140,6 @@ def disk(
             raise InvalidSettings(
                 f"cannot be looked at: {error.strerror}", where=str(folder), remedy="set --data"
             ) from error
-        limits = verdicts.Limits(warn, critical)
         return verdicts.disk(str(folder), found.free, found.total, limits)
 
     _leave("disk", judge, form)
@@ -141,7 +154,7 @@ def canary(
     def judge() -> "Verdict":
         from bus.watch import verdicts
 
-        limits = verdicts.Limits(_seconds(warn, "--warn"), _seconds(critical, "--critical"))
+        limits = _limits(warn, critical)
         settings = client_settings(kafka, None)
         return verdicts.canary(asyncio.run(_roundtrip(settings.kafka)), WAITED, limits)
 
@@ -168,6 +181,12 @@ def _leave(
     else:
         typer.echo(verdicts.nagios(check, verdict))
     raise typer.Exit(int(verdict.status))
+
+
+def _limits(warn: str | None, critical: str | None) -> "Limits":
+    from bus.watch.verdicts import Limits
+
+    return Limits.at_most(_seconds(warn, "--warn"), _seconds(critical, "--critical"))
 
 
 def _seconds(text: str | None, where: str) -> float | None:

@@ -1,9 +1,12 @@
 """Whether something is wrong, in the words of Nagios: what `stadtbus check` says. Pure."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import Self
 
+from bus.errors import InvalidSettings
 from bus.watch.names import is_internal
 from bus.watch.survey import Subscription, Survey
 
@@ -30,6 +33,7 @@ class Measure:
         unit: ``s``, ``B``, ``%``, or nothing for a count.
         warn: above this, or below it where less is worse, it is a warning.
         critical: above this, or below it, it is critical.
+        less_is_worse: whether the limits are the least that it shall be.
     """
 
     name: str
@@ -37,6 +41,7 @@ class Measure:
     unit: str = ""
     warn: float | None = None
     critical: float | None = None
+    less_is_worse: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +68,34 @@ class Limits:
     warn: float | None
     critical: float | None
 
+    @classmethod
+    def at_most(cls, warn: float | None, critical: float | None) -> Self:
+        """Return limits that a value shall not be above.
+
+        Raises:
+            InvalidSettings: one is negative or no number, or the warning would come last.
+        """
+        _check({"--warn": warn, "--critical": critical}, math.inf)
+        if warn is not None and critical is not None and warn > critical:
+            raise _swapped(f"{warn:g} is above --critical {critical:g}")
+        return cls(warn, critical)
+
+    @classmethod
+    def at_least(cls, warn: float, critical: float, *, most: float) -> Self:
+        """Return limits that a value shall not be below.
+
+        Args:
+            warn, critical: the limits.
+            most: the largest value that there can be.
+
+        Raises:
+            InvalidSettings: one is not between 0 and the largest, or the warning would come last.
+        """
+        _check({"--warn": warn, "--critical": critical}, most)
+        if warn < critical:
+            raise _swapped(f"{warn:g} is below --critical {critical:g}")
+        return cls(warn, critical)
+
     def above(self, value: float) -> Status:
         """Return how bad a value is where more is worse."""
         if self.critical is not None and value > self.critical:
@@ -76,16 +109,39 @@ class Limits:
         return Status.WARNING if self.warn is not None and value < self.warn else Status.OK
 
 
-def lag(survey: Survey, limits: Limits) -> Verdict:
+def _check(limits: Mapping[str, float | None], most: float) -> None:
+    for name, limit in limits.items():
+        if limit is not None and not (math.isfinite(limit) and 0 <= limit <= most):
+            wanted = "0 or more" if most == math.inf else f"0 to {most:g}"
+            raise InvalidSettings(f"{limit:g} is no limit", where=name, remedy=f"give {wanted}")
+
+
+def _swapped(what: str) -> InvalidSettings:
+    return InvalidSettings(
+        f"{what}: nobody would be warned before it is critical",
+        where="--warn",
+        remedy="give both, so that the warning comes first",
+    )
+
+
+def lag(survey: Survey, limits: Limits, *, user: str | None = None) -> Verdict:
     """Judge how far subscribers are behind.
 
     Without a limit, a subscriber is held to what it promised. Whatever the limits say, events that
-    were deleted unread are critical, as are those that will be soon.
+    were deleted unread are critical, as are those that will be soon. Where a user sees no
+    subscription at all, not even the canary's, nobody can say how they are.
 
     Args:
         survey: what was found.
         limits: seconds.
+        user: who has looked; None where nobody has to log in, and everybody sees everything.
     """
+    if user is not None and not any(True for _ in survey.subscriptions()):
+        return failed(
+            f"there is no subscription, or none that the user {user} may see: it needs Describe on "
+            "groups and topics",
+            unreachable=False,
+        )
     ones = [
         one
         for one in survey.subscriptions()
@@ -183,7 +239,14 @@ def disk(where: str, free: int, total: int, limits: Limits) -> Verdict:
         status=limits.below(share),
         text=f"{share:.1f} % free on the disk of {where}: {free / 1e9:.1f} of {total / 1e9:.1f} GB",
         measures=(
-            Measure(name="free", value=share, unit="%", warn=limits.warn, critical=limits.critical),
+            Measure(
+                name="free",
+                value=share,
+                unit="%",
+                warn=limits.warn,
+                critical=limits.critical,
+                less_is_worse=True,
+            ),
             Measure(name="free_bytes", value=free, unit="B"),
         ),
     )
@@ -244,7 +307,11 @@ def nagios(check: str, verdict: Verdict, most: int = 50) -> str:
 
 
 def _value(one: Measure) -> str:
-    limits = [f"{limit:g}" if limit is not None else "" for limit in (one.warn, one.critical)]
+    # The end of a range that is missing is without bound; with one number, that is the upper end.
+    colon = ":" if one.less_is_worse else ""
+    limits = [
+        f"{limit:g}{colon}" if limit is not None else "" for limit in (one.warn, one.critical)
+    ]
     text = ";".join([f"'{_plain(one.name)}'={one.value:.6g}{one.unit}", *limits])
     return text.rstrip(";")
 

@@ -1,8 +1,10 @@
 """A real Prometheus reads a real node under load: rules, dashboards and runbooks are held to it."""
 
+import re
 import shlex
 import ssl
 import subprocess
+from pathlib import Path
 
 import httpx
 import pytest
@@ -86,6 +88,28 @@ def test_promtool_finds_nothing_in_what_a_node_shows(loaded: Town) -> None:
 def test_promtool_takes_the_shipped_configurations(name: str) -> None:
     command = [program("promtool"), "check", "config", "--syntax-only", str(SHIPPED / name)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+PAGE = (ROOT / "docs/monitoring.md").read_text(encoding="utf-8")
+LAID_OUT = [
+    block for block in re.findall(r"```console\n(.*?)```", PAGE, re.DOTALL) if "promtool" in block
+]
+
+
+@pytest.mark.parametrize("block", LAID_OUT, ids=["secured", "open"])
+def test_prometheus_is_laid_out_as_the_page_says(loaded: Town, tmp_path: Path, block: str) -> None:
+    """In folders of a test's, and without the group that Debian's package makes."""
+    (tmp_path / "prometheus").mkdir()
+    for place, here in {
+        "/etc/prometheus": str(tmp_path / "prometheus"),
+        "/var/lib/stadtbus": str(loaded.folder.ca.parents[1]),
+        " -g prometheus": "",
+        "promtool": program("promtool"),
+    }.items():
+        block = block.replace(place, here)
+    command = ["sh", "-e", "-u", "-c", block]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
