@@ -61,6 +61,11 @@ apart at the most; `stadtbus_survey_timestamp_seconds` says when it was last. Na
 - Lag in seconds is the age of the first event that a group has not committed: 0 when there is
   none, whatever else happens on the topic. It does not grow on an idle topic. A group that never
   committed has no lag in seconds, but `stadtbus_consumer_group_never_committed`.
+- Topics of contracts have the broker's time. Where a topic leaves times to its publishers
+  (`CreateTime`, on topics that were made otherwise), lag in seconds and the time of the newest
+  record are as true as these are, within bounds: a record counts as no newer than when it was
+  first seen, no older than the last look if it came since, and from when it was first seen if it
+  says that it is from before 2011.
 - A position before the start of the log shows as `stadtbus_consumer_group_lost_records`, one
   behind its end, which only a topic that was made anew has, as
   `stadtbus_consumer_group_ahead_records`. Lag is never negative.

@@ -19,7 +19,7 @@ from bus.principals import OWN_CLIENTS
 from bus.settings import KafkaSettings
 from bus.subscriber.promise import promised
 from bus.watch.backwards import Backwards
-from bus.watch.memory import Memory
+from bus.watch.memory import Memory, plausible
 from bus.watch.names import is_dead_letters, is_internal, is_view
 from bus.watch.survey import GroupState, Subscription, Survey, TopicState, subscription, unread
 
@@ -115,8 +115,8 @@ class Surveyor:
             leaders = {place: leader for place, leader in leaders.items() if place[0] in read}
         found_bounds = await bounds(self._inquiry, leaders)
         now = time.time()
-        times = await self._times(leaders, found_bounds, committed, who)
-        last = await self._look_back(leaders, found_bounds, times)
+        times = await self._times(leaders, found_bounds, committed, who, now)
+        last = await self._look_back(leaders, found_bounds, times, now)
         await self._learn_facts(leaders, {topic for topic, _ in found_bounds}, now)
         await self._learn_decisions(found_bounds)
         found = _Found(
@@ -136,17 +136,17 @@ class Surveyor:
         found: _Bounds,
         committed: Mapping[str, Mapping[Place, Position]],
         groups: Mapping[str, Described],
+        now: float,
     ) -> _Times:
         """Return when the records were appended that somebody has to read next, and the newest."""
         ends = {place: end for place, (_, end) in found.items()}
         known, asked = await asyncio.to_thread(self._asked, found, ends, committed, groups)
         read = await first_times(self._inquiry, leaders, asked, ends)
         new = {key: None if ms is None else ms / 1000 for key, ms in read.items()}
-        self._memory.learn(new, ends)
-        return known | new
+        return known | self._memory.learn(new, ends, now)
 
     async def _look_back(
-        self, leaders: Mapping[Place, int], found: _Bounds, times: _Times
+        self, leaders: Mapping[Place, int], found: _Bounds, times: _Times, now: float
     ) -> _Times:
         """Return when the last records were appended of new topics at whose end stands none."""
         ends = {place: end for place, (_, end) in found.items()}
@@ -163,7 +163,11 @@ class Surveyor:
             for place, at in asked.items():
                 ms = read.get((place, at))
                 searches[place].learn(at, None if ms is None else ms / 1000)
-        return {(place, ends[place] - 1): one.time for place, one in searches.items()}
+        return {
+            (place, ends[place] - 1): plausible(one.time, now)
+            for place, one in searches.items()
+            if one.time is not None
+        }
 
     def _asked(
         self,

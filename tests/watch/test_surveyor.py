@@ -197,6 +197,36 @@ async def test_marks_of_transactions_are_not_unread(
     assert of(survey, "unread").seconds is not None
 
 
+@pytest.mark.parametrize(
+    "said",
+    [pytest.param(50 * 365 * 86_400, id="in 50 years"), pytest.param(-50 * 365 * 86_400, id="ago")],
+)
+async def test_a_time_that_cannot_be_is_bounded(
+    bare: KafkaSettings, admin: Admin, surveyor: Surveyor, said: int
+) -> None:
+    free = "watch.free.v1"
+    configs = {"message.timestamp.after.max.ms": str(2**63 - 1), "retention.ms": "-1"}
+    await admin.ensure_topic(TopicSpec(name=free, partitions=1, configs=configs))
+    time_ms = int(time.time() + said) * 1000
+    await asyncio.to_thread(write_at, bare, free, time_ms)
+    await admin.set_positions("g", {(free, 0): (0, "")})
+    first = await surveyor.survey()
+    newest = first.topics[free].newest
+    assert newest is not None
+    assert abs(newest - first.at) < 1
+    again = await surveyor.survey()
+    seconds = of(again, "g", free).seconds
+    assert seconds is not None
+    assert 0 < seconds == pytest.approx(again.at - newest, abs=0.01), "it grows with the clock"
+
+
+def write_at(kafka: KafkaSettings, topic: str, time_ms: int) -> None:
+    """Write one record that says its time."""
+    producer = Transactional({"bootstrap.servers": kafka.bootstrap})
+    producer.produce(topic, b"v", partition=0, timestamp=time_ms)
+    assert producer.flush(30) == 0
+
+
 async def test_a_watch_that_begins_finds_the_newest_record_before_marks(
     bare: KafkaSettings, admin: Admin, surveyor: Surveyor
 ) -> None:
