@@ -17,7 +17,7 @@ from ops.grafana.source import DASHBOARDS, RATE
 from tests.ops.prometheus.conftest import DONE, ROOT, SHIPPED, Watched, wait
 from tests.ops.prometheus.programs import program
 from tests.ops.prometheus.test_rules import NAMES
-from tests.town.conftest import READINGS, Town
+from tests.town.conftest import NOBODY, READINGS, Town
 
 pytestmark = pytest.mark.slow
 
@@ -89,6 +89,21 @@ def test_promtool_takes_the_shipped_configurations(name: str) -> None:
     command = [program("promtool"), "check", "config", "--syntax-only", str(SHIPPED / name)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("user", "codes", "words"),
+    [
+        pytest.param(NOBODY, {3}, "UNKNOWN: there is no subscription, or none that", id="nothing"),
+        pytest.param("admin", {0, 1, 2}, " subscriptions", id="everything"),
+    ],
+)
+def test_a_check_of_lag_knows_what_its_user_may_see(
+    loaded: Town, user: str, codes: set[int], words: str
+) -> None:
+    done = loaded.stadtbus(user, "check", "lag")
+    assert done.returncode in codes, done.stdout
+    assert words in done.stdout
 
 
 PAGE = (ROOT / "docs/monitoring.md").read_text(encoding="utf-8")
