@@ -20,7 +20,8 @@ from bus.principals import OWN_CLIENTS
 
 if TYPE_CHECKING:
     from bus.settings import KafkaSettings
-    from bus.watch.verdicts import Limits, Verdict
+    from bus.watch.limits import Limits
+    from bus.watch.verdicts import Verdict
 
 WAITED = 10.0
 """Seconds that the canary is waited for."""
@@ -131,8 +132,9 @@ def disk(
     def judge() -> "Verdict":
         from bus.settings import load
         from bus.watch import verdicts
+        from bus.watch.limits import Limits
 
-        limits = verdicts.Limits.at_least(warn, critical, most=100)
+        limits = Limits.at_least(warn, critical, most=100)
         folder = load({"data": data}).data
         try:
             found = shutil.disk_usage(folder)
@@ -184,7 +186,7 @@ def _leave(
 
 
 def _limits(warn: str | None, critical: str | None) -> "Limits":
-    from bus.watch.verdicts import Limits
+    from bus.watch.limits import Limits
 
     return Limits.at_most(_seconds(warn, "--warn"), _seconds(critical, "--critical"))
 

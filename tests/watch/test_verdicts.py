@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from bus.watch import verdicts
+from bus.watch.limits import Limits, Status
 from bus.watch.survey import Subscription
-from bus.watch.verdicts import Limits, Measure, Status, Verdict
+from bus.watch.verdicts import Measure, Verdict
 from tests.watch.bus import behind, surveyed
 
 BOUNDS = {"t": {0: (0, 9)}}
