@@ -15,6 +15,7 @@ from bus.kafka import GroupConsumer, Producer, Record
 from bus.settings import Address, KafkaSettings
 from bus.watch.survey import Subscription, Survey
 from bus.watch.surveyor import Surveyor
+from bus.watch.totals import Totals
 from tests.broker.raw import Raw
 from tests.city import GROUP, READINGS, SYSTEM, City, reading
 from tests.kafka.batches import record, sealed
@@ -132,6 +133,26 @@ async def test_what_was_deleted_unread_is_an_alarm_of_its_own(
     one = of(await surveyor.survey(), "expired")
     assert (one.lost, one.records) == (3, 1)
     assert one.seconds is not None
+
+
+async def test_what_was_lost_and_what_came_stays_counted(
+    bare: KafkaSettings, admin: Admin, surveyor: Surveyor
+) -> None:
+    totals, counted = Totals(), []
+
+    async def look() -> None:
+        totals.take(await surveyor.survey())
+        counted.append((totals.appended[TOPIC], totals.lost["expired", TOPIC]))
+
+    await append(bare, TOPIC, 0, 5)
+    await admin.set_positions("expired", {(TOPIC, 0): (1, "")})
+    await look()
+    await asyncio.to_thread(delete_before, bare, 4)
+    await append(bare, TOPIC, 0, 3)
+    await look()
+    await admin.set_positions("expired", {(TOPIC, 0): (8, "")})
+    await look()
+    assert counted == [(5, 0), (8, 3), (8, 3)]
 
 
 async def test_some_groups_alone(bare: KafkaSettings, admin: Admin, surveyor: Surveyor) -> None:
