@@ -25,7 +25,17 @@ from bus.security import (
 )
 from bus.settings import Address, Role, Settings
 from bus.startable import Startable
-from bus.telemetry import Telemetry
+from bus.telemetry import (
+    Canaries,
+    Records,
+    Registrations,
+    Requests,
+    Storage,
+    Subscriptions,
+    Telemetry,
+    Topics,
+    Turns,
+)
 
 if TYPE_CHECKING:
     from bus.registry.state import State
@@ -68,7 +78,7 @@ class Node(Startable):
 
     def __init__(self, settings: Settings, roles: Sequence[Role]) -> None:
         self._settings, self._roles = settings, tuple(roles)
-        self._telemetry = Telemetry()
+        self._telemetry = telemetry_of(settings, roles)
         self._running = AsyncExitStack()
         self._ready = False
         self._watch: Watch | None = None
@@ -91,6 +101,7 @@ class Node(Startable):
         opened = refuse_open_listeners(settings, (*self._roles, "ops"))
         self._ops = ops = Ops(settings, self._telemetry, ready=lambda: self._ready)
         await self._start(ops)
+        await self._start(Turns(self._telemetry, "node"))
         self.settings = await self._start_broker()
         registry = await self._start_registry()
         portal = await self._start_portal()
@@ -192,6 +203,20 @@ class Node(Startable):
     def _others(self) -> set[str]:
         """The listeners beside the broker's."""
         return {"registry", "ops", *self._roles} - {"broker"}
+
+
+def telemetry_of(settings: Settings, roles: Sequence[Role]) -> Telemetry:
+    """Return the metrics of a node: of what it does, as no measure is something else than 0."""
+    telemetry, there = Telemetry(), set(roles)
+    if "broker" not in there:
+        telemetry.leave_out(Requests, Records, Storage)
+    if "registry" not in there:
+        telemetry.leave_out(Registrations)
+    if "registry" not in there or not settings.watch.canary:
+        telemetry.leave_out(Canaries)
+    if not there & {"registry", "portal"}:
+        telemetry.leave_out(Subscriptions, Topics)
+    return telemetry
 
 
 def canary_group(ops: Address) -> str:

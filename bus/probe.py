@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from bus.errors import BusError, BusUnavailable, InvalidSettings, NotAuthenticated
+from bus.principals import OWN_CLIENTS
 from bus.settings import Address, KafkaSettings
 
 SECONDS = 3.0
@@ -174,7 +175,7 @@ async def _exchange(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, key: int, version: int, body: bytes
 ) -> bytes:
     """Send a request and return its answer, without size and correlation id."""
-    client_id = b"stadtbus-probe"
+    client_id = f"{OWN_CLIENTS}probe".encode()
     request = struct.pack(">hhih", key, version, _CORRELATION, len(client_id)) + client_id + body
     writer.write(struct.pack(">i", len(request)) + request)
     await writer.drain()

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from itertools import count
 from typing import Protocol
 
 from bus.cli.edge import say
@@ -123,8 +122,10 @@ class Stream:
     limit: int | None
     patience: float
 
-    async def run(self, bulk: Bulk, stop: asyncio.Event, progress: Progress) -> None:
+    async def run(self, bulk: Bulk, stop: asyncio.Event, progress: Progress) -> bool:
         """Publish until the source is empty, the limit is reached, or `stop` is set.
+
+        Returns whether the source was found empty.
 
         What is under way when `stop` is set is still acknowledged and settled.
 
@@ -132,17 +133,21 @@ class Stream:
             BusError: the bus refused an event, or stayed away for longer than its patience.
         """
         start = asyncio.get_running_loop().time()
-        for batch in count():
+        batch = 0
+        while True:
             await wait_until(stop, start + self.pace.due(batch))
             room = self.pace.size
             if self.limit is not None:
                 room = min(room, self.limit - progress.published)
-            if stop.is_set() or room <= 0 or not (drafts := self.source.take(room)):
-                return
+            if stop.is_set() or room <= 0:
+                return False
+            if not (drafts := self.source.take(room)):
+                return True
             progress.sent(len(drafts))
             receipts = await self._insist(bulk, drafts, stop)
             self.source.settle()
             progress.receipts(self.topic, [receipt.id for receipt in receipts])
+            batch += 1
 
     async def _insist(
         self, bulk: Bulk, drafts: Sequence[Draft], stop: asyncio.Event

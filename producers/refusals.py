@@ -20,9 +20,15 @@ class Refusals:
         self.rows += 1
         say(explain(error))
 
-    def exit_code(self) -> int | None:
-        """Return the exit code of the run, and tell the total if there is any."""
+    def exit_code(self, *, complete: bool) -> int | None:
+        """Return the exit code of the run, and tell the total if there is any.
+
+        Args:
+            complete: whether the source was published to its end.
+        """
         if not self.rows:
             return None
-        say(f"{self.rows} rows were refused; all others were published")
+        rest = "all others were published" if complete else "others are still to be published"
+        rows = "1 row was" if self.rows == 1 else f"{self.rows} rows were"
+        say(f"{rows} refused; {rest}")
         return SKIPPED_RECORDS

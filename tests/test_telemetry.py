@@ -7,6 +7,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
+from bus.node import telemetry_of
+from bus.settings import Role, load
 from bus.telemetry import Publishing, Series, Telemetry
 
 PAGE = Path(__file__).parents[1] / "docs" / "metrics.md"
@@ -40,6 +42,27 @@ def test_every_series_is_listed() -> None:
     assert exposed(telemetry) <= listed()
 
 
+@pytest.mark.parametrize(
+    ("roles", "canary", "there"),
+    [
+        pytest.param(["broker", "registry", "portal"], True, "storage canary survey", id="all"),
+        pytest.param(["broker"], True, "storage", id="a broker alone has nobody who looks"),
+        pytest.param(["registry"], True, "canary survey", id="on an engine elsewhere"),
+        pytest.param(["registry"], False, "survey", id="without a canary"),
+        pytest.param(["portal"], True, "survey", id="a portal alone"),
+    ],
+)
+def test_a_node_shows_metrics_of_what_it_does(roles: list[Role], canary: bool, there: str) -> None:
+    settings = load({"watch.canary": canary}, environ={})
+    seen = exposed(telemetry_of(settings, roles))
+    telling = {
+        "storage": "stadtbus_storage_free_bytes",
+        "canary": "stadtbus_canary_sent_total",
+        "survey": "stadtbus_survey_timestamp_seconds",
+    }
+    assert {word for word, name in telling.items() if name in seen} == set(there.split())
+
+
 def test_some_series_alone_are_exposed_by_their_names() -> None:
     telemetry = Telemetry()
     telemetry.requests.labels("produce", "ok").inc()
@@ -54,7 +77,7 @@ def test_every_series_of_a_survey_is_exposed_and_listed() -> None:
     assert len(series) > 10
     for one in series:
         one.replace([(("x",) * len(one.label_names), 1.0)])
-    names = {f"{one.name}_total" if one._kind == "counter" else one.name for one in series}
+    names = {f"{one.name}_total" if one.kind == "counter" else one.name for one in series}
     assert names <= exposed(telemetry) <= listed()
 
 

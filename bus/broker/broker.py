@@ -22,7 +22,6 @@ from bus.broker.security.security import lacking
 from bus.broker.security.users import Key
 from bus.broker.storage.database import UNREADABLE
 from bus.broker.storage.store import Store
-from bus.broker.turns import Turns
 from bus.errors import InvalidSettings, StorageUnusable
 from bus.listen import bind, refuse_open
 from bus.settings import Address, BrokerSettings
@@ -75,7 +74,6 @@ class Broker(Startable):
         self._acceptor: Acceptor | None = None
         self._connections: dict[asyncio.Task[None], Connection] = {}
         self._room = settings.max_connections
-        self._turns = Turns()
         self._timer: asyncio.TimerHandle | None = None
         self._stopping: asyncio.Task[None] | None = None
 
@@ -118,7 +116,6 @@ class Broker(Startable):
                 await self._engine.stop()
             self._directory.release()
             raise
-        self._turns.start()
         self._measure()
 
     async def stop(self) -> None:
@@ -134,7 +131,6 @@ class Broker(Startable):
         acceptor.close()
         if self._timer is not None:
             self._timer.cancel()
-        self._turns.stop()
         if self._connections and not self.failed.is_set():
             settled = [
                 asyncio.create_task(connection.settled())
@@ -245,7 +241,6 @@ class Broker(Startable):
     def _measure(self) -> None:
         if self._engine is not None:
             self._engine.measure()
-            self._telemetry.longest_turn.set(self._turns.longest())
             for connection in self._connections.values():
                 if reason := connection.overdue():
                     self._telemetry.connections_given_up.labels(reason).inc()

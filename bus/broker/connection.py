@@ -387,11 +387,15 @@ class Connection:
         await self._writer.drain()
 
     def _count(self, request: Request, started: float, refused: bool) -> None:
+        outcome, telemetry = "error" if refused else "ok", self._engine.telemetry
+        if request.own:
+            telemetry.own_requests.labels(request.key.name.lower(), outcome).inc()
+            return
         kept = self._counted.get((request.key, refused))
         if kept is None:
-            name, telemetry = request.key.name.lower(), self._engine.telemetry
+            name = request.key.name.lower()
             kept = (
-                telemetry.requests.labels(name, "error" if refused else "ok"),
+                telemetry.requests.labels(name, outcome),
                 telemetry.request_duration.labels(name),
             )
             self._counted[request.key, refused] = kept

@@ -24,7 +24,7 @@ from bus.broker.keys import ApiKey
 from bus.broker.limits import Lane
 from bus.broker.security.access import Access
 from bus.broker.security.session import Session
-from bus.principals import ANONYMOUS
+from bus.principals import ANONYMOUS, OWN_CLIENTS
 
 PREFIX = struct.Struct(">hhi")  # API key, API version, correlation id
 _SIZE = struct.Struct(">i")
@@ -82,6 +82,11 @@ class Request:
     principal: str = ANONYMOUS
     session: Session | None = None
     access: Access | None = None
+
+    @property
+    def own(self) -> bool:
+        """Whether the bus looks at itself, which is no traffic."""
+        return self.client_id.startswith(OWN_CLIENTS)
 
 
 def read_request(

@@ -3,7 +3,8 @@
 import asyncio
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 from uuid import uuid4
@@ -15,14 +16,18 @@ from bus.cli.edge import emit
 from bus.cli.options import Data, Kafka, client_settings
 from bus.cli.when import duration
 from bus.errors import BusError, BusUnavailable, InvalidSettings, NotFound
+from bus.principals import OWN_CLIENTS
 
 if TYPE_CHECKING:
     from bus.settings import KafkaSettings
+    from bus.watch.limits import Limits
     from bus.watch.verdicts import Verdict
 
 WAITED = 10.0
 """Seconds that the canary is waited for."""
 
+
+CLIENT_ID = f"{OWN_CLIENTS}check"
 
 USAGE = 2
 """The exit code of a wrong option, which Nagios would take for critical."""
@@ -38,16 +43,27 @@ class Output(StrEnum):
 class _Plugin(TyperGroup):
     """Commands whose usage errors are told as unknown."""
 
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        """Read the arguments; it is a usage error, too, if there are none."""
+        with _unknown():
+            return super().make_context(*args, **kwargs)
+
     def invoke(self, ctx: Any) -> Any:
         """Run a command."""
-        try:
+        with _unknown():
             return super().invoke(ctx)
-        except typer.Exit:
-            raise
-        except Exception as error:
-            if getattr(error, "exit_code", 0) == USAGE:
-                error.exit_code = 3  # type: ignore[attr-defined]  # it has one
-            raise
+
+
+@contextmanager
+def _unknown() -> Iterator[None]:
+    try:
+        yield
+    except typer.Exit:
+        raise
+    except Exception as error:
+        if getattr(error, "exit_code", 0) == USAGE:
+            error.exit_code = 3  # type: ignore[attr-defined]  # it has one
+        raise
 
 
 app = typer.Typer(
@@ -96,9 +112,10 @@ def lag(
     def judge() -> "Verdict":
         from bus.watch import verdicts
 
-        limits = verdicts.Limits(_seconds(warn, "--warn"), _seconds(critical, "--critical"))
-        survey = asyncio.run(_survey(client_settings(kafka, None).kafka, group))
-        return verdicts.lag(survey, limits)
+        limits = _limits(warn, critical)
+        settings = client_settings(kafka, None).kafka
+        survey = asyncio.run(_survey(settings, group))
+        return verdicts.lag(survey, limits, user=settings.username)
 
     _leave("lag", judge, form)
 
@@ -115,7 +132,9 @@ def disk(
     def judge() -> "Verdict":
         from bus.settings import load
         from bus.watch import verdicts
+        from bus.watch.limits import Limits
 
+        limits = Limits.at_least(warn, critical, most=100)
         folder = load({"data": data}).data
         try:
             found = shutil.disk_usage(folder)
@@ -123,7 +142,6 @@ def disk(
             raise InvalidSettings(
                 f"cannot be looked at: {error.strerror}", where=str(folder), remedy="set --data"
             ) from error
-        limits = verdicts.Limits(warn, critical)
         return verdicts.disk(str(folder), found.free, found.total, limits)
 
     _leave("disk", judge, form)
@@ -138,7 +156,7 @@ def canary(
     def judge() -> "Verdict":
         from bus.watch import verdicts
 
-        limits = verdicts.Limits(_seconds(warn, "--warn"), _seconds(critical, "--critical"))
+        limits = _limits(warn, critical)
         settings = client_settings(kafka, None)
         return verdicts.canary(asyncio.run(_roundtrip(settings.kafka)), WAITED, limits)
 
@@ -167,6 +185,12 @@ def _leave(
     raise typer.Exit(int(verdict.status))
 
 
+def _limits(warn: str | None, critical: str | None) -> "Limits":
+    from bus.watch.limits import Limits
+
+    return Limits.at_most(_seconds(warn, "--warn"), _seconds(critical, "--critical"))
+
+
 def _seconds(text: str | None, where: str) -> float | None:
     return None if text is None else duration(text, where=where).total_seconds()
 
@@ -185,7 +209,7 @@ async def _broker(kafka: "KafkaSettings") -> "Verdict":
 async def _survey(kafka: "KafkaSettings", groups: list[str] | None) -> Any:
     from bus.watch.surveyor import Surveyor
 
-    async with Surveyor(kafka, client_id="stadtbus-check") as surveyor:
+    async with Surveyor(kafka, client_id=CLIENT_ID) as surveyor:
         survey = await surveyor.survey(groups or None)
     for group in groups or ():
         if group not in survey.groups:
@@ -202,7 +226,10 @@ async def _roundtrip(kafka: "KafkaSettings") -> float | None:
     async with Admin(kafka) as admin:
         await admin.ensure_topic(SPEC)
     name = uuid4().hex.encode()
-    async with Producer(kafka) as producer, LogReader(kafka) as reader:
+    async with (
+        Producer(kafka, client_id=CLIENT_ID) as producer,
+        LogReader(kafka, client_id=CLIENT_ID) as reader,
+    ):
         first, end = (await reader.bounds(TOPIC))[0]
         at = max(first, end)
         began = time.monotonic()

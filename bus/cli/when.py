@@ -14,11 +14,15 @@ def duration(text: str, *, where: str) -> timedelta:
     Raises:
         InvalidSettings: it is none.
     """
+    no_duration = InvalidSettings(
+        f'"{text}" is no duration', where=where, remedy="write 90s, 5m, 1h, 2d or 1w"
+    )
     if not (match := re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw])", text)):
-        raise InvalidSettings(
-            f'"{text}" is no duration', where=where, remedy="write 90s, 5m, 1h, 2d or 1w"
-        )
-    return timedelta(**{UNITS[match[2]]: float(match[1])})
+        raise no_duration
+    try:
+        return timedelta(**{UNITS[match[2]]: float(match[1])})
+    except OverflowError as error:
+        raise no_duration from error
 
 
 def instant(text: str, *, now: datetime, where: str) -> datetime:

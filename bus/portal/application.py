@@ -17,6 +17,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
+from bus.counted import Counted
 from bus.errors import StorageUnusable
 from bus.portal import words
 from bus.portal.guard import SAFE, STREAMS, Guard
@@ -26,6 +27,7 @@ from bus.portal.render import Templates
 from bus.portal.security.forms import place
 from bus.portal.streams import Streams
 from bus.portal.viewer import require
+from bus.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from bus.portal.security.access import Access
@@ -75,11 +77,12 @@ class Application:
         self._streams, self._thread = streams, thread
         self._templates = Templates()
 
-    def asgi(self, access: "Access | None", *, local: bool) -> ASGIApp:
+    def asgi(self, access: "Access | None", telemetry: Telemetry, *, local: bool) -> ASGIApp:
         """Return the application.
 
         Args:
             access: who may see the pages; None: everybody who reaches them.
+            telemetry: where requests are counted.
             local: only this machine can reach the listener, and nobody is asked who they are.
         """
         routes: list[Route | Mount] = []
@@ -95,7 +98,8 @@ class Application:
             Exception: self._failed,
         }
         pages = Starlette(routes=routes, exception_handlers=handlers)
-        return Guard(pages, self.problem, access=access, local=local)
+        guarded = Guard(pages, self.problem, access=access, local=local)
+        return Counted(guarded, routes, "portal", telemetry)
 
     async def answer(
         self, request: Request, template: str, values: Mapping[str, Any], status: int = 200

@@ -32,7 +32,7 @@ from bus.registry.state import State
 from bus.schemas import SchemaClient
 from bus.security import asks_who, lacking
 from bus.settings import Address, Role, Settings
-from bus.telemetry import Telemetry
+from bus.telemetry import Telemetry, Turns
 from bus.views.traffic import TOPIC as TRAFFIC
 from bus.watch.rates import mark, rates
 from bus.watch.survey import Survey
@@ -72,6 +72,7 @@ class Portal:
         self._streams = Streams(self._most_streams, self._thread)
         self._pulse = Pulse(watch, self._count, self._streams.beat)
         self._aside = Aside()
+        self._turns = Turns(telemetry, "portal")
         self._schemas = None if registry else SchemaClient.of(settings)
         known = self._schemas or LocalRegistry(registry or State())
         self._feeds = Feeds(settings.kafka, known)
@@ -91,7 +92,7 @@ class Portal:
             parts.append(Login(self._access).routes)
         self._application = Application(PAGES, self._sources, self._streams, self._thread, parts)
         self._preparing: asyncio.Task[None] | None = None
-        pages = self._application.asgi(self._access, local=local)
+        pages = self._application.asgi(self._access, telemetry, local=local)
         self._listener = HttpListener(
             _behind(pages, settings.portal.trusted_proxies),
             settings.portal,
@@ -131,6 +132,7 @@ class Portal:
             await self._access.start()
         await asyncio.to_thread(self._sums.open)
         self._aside.start()
+        await self._aside.run(self._turns.start())
         self._aside.post(self._traffic.run())
         self._aside.post(self._catalogue.run())
         await self._listener.start()
@@ -155,6 +157,7 @@ class Portal:
 
     async def _away(self) -> None:
         """Leave the engine and the registry."""
+        await self._turns.stop()
         await self._feeds.close()
         await self._desk.close()
         if self._schemas is not None:

@@ -17,6 +17,7 @@ from starlette.types import Scope
 from bus.audit import Notes, quoted
 from bus.http import PRINCIPAL
 from bus.registry import refusals
+from bus.telemetry import Telemetry
 
 KNOWN_SECONDS = 60.0
 """Seconds that an accepted password counts without asking the engine again."""
@@ -40,6 +41,7 @@ class Doorman:
     Args:
         accepts: asks the engine whether a user has a password; None if certificates alone count.
         writers: principals (``User:name``) that may write.
+        telemetry: where it is counted how often somebody was denied something.
         notes: where it is told who did not get in, and who may not do what.
         clock: seconds that only go forward.
         locked_out: whether a principal is locked out, whatever password it has; an accepted one
@@ -50,6 +52,7 @@ class Doorman:
         self,
         accepts: Accepts | None,
         writers: Collection[str],
+        telemetry: Telemetry,
         *,
         notes: Notes | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -57,6 +60,7 @@ class Doorman:
     ) -> None:
         self._locked_out = locked_out
         self._accepts, self._writers, self._clock = accepts, frozenset(writers), clock
+        self._denials = telemetry.denials.labels("registry")
         self._salt = secrets.token_bytes(32)
         self._kept: OrderedDict[bytes, tuple[bool, float]] = OrderedDict()
         self._asking: dict[bytes, asyncio.Task[bool]] = {}
@@ -81,6 +85,7 @@ class Doorman:
             raise refusals.not_entitled(principal.removeprefix("User:"), "write")
 
     def _note_denied(self, principal: str, host: str, scope: Scope) -> None:
+        self._denials.inc()
         what = (principal, host, scope["method"], scope["path"])
         line = (
             f"denied principal={quoted(principal)} host={quoted(host)} at=registry "

@@ -1,22 +1,20 @@
-"""The outermost layer of the API: what is asked for most, counted and timed with all the rest."""
+"""The outermost layer of the API: who may ask, and what is asked for most."""
 
 import logging
-import time
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from bus.counted import answered_by
 from bus.errors import BusError
 from bus.registry import refusals
 from bus.registry.doorman import Doorman
 from bus.registry.http import MEDIA_TYPE, refused
 from bus.registry.refusals import Refusal
 from bus.registry.state import State
-from bus.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
 
 PREFIX = "/schemas/ids/"
-METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"})
 
 
 class Edge:
@@ -28,43 +26,28 @@ class Edge:
     Args:
         app: the API.
         state: what is registered.
-        telemetry: counts and times requests.
         doorman: lets in who may; everybody if None.
     """
 
-    def __init__(
-        self, app: ASGIApp, state: State, telemetry: Telemetry, doorman: Doorman | None = None
-    ) -> None:
-        self._app, self._state, self._telemetry = app, state, telemetry
-        self._doorman = doorman
+    def __init__(self, app: ASGIApp, state: State, doorman: Doorman | None = None) -> None:
+        self._app, self._state, self._doorman = app, state, doorman
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
             return
-        begun = time.perf_counter()
-        method, status = scope["method"], 500
         # Paths are matched as they were sent: a subject may have a slash in it, as %2F.
         scope["path"] = scope["raw_path"].decode("latin-1").rstrip("/") or "/"
         if (refusal := await self._turned_away(scope)) is not None:
-            status = refusal.status
             await refused(refusal)(scope, receive, send)
-        elif method == "GET" and (body := self._known(scope)) is not None:
-            status = 200
+        elif scope["method"] == "GET" and (body := self._known(scope)) is not None:
+            answered_by(scope, f"{PREFIX}{{id}}")
             await _send(send, body)
         else:
-
-            async def noting(message: Message) -> None:
-                nonlocal status
-                if message["type"] == "http.response.start":
-                    status = message["status"]
-                await send(message)
-
             try:
-                await self._app(scope, receive, noting)
+                await self._app(scope, receive, send)
             except Exception:
-                log.exception("a request to the registry failed: %s", method)
-        self._count(method, status, time.perf_counter() - begun)
+                log.exception("a request to the registry failed: %s", scope["method"])
 
     async def _turned_away(self, scope: Scope) -> Refusal | None:
         if self._doorman is None:
@@ -83,11 +66,6 @@ class Edge:
         if not (number.isascii() and number.isdecimal() and len(number) < 11):
             return None
         return self._state.bodies.get(int(number))
-
-    def _count(self, method: str, status: int, seconds: float) -> None:
-        method = method if method in METHODS else "other"
-        self._telemetry.registry_requests.labels(method, str(status)).inc()
-        self._telemetry.registry_request_duration.labels(method).observe(seconds)
 
 
 async def _send(send: Send, body: bytes) -> None:

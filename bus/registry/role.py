@@ -9,6 +9,7 @@ from starlette.types import ASGIApp
 from bus.admin import Admin
 from bus.audit import Notes
 from bus.contracts import Contract, load_all
+from bus.counted import Counted
 from bus.errors import InvalidContract
 from bus.http import HttpListener
 from bus.journal import Entry, Journal
@@ -103,12 +104,15 @@ class Registry(Startable):
         self._store, self._trust = Store(journal, state), trust
         if kafka.security_protocol != "PLAINTEXT":
             await enter(Locking(kafka, self._store, trust.ledger))
-        doorman = _doorman(self._settings, self._notes, trust)
+        doorman = _doorman(self._settings, self._notes, trust, self._telemetry)
         further = TrustApi(self._store, trust).handlers()
         api = Api(self._store, admin, self._telemetry, further)
         for contract in contracts:
             await self._put_in_force(api, contract)
-        self._listener = self._listening(Edge(api.application(), state, self._telemetry, doorman))
+        application = api.application()
+        edge = Edge(application, state, doorman)
+        counted = Counted(edge, application.routes, "registry", self._telemetry)
+        self._listener = self._listening(counted)
         await self._listener.start()
         self._running.push_async_callback(self._listener.stop)
 
@@ -142,7 +146,9 @@ class Registry(Startable):
         await self._running.aclose()
 
 
-def _doorman(settings: Settings, notes: Notes, trust: Trust) -> Doorman | None:
+def _doorman(
+    settings: Settings, notes: Notes, trust: Trust, telemetry: Telemetry
+) -> Doorman | None:
     """Return who lets users in: with TLS, by certificates or passwords that the engine knows."""
     kafka, registry = settings.kafka, settings.registry
     by_password = asks_for_password(kafka) and registry.client_certificate != "required"
@@ -154,4 +160,4 @@ def _doorman(settings: Settings, notes: Notes, trust: Trust) -> Doorman | None:
     if kafka.username is not None:
         writers.add(f"User:{kafka.username}")
     asks = partial(accepts, kafka) if by_password else None
-    return Doorman(asks, writers, notes=notes, locked_out=trust.is_locked_out)
+    return Doorman(asks, writers, telemetry, notes=notes, locked_out=trust.is_locked_out)

@@ -18,6 +18,9 @@ from bus.journal import Entry
 SCHEMA, LEVEL, CONTRACT = "schema", "level", "contract"
 """The kinds of entries that have an effect here."""
 
+EXPECTED = "expected_interval"
+"""The field of a contract that says how often an event is to be expected."""
+
 DEFAULT_LEVEL = "FULL_TRANSITIVE"
 
 
@@ -43,8 +46,9 @@ class State:
         self._places: dict[int, list[tuple[str, int]]] = {}
         self._levels: dict[str, str] = {}
         self._contracts: dict[str, Mapping[str, Any]] = {}
+        self._expected_since: dict[str, float] = {}
         self._parsed: dict[int, Schema] = {}
-        self._effects: dict[str, Callable[[Mapping[str, Any]], None]] = {
+        self._effects: dict[str, Callable[[Entry], None]] = {
             SCHEMA: self._on_schema,
             LEVEL: self._on_level,
             CONTRACT: self._on_contract,
@@ -53,7 +57,7 @@ class State:
     def apply(self, entry: Entry) -> None:
         """Let an entry take effect; one of an unknown kind or an unknown shape has none."""
         if effect := self._effects.get(entry.kind):
-            effect(entry.body)
+            effect(entry)
 
     def text(self, schema_id: int) -> str | None:
         """Return a schema's canonical text."""
@@ -107,6 +111,13 @@ class State:
         """Return a contract as it was put in force."""
         return self._contracts.get(topic)
 
+    def expected_since(self, topic: str) -> float:
+        """Return since when events are expected as often as a contract says.
+
+        Seconds since 1970, by the clock of who put it in force; 0 if there is no such contract.
+        """
+        return self._expected_since.get(topic, 0.0)
+
     def contract_of(self, subject: str) -> str | None:
         """Return the topic of the contract that a subject belongs to."""
         topic = subject.removesuffix("-value")
@@ -123,20 +134,20 @@ class State:
         )
         return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
 
-    def _on_schema(self, body: Mapping[str, Any]) -> None:
-        match body:
+    def _on_schema(self, entry: Entry) -> None:
+        match entry.body:
             case {"subject": str(subject), "schema": str(text)}:
                 self._register(subject, text)
 
-    def _on_level(self, body: Mapping[str, Any]) -> None:
-        match body:
+    def _on_level(self, entry: Entry) -> None:
+        match entry.body:
             case {"subject": None, "level": str(level)} if level in LEVELS:
                 self.global_level = level
             case {"subject": str(subject), "level": str(level)} if level in LEVELS:
                 self._levels[subject] = level
 
-    def _on_contract(self, body: Mapping[str, Any]) -> None:
-        match body:
+    def _on_contract(self, entry: Entry) -> None:
+        match entry.body:
             case {
                 "topic": str(topic),
                 "contract": {"versions": [*_]} as contract,
@@ -147,6 +158,9 @@ class State:
                 for text in texts:
                     self._register(subject, text)
                 self._levels[subject] = level
+                before = self._contracts.get(topic, {})
+                if before.get(EXPECTED) != contract.get(EXPECTED) or not before:
+                    self._expected_since[topic] = entry.at / 1000
                 self._contracts[topic] = contract
 
     def _register(self, subject: str, text: str) -> None:

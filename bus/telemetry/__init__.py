@@ -14,6 +14,9 @@ from bus.telemetry.metrics import (
     Canaries,
     Certificates,
     Connections,
+    Group,
+    HttpRequests,
+    Loops,
     Publishing,
     Records,
     Registrations,
@@ -24,8 +27,23 @@ from bus.telemetry.metrics import (
     Topics,
 )
 from bus.telemetry.series import Series
+from bus.telemetry.turns import Turns
 
-__all__ = ["JsonLines", "Publishing", "Series", "Telemetry", "configure_logging"]
+__all__ = [
+    "Canaries",
+    "JsonLines",
+    "Publishing",
+    "Records",
+    "Registrations",
+    "Requests",
+    "Series",
+    "Storage",
+    "Subscriptions",
+    "Telemetry",
+    "Topics",
+    "Turns",
+    "configure_logging",
+]
 
 
 class Telemetry(
@@ -34,6 +52,8 @@ class Telemetry(
     Storage,
     Connections,
     Certificates,
+    Loops,
+    HttpRequests,
     Registrations,
     Subscriptions,
     Topics,
@@ -56,6 +76,16 @@ class Telemetry(
         }
         series = [metric for metric in vars(self).values() if isinstance(metric, Series)]
         return counted | {one.name: one.label_names for one in series}
+
+    def leave_out(self, *groups: type[Group]) -> None:
+        """Expose no metrics of these groups: this process does not do what they tell of.
+
+        A gauge of it would stand at 0, which is not true, and not at nothing.
+        """
+        for group in groups:
+            for name, metric in vars(group(CollectorRegistry())).items():
+                if isinstance(metric, Counter | Gauge | Histogram | Series):
+                    self.registry.unregister(getattr(self, name))
 
     def exposition(self, names: Collection[str] = ()) -> bytes:
         """Return metrics in Prometheus' text format.

@@ -12,7 +12,7 @@ LATENCIES = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.
 disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no types for it
 
 
-class _Group:
+class Group:
     """Metrics of one registry, under names that begin alike."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
@@ -34,21 +34,31 @@ class _Group:
         return Histogram(name, tells, labels, buckets=LATENCIES, registry=self.registry)
 
 
-class Requests(_Group):
+class Requests(Group):
     """Requests to the embedded broker."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         super().__init__(registry)
         self.requests = self._counter(
             "requests_total",
-            "Requests to the embedded broker, by API and outcome (ok, error).",
+            "Requests to the embedded broker, by API and outcome (ok, error), those left out by "
+            "which the bus looks at itself.",
+            "api",
+            "outcome",
+        )
+        self.own_requests = self._counter(
+            "own_requests_total",
+            "Requests to the embedded broker of canary, watch, checks and of who looks what "
+            "answers there, whose client ids begin with _stadtbus., by API and outcome (ok, "
+            "error).",
             "api",
             "outcome",
         )
         self.request_duration = self._seconds(
             "request",
-            "Time from a request's arrival at the embedded broker to its answer, by API; a fetch "
-            "counts only the time that it was worked on, not the time that it waited for records.",
+            "Time from a request's arrival at the embedded broker to its answer, by API, of those "
+            "that stadtbus_requests_total counts; a fetch counts only the time that it was worked "
+            "on, not the time that it waited for records.",
             "api",
         )
         self.throttled = self._counter(
@@ -56,6 +66,10 @@ class Requests(_Group):
             "Requests after which the embedded broker told a client to be silent, by the quota "
             "that was used up (requests, produce, fetch).",
             "quota",
+        )
+        self.connections = self._gauge(
+            "connections",
+            "Open connections to the broker.",
         )
         self.request_memory = self._gauge(
             "request_memory_bytes",
@@ -65,14 +79,9 @@ class Requests(_Group):
             "fetch_memory_bytes",
             "Memory of the embedded broker's answers to fetches that clients have not taken.",
         )
-        self.longest_turn = self._gauge(
-            "event_loop_longest_turn_seconds",
-            "The longest time within the last second that the process' event loop was held by one "
-            "piece of work.",
-        )
 
 
-class Records(_Group):
+class Records(Group):
     """Records that the embedded broker takes and hands out."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
@@ -89,13 +98,21 @@ class Records(_Group):
         )
         self.fetched_records = self._counter(
             "fetched_records_total",
-            "Records handed to consumers by the broker, by topic.",
+            "Records handed to consumers by the broker, by topic, to canary, watch and checks left "
+            "out.",
             "topic",
         )
         self.fetched_bytes = self._counter(
             "fetched_bytes_total",
-            "Bytes of the record batches handed to consumers, by topic.",
+            "Bytes of the record batches handed to consumers, by topic, to canary, watch and "
+            "checks left out.",
             "topic",
+        )
+        self._by_topic = (
+            self.produced_records,
+            self.produced_bytes,
+            self.fetched_records,
+            self.fetched_bytes,
         )
         self.open_transactions = self._gauge(
             "open_transactions",
@@ -107,8 +124,13 @@ class Records(_Group):
             "What comes after it waits, for those who read what is committed.",
         )
 
+    def forget_topic(self, topic: str) -> None:
+        """Show nothing any more of a topic that was deleted."""
+        for counter in self._by_topic:
+            counter.remove(topic)
 
-class Storage(_Group):
+
+class Storage(Group):
     """The embedded broker's database."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
@@ -145,15 +167,11 @@ class Storage(_Group):
         )
 
 
-class Connections(_Group):
+class Connections(Group):
     """Who comes to a listener, and who does not get in."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         super().__init__(registry)
-        self.connections = self._gauge(
-            "connections",
-            "Open connections to the broker.",
-        )
         self.connections_refused = self._counter(
             "connections_refused_total",
             "Connections that were not taken, by listener (broker, registry, ops) and by the "
@@ -181,12 +199,13 @@ class Connections(_Group):
         )
         self.denials = self._counter(
             "denials_total",
-            "Times that a rule of the embedded broker kept somebody from something, by API.",
+            "Times that a rule kept somebody from something, by API of the embedded broker; at the "
+            "registry: registry.",
             "api",
         )
 
 
-class Certificates(_Group):
+class Certificates(Group):
     """The certificates of the listeners."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
@@ -206,22 +225,54 @@ class Certificates(_Group):
         )
 
 
-class Registrations(_Group):
+class Loops(Group):
+    """The event loops of a process."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__(registry)
+        self.turns = Histogram(
+            "stadtbus_event_loop_turn_seconds",
+            "How late an event loop of the process came to what was due, looked at 50 times a "
+            "second, by loop: what all work on it had to wait for one piece of it.",
+            ["loop"],
+            buckets=(*LATENCIES[1:], 10.0),
+            registry=registry,
+        )
+        self.longest_turn = self._gauge(
+            "event_loop_longest_turn_seconds",
+            "The longest time within the last second that an event loop of the process was held by "
+            "one piece of work, by loop.",
+            "loop",
+        )
+
+
+class HttpRequests(Group):
+    """Requests to the listeners that speak HTTP."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__(registry)
+        self.http_requests = self._counter(
+            "http_requests_total",
+            "Requests over HTTP, by listener (registry, portal), method, route and class of the "
+            "status (2xx, 3xx, 4xx, 5xx); what no route answers has the route other.",
+            "listener",
+            "method",
+            "route",
+            "status",
+        )
+        self.http_request_duration = self._seconds(
+            "http_request",
+            "Time from a request over HTTP to the beginning of its answer, by listener and route.",
+            "listener",
+            "route",
+        )
+
+
+class Registrations(Group):
     """The schema registry."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         super().__init__(registry)
-        self.registry_requests = self._counter(
-            "registry_requests_total",
-            "Requests to the schema registry, by method and HTTP status.",
-            "method",
-            "status",
-        )
-        self.registry_request_duration = self._seconds(
-            "registry_request",
-            "Time that the schema registry took to answer, by method.",
-            "method",
-        )
         self.schema_rejections = self._counter(
             "schema_rejections_total",
             "Schemas that the registry refused as incompatible, by subject.",
@@ -235,7 +286,7 @@ class Registrations(_Group):
         )
 
 
-class Subscriptions(_Group):
+class Subscriptions(Group):
     """Consumer groups, as the protocol tells them."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
@@ -259,8 +310,8 @@ class Subscriptions(_Group):
         )
         self.lost_records = self._series(
             "consumer_group_lost_records",
-            "Records that were deleted before a consumer group had read them: its position lies "
-            "before the start of the log.",
+            "Records by which a consumer group's position lies before the start of the log now: "
+            "they were deleted before it had read them.",
             *by,
         )
         self.ahead_records = self._series(
@@ -286,19 +337,34 @@ class Subscriptions(_Group):
         self.committed_records = self._series(
             "committed_records",
             "Records that a consumer group has committed, derived from its positions: the protocol "
-            "does not tell what was fetched.",
+            "does not tell what was fetched. Its first commit counts where the partition was empty "
+            "before; else nobody can tell where it began.",
+            *by,
+            kind="counter",
+        )
+        self.records_lost = self._series(
+            "lost_records",
+            "Records that were deleted before a consumer group had read them: the log's start has "
+            "passed its position.",
             *by,
             kind="counter",
         )
 
 
-class Topics(_Group):
+class Topics(Group):
     """Topics, as the protocol tells them."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         super().__init__(registry)
         self.topic_records = self._series(
             "topic_records", "Records that a topic holds, by its partitions' offsets.", "topic"
+        )
+        self.appended_records = self._series(
+            "appended_records",
+            "Records that were ever appended to a topic, by its partitions' end offsets; marks of "
+            "transactions' ends are among them.",
+            "topic",
+            kind="counter",
         )
         self.topic_size = self._series(
             "topic_size_bytes",
@@ -320,6 +386,12 @@ class Topics(_Group):
             "How often its contract says that an event is to be expected at the least.",
             "topic",
         )
+        self.topic_expected_since = self._series(
+            "topic_expected_since_timestamp_seconds",
+            "When a contract began to expect events in this interval, in seconds since 1970: a "
+            "topic that holds no record is silent since then.",
+            "topic",
+        )
         self.dead_letters = self._series(
             "dead_letter_records",
             "Events that were set aside and wait: neither re-driven nor discarded.",
@@ -339,7 +411,7 @@ class Topics(_Group):
         )
 
 
-class Canaries(_Group):
+class Canaries(Group):
     """Events of our own, sent through the whole path."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
@@ -350,7 +422,14 @@ class Canaries(_Group):
             buckets=(*LATENCIES, 10.0, 30.0, 60.0),
             registry=registry,
         )
-        self.canary_sent = self._counter("canary_sent_total", "Canary events that were sent.")
+        self.canary_sent = self._counter(
+            "canary_sent_total", "Canary events that were sent, and acknowledged by the engine."
+        )
+        self.canary_unacknowledged = self._counter(
+            "canary_unacknowledged_total",
+            "Canary events that the engine did not acknowledge in 5 seconds: it is away, or takes "
+            "nothing. They are neither sent nor lost.",
+        )
         self.canary_late = self._counter(
             "canary_late_total",
             "Canary events that took longer than 5 seconds to their handler, those that are lost "
@@ -358,11 +437,12 @@ class Canaries(_Group):
         )
         self.canary_lost = self._counter(
             "canary_lost_total",
-            "Canary events that had not reached their handler after 60 seconds.",
+            "Canary events that were acknowledged and had not reached their handler after 60 "
+            "seconds.",
         )
 
 
-class Routes(_Group):
+class Routes(Group):
     """What the router makes of the events on shared topics."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
@@ -396,7 +476,7 @@ class Backlog(Protocol):
         """How many events."""
 
 
-class Publishing(_Group):
+class Publishing(Group):
     """What the publishers of a process have not sent yet, in whatever registry it exposes.
 
     Args:

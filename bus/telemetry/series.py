@@ -29,7 +29,7 @@ class Series(Collector):
         registry: CollectorRegistry,
     ) -> None:
         self.name, self.label_names = name, tuple(labels)
-        self._tells, self._kind = tells, kind
+        self._tells, self.kind = tells, kind
         self._values: Mapping[tuple[str, ...], float] = {}
         registry.register(self)
 
@@ -58,5 +58,5 @@ class Series(Collector):
         return [family]
 
     def _family(self) -> GaugeMetricFamily | CounterMetricFamily:
-        family = CounterMetricFamily if self._kind == "counter" else GaugeMetricFamily
+        family = CounterMetricFamily if self.kind == "counter" else GaugeMetricFamily
         return family(self.name, self._tells, labels=self.label_names)

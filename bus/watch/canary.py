@@ -9,6 +9,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
 from uuid import uuid4
 
 from bus.admin import Admin, TopicSpec
@@ -46,8 +47,18 @@ SPEC = TopicSpec(
 )
 
 
+@dataclass(slots=True)
+class _Bird:
+    """An event under way: when it was sent, and whether the engine has it for certain."""
+
+    sent: float
+    acknowledged: bool = False
+
+
 class Flock:
     """The canary events of one process that are under way; at most as many as `LOST` lets live.
+
+    What the engine did not acknowledge may arrive all the same. If it does not, nothing is lost.
 
     Args:
         telemetry: counts them.
@@ -57,47 +68,56 @@ class Flock:
     def __init__(self, telemetry: Telemetry, clock: Callable[[], float] = time.monotonic) -> None:
         self._telemetry, self._clock = telemetry, clock
         self._name = uuid4().hex.encode()
-        self._sent: dict[bytes, float] = {}
+        self._flying: dict[bytes, _Bird] = {}
         self._number = 0
 
     def __len__(self) -> int:
-        return len(self._sent)
+        return len(self._flying)
 
     def send(self) -> Record:
         """Return the next event; its time counts from now."""
         self._number += 1
         value = b"%d" % self._number
-        self._sent[value] = self._clock()
-        self._telemetry.canary_sent.inc()
+        self._flying[value] = _Bird(self._clock())
         return Record(self._name, value)
+
+    def acknowledged(self, record: Record) -> None:
+        """Count an event that the engine has taken; it may have arrived already."""
+        self._telemetry.canary_sent.inc()
+        if record.value is not None and (bird := self._flying.get(record.value)) is not None:
+            bird.acknowledged = True
+
+    def unacknowledged(self) -> None:
+        """Count an event of which the engine did not say in time that it has it."""
+        self._telemetry.canary_unacknowledged.inc()
 
     def arrive(self, record: Fetched) -> None:
         """Count an event that has reached the handler, if it is one of ours that is under way."""
         if record.key != self._name or record.value is None:
             return
-        sent = self._sent.pop(record.value, None)
-        if sent is not None:
-            took = self._clock() - sent
+        bird = self._flying.pop(record.value, None)
+        if bird is not None:
+            took = self._clock() - bird.sent
             self._telemetry.canary_roundtrip.observe(took)
             if took > LATE:
                 self._telemetry.canary_late.inc()
 
     def expire(self) -> None:
-        """Count those as lost that should have come long ago."""
+        """Count those as lost that the engine took, and that should have come long ago."""
         now = self._clock()
-        for value in [value for value, sent in self._sent.items() if now - sent > LOST]:
-            del self._sent[value]
-            self._telemetry.canary_lost.inc()
+        for value in [value for value, bird in self._flying.items() if now - bird.sent > LOST]:
+            if self._flying.pop(value).acknowledged:
+                self._telemetry.canary_lost.inc()
 
 
 class Canary:
     """Sends one event a second and waits for it.
 
-    A bus that is down is waited for: that is logged once, and the canary goes on by itself.
+    A bus that is down is waited for: each reason is logged once, and the canary goes on by itself.
 
     Args:
         kafka: how to reach the engine.
-        telemetry: counts what was sent, late or lost, and measures the rest.
+        telemetry: counts what was sent, not acknowledged, late or lost, and measures the rest.
         group: the consumer group that the handler is a member of, another one for each node.
     """
 
@@ -106,7 +126,7 @@ class Canary:
         self._flock = Flock(telemetry)
         self._position: int | None = None
         self._listening = asyncio.Event()
-        self._trouble = ""
+        self._told: set[str] = set()
         self._running: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -175,10 +195,14 @@ class Canary:
         while True:
             await self._listening.wait()
             began = clock()
+            bird = self._flock.send()
             try:
-                await producer.append(TOPIC, 0, [self._flock.send()], timeout=LATE)
-                self._trouble = ""
-            except BusUnavailable as error:
+                await producer.append(TOPIC, 0, [bird], timeout=LATE)
+                self._flock.acknowledged(bird)
+            except BusError as error:
+                self._flock.unacknowledged()
+                if not isinstance(error, BusUnavailable):
+                    raise
                 self._tell(error)
             self._flock.expire()
             await asyncio.sleep(max(EVERY - (clock() - began), 0))
@@ -191,6 +215,7 @@ class Canary:
                 found = await consumer.poll(EVERY)
                 for record in (one for records in found.values() for one in records):
                     self._flock.arrive(record)
+                    self._told.clear()
                     self._position = record.offset + 1
                 if self._position != committed and clock() >= commit_at:
                     await consumer.commit({(TOPIC, 0): self._position or 0})
@@ -200,7 +225,7 @@ class Canary:
                 await asyncio.sleep(EVERY)
 
     def _tell(self, error: BusError) -> None:
-        """Log what is wrong once, not every second."""
-        if not self._trouble:
-            log.warning("the canary cannot fly just now: %s", error)
-        self._trouble = str(error)
+        """Log each thing that is wrong once, not every second, until it flies again."""
+        if (trouble := str(error)) not in self._told:
+            log.warning("the canary cannot fly just now: %s", trouble)
+            self._told.add(trouble)

@@ -1,11 +1,12 @@
 """What a survey found, as metrics; the bus's own topics and groups stay out of them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from bus.telemetry import Series, Telemetry
+from bus.watch.expected import Expected
 from bus.watch.names import is_aside, is_internal
-from bus.watch.rates import committed
 from bus.watch.survey import Subscription, Survey, TopicState
+from bus.watch.totals import Totals
 
 _Value = tuple[tuple[str, ...], float | None]
 
@@ -19,15 +20,14 @@ class Gauges:
 
     def __init__(self, telemetry: Telemetry) -> None:
         self._telemetry = telemetry
-        self._committed: dict[tuple[str, str], int] = {}
+        self._totals = Totals()
 
-    def show(self, before: Survey | None, survey: Survey, expected: Mapping[str, float]) -> None:
+    def show(self, survey: Survey, expected: Mapping[str, Expected]) -> None:
         """Show a survey.
 
         Args:
-            before: the survey before, if there was one.
             survey: what was found.
-            expected: how often an event is expected at the least, in seconds, by topic.
+            expected: how often an event is expected at the least, by topic.
         """
         telemetry = self._telemetry
         telemetry.survey_seconds.set(survey.took)
@@ -43,30 +43,39 @@ class Gauges:
         telemetry.members.replace(
             ((g.group,), g.members) for g in survey.groups.values() if not is_internal(g.group)
         )
-        moved = committed(before, survey) if before is not None else {}
-        self._committed = {
-            key: self._committed.get(key, 0) + moved.get(key, 0)
-            for key in ((one.group, one.topic) for one in subscriptions)
-        }
-        telemetry.committed_records.replace(self._committed.items())
+        self._show_totals(survey, {(one.group, one.topic) for one in subscriptions})
 
     def clear(self) -> None:
         """Show nothing rather than what is no longer true; counters stay as they are."""
         telemetry = self._telemetry
         for metric in vars(telemetry).values():
-            if isinstance(metric, Series) and metric is not telemetry.committed_records:
+            if isinstance(metric, Series) and metric.kind == "gauge":
                 metric.clear()
 
-    def _show_topics(self, topics: Sequence[TopicState], expected: Mapping[str, float]) -> None:
+    def _show_totals(self, survey: Survey, keys: Collection[tuple[str, str]]) -> None:
+        telemetry, totals = self._telemetry, self._totals
+        totals.take(survey)
+        telemetry.appended_records.replace(
+            ((topic,), count)
+            for topic, count in totals.appended.items()
+            if not (is_internal(topic) or is_aside(topic))
+        )
+        for series, counts in (
+            (telemetry.committed_records, totals.committed),
+            (telemetry.records_lost, totals.lost),
+        ):
+            series.replace((key, count) for key, count in counts.items() if key in keys)
+
+    def _show_topics(self, topics: Sequence[TopicState], expected: Mapping[str, Expected]) -> None:
         telemetry = self._telemetry
         shown = [t for t in topics if not is_aside(t.topic)]
         _set(telemetry.topic_records, (((t.topic,), t.records) for t in shown))
         _set(telemetry.topic_size, (((t.topic,), t.size) for t in topics))
         _set(telemetry.topic_last_record, (((t.topic,), t.newest) for t in shown))
         _set(telemetry.topic_retention, (((t.topic,), t.retention) for t in shown))
-        _set(
-            telemetry.topic_expected_interval, (((t.topic,), expected.get(t.topic)) for t in shown)
-        )
+        promised = [((t.topic,), expected[t.topic]) for t in shown if t.topic in expected]
+        _set(telemetry.topic_expected_interval, ((key, one.interval) for key, one in promised))
+        _set(telemetry.topic_expected_since, ((key, one.since) for key, one in promised))
 
     def _show_subscriptions(self, subscriptions: Iterable[Subscription]) -> None:
         telemetry = self._telemetry

@@ -16,6 +16,10 @@ _Key = tuple[Place, int]
 """A partition, and an offset in it."""
 
 
+EARLIEST = 1_293_840_000.0
+"""2011, when Kafka came out, in seconds since 1970: no record is older, whatever it says."""
+
+
 class _Time(NamedTuple):
     """When the first record at or after an offset was appended, and the end it was seen under."""
 
@@ -34,6 +38,11 @@ class _Newest(NamedTuple):
     time: float | None
 
 
+def plausible(time: float, now: float) -> float:
+    """Return when a record was appended at the latest, which says any time and was seen now."""
+    return now if time < EARLIEST else min(time, now)
+
+
 class Memory:
     """Times of records, facts about topics, and when positions moved."""
 
@@ -42,6 +51,8 @@ class Memory:
         self._facts: dict[str, _Facts] = {}
         self._newest: dict[str, _Newest] = {}
         self._moved: dict[tuple[str, str], tuple[dict[int, int], float]] = {}
+        self._ends: Mapping[Place, int] = {}
+        self._looked = 0.0
 
     def times(
         self, wanted: Collection[_Key], ends: Mapping[Place, int]
@@ -57,9 +68,31 @@ class Memory:
             if ends[key[0]] == one.end or (one.time is not None and ends[key[0]] > one.end)
         }
 
-    def learn(self, times: Mapping[_Key, float | None], ends: Mapping[Place, int]) -> None:
-        """Remember when records were appended."""
-        self._times.update((key, _Time(time, ends[key[0]])) for key, time in times.items())
+    def learn(
+        self, times: Mapping[_Key, float | None], ends: Mapping[Place, int], now: float
+    ) -> dict[_Key, float | None]:
+        """Remember and return when records were appended.
+
+        Where a topic leaves that to publishers (``CreateTime``), a record may say any time. It was
+        appended before it was seen, and after the last survey if that ended before it.
+
+        Args:
+            times: when the records say that they were, by the offsets that were asked for.
+            ends: the end of each partition.
+            now: this moment, in seconds since 1970.
+        """
+        learnt = {key: self._bounded(key, time, now) for key, time in times.items()}
+        self._times.update((key, _Time(time, ends[key[0]])) for key, time in learnt.items())
+        self._ends, self._looked = ends, now
+        return learnt
+
+    def _bounded(self, key: _Key, time: float | None, now: float) -> float | None:
+        if time is None:
+            return None
+        place, offset = key
+        if offset >= self._ends.get(place, offset + 1):
+            time = max(time, self._looked)
+        return plausible(time, now)
 
     def due(self, topics: Collection[str], now: float) -> list[str]:
         """Return the topics whose facts have to be asked for: new ones, and some of the oldest."""
@@ -108,6 +141,10 @@ class Memory:
             newest = now
         self._newest[topic] = _Newest(end, newest)
         return newest
+
+    def knows(self, topic: str) -> bool:
+        """Whether a survey has seen the topic before."""
+        return topic in self._newest
 
     def moved(self, group: str, topic: str, positions: dict[int, int], now: float) -> float:
         """Return when a group's positions were last seen to move, or first seen."""

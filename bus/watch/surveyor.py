@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections import ChainMap
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -12,10 +13,12 @@ from bus.kafka.groups import Described, Position, described, listed, positions
 from bus.kafka.partitions import bounds, first_times, layout, retentions, sizes
 from bus.letters import DECISIONS, DecisionLog, is_redrive_topic
 from bus.letters.shelf import PARTITION, count
+from bus.principals import OWN_CLIENTS
 from bus.settings import KafkaSettings
 from bus.startable import Startable
 from bus.subscriber.promise import promised
-from bus.watch.memory import Memory
+from bus.watch.backwards import Backwards
+from bus.watch.memory import Memory, plausible
 from bus.watch.names import is_dead_letters, is_internal, is_view
 from bus.watch.survey import GroupState, Subscription, Survey, TopicState, subscription, unread
 
@@ -27,12 +30,17 @@ _Times = Mapping[tuple[Place, int], float | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Found:
-    """What the requests of one survey have brought."""
+    """What the requests of one survey have brought.
+
+    ``times`` tells of an offset when the first record at or after it was appended; ``last`` also
+    tells of the offset before the end when the last record before it was.
+    """
 
     groups: Mapping[str, Described]
     positions: Mapping[str, Mapping[Place, Position]]
     bounds: _Bounds
     times: _Times
+    last: _Times
     now: float
 
     def reads(self, group: str) -> dict[str, dict[int, Position]]:
@@ -58,7 +66,7 @@ class Surveyor(Startable):
         client_id: what the engine calls this client in its logs.
     """
 
-    def __init__(self, kafka: KafkaSettings, *, client_id: str = "stadtbus-watch") -> None:
+    def __init__(self, kafka: KafkaSettings, *, client_id: str = f"{OWN_CLIENTS}watch") -> None:
         self._inquiry = Inquiry(kafka, client_id=client_id)
         self._memory = Memory()
         self._reader = LogReader(kafka, client_id=client_id)
@@ -106,10 +114,18 @@ class Surveyor(Startable):
             leaders = {place: leader for place, leader in leaders.items() if place[0] in read}
         found_bounds = await bounds(self._inquiry, leaders)
         now = time.time()
-        times = await self._times(leaders, found_bounds, committed, who)
+        times = await self._times(leaders, found_bounds, committed, who, now)
+        last = await self._look_back(leaders, found_bounds, times, now)
         await self._learn_facts(leaders, {topic for topic, _ in found_bounds}, now)
         await self._learn_decisions(found_bounds)
-        found = _Found(groups=who, positions=committed, bounds=found_bounds, times=times, now=now)
+        found = _Found(
+            groups=who,
+            positions=committed,
+            bounds=found_bounds,
+            times=times,
+            last=ChainMap(dict(last), dict(times)),
+            now=now,
+        )
         # In a thread, as it takes long where there are many, and all others would wait.
         return await asyncio.to_thread(self._survey, found, began)
 
@@ -119,14 +135,38 @@ class Surveyor(Startable):
         found: _Bounds,
         committed: Mapping[str, Mapping[Place, Position]],
         groups: Mapping[str, Described],
+        now: float,
     ) -> _Times:
         """Return when the records were appended that somebody has to read next, and the newest."""
         ends = {place: end for place, (_, end) in found.items()}
         known, asked = await asyncio.to_thread(self._asked, found, ends, committed, groups)
         read = await first_times(self._inquiry, leaders, asked, ends)
         new = {key: None if ms is None else ms / 1000 for key, ms in read.items()}
-        self._memory.learn(new, ends)
-        return known | new
+        return known | self._memory.learn(new, ends, now)
+
+    async def _look_back(
+        self, leaders: Mapping[Place, int], found: _Bounds, times: _Times, now: float
+    ) -> _Times:
+        """Return when the last records were appended of new topics at whose end stands none."""
+        ends = {place: end for place, (_, end) in found.items()}
+        searches = {
+            place: Backwards(first, end)
+            for place, (first, end) in found.items()
+            if end > first
+            and not (is_internal(place[0]) or self._memory.knows(place[0]))
+            and times.get((place, end - 1)) is None
+        }
+        while asked := {p: at for p, one in searches.items() if (at := one.ask) is not None}:
+            wanted = {place: [at] for place, at in asked.items()}
+            read = await first_times(self._inquiry, leaders, wanted, ends)
+            for place, at in asked.items():
+                ms = read.get((place, at))
+                searches[place].learn(at, None if ms is None else ms / 1000)
+        return {
+            (place, ends[place] - 1): plausible(one.time, now)
+            for place, one in searches.items()
+            if one.time is not None
+        }
 
     def _asked(
         self,
@@ -196,7 +236,7 @@ class Surveyor(Startable):
         return survey
 
     def _topic(self, name: str, bounds: Mapping[int, tuple[int, int]], found: _Found) -> TopicState:
-        newest = self._memory.newest(name, bounds, found.times, found.now)
+        newest = self._memory.newest(name, bounds, found.last, found.now)
         retention, size = self._memory.facts(name)
         return TopicState(topic=name, bounds=bounds, newest=newest, retention=retention, size=size)
 

@@ -2,22 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from enum import IntEnum
 
+from bus.watch.limits import Limits, Status
 from bus.watch.names import is_internal
 from bus.watch.survey import Subscription, Survey
 
 ENDANGERED, LOSING = 0.5, 0.8
 """Lag as a part of retention at which events are in danger, and all but lost."""
-
-
-class Status(IntEnum):
-    """How it is; the value is the exit code of a Nagios plug-in."""
-
-    OK = 0
-    WARNING = 1
-    CRITICAL = 2
-    UNKNOWN = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +21,7 @@ class Measure:
         unit: ``s``, ``B``, ``%``, or nothing for a count.
         warn: above this, or below it where less is worse, it is a warning.
         critical: above this, or below it, it is critical.
+        less_is_worse: whether the limits are the least that it shall be.
     """
 
     name: str
@@ -37,6 +29,7 @@ class Measure:
     unit: str = ""
     warn: float | None = None
     critical: float | None = None
+    less_is_worse: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,36 +49,24 @@ class Verdict:
     measures: Sequence[Measure] = field(default=())
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What is a warning, and what is critical; None: the promise of each subscriber, or nothing."""
-
-    warn: float | None
-    critical: float | None
-
-    def above(self, value: float) -> Status:
-        """Return how bad a value is where more is worse."""
-        if self.critical is not None and value > self.critical:
-            return Status.CRITICAL
-        return Status.WARNING if self.warn is not None and value > self.warn else Status.OK
-
-    def below(self, value: float) -> Status:
-        """Return how bad a value is where less is worse."""
-        if self.critical is not None and value < self.critical:
-            return Status.CRITICAL
-        return Status.WARNING if self.warn is not None and value < self.warn else Status.OK
-
-
-def lag(survey: Survey, limits: Limits) -> Verdict:
+def lag(survey: Survey, limits: Limits, *, user: str | None = None) -> Verdict:
     """Judge how far subscribers are behind.
 
     Without a limit, a subscriber is held to what it promised. Whatever the limits say, events that
-    were deleted unread are critical, as are those that will be soon.
+    were deleted unread are critical, as are those that will be soon. Where a user sees no
+    subscription at all, not even the canary's, nobody can say how they are.
 
     Args:
         survey: what was found.
         limits: seconds.
+        user: who has looked; None where nobody has to log in, and everybody sees everything.
     """
+    if user is not None and not any(True for _ in survey.subscriptions()):
+        return failed(
+            f"there is no subscription, or none that the user {user} may see: it needs Describe on "
+            "groups and topics",
+            unreachable=False,
+        )
     ones = [
         one
         for one in survey.subscriptions()
@@ -183,7 +164,14 @@ def disk(where: str, free: int, total: int, limits: Limits) -> Verdict:
         status=limits.below(share),
         text=f"{share:.1f} % free on the disk of {where}: {free / 1e9:.1f} of {total / 1e9:.1f} GB",
         measures=(
-            Measure(name="free", value=share, unit="%", warn=limits.warn, critical=limits.critical),
+            Measure(
+                name="free",
+                value=share,
+                unit="%",
+                warn=limits.warn,
+                critical=limits.critical,
+                less_is_worse=True,
+            ),
             Measure(name="free_bytes", value=free, unit="B"),
         ),
     )
@@ -244,7 +232,11 @@ def nagios(check: str, verdict: Verdict, most: int = 50) -> str:
 
 
 def _value(one: Measure) -> str:
-    limits = [f"{limit:g}" if limit is not None else "" for limit in (one.warn, one.critical)]
+    # The end of a range that is missing is without bound; with one number, that is the upper end.
+    colon = ":" if one.less_is_worse else ""
+    limits = [
+        f"{limit:g}{colon}" if limit is not None else "" for limit in (one.warn, one.critical)
+    ]
     text = ";".join([f"'{_plain(one.name)}'={one.value:.6g}{one.unit}", *limits])
     return text.rstrip(";")
 

@@ -10,6 +10,7 @@ from bus.errors import BusError
 from bus.settings import KafkaSettings
 from bus.telemetry import Telemetry
 from bus.watch.canary import Canary
+from bus.watch.expected import Expected
 from bus.watch.gauges import Gauges
 from bus.watch.rates import Mark, Rates, mark, rates
 from bus.watch.survey import Survey
@@ -23,6 +24,9 @@ INTERVAL = 5.0
 SHARE = 0.1
 """The part of the time that surveys may take: where they take long, they are further apart."""
 
+MOST = 60.0
+"""Seconds between two surveys at the most: else one that was slow would leave all figures old."""
+
 MARKS, APART = 11, 60.0
 """How many marks are kept of the past, and how many seconds lie between two: ten minutes."""
 
@@ -34,7 +38,7 @@ class Watch:
         kafka: how to reach the engine.
         telemetry: whose metrics are set.
         canary: the name of the canary's group; no canary is sent if None.
-        expected: returns how often an event is expected at the least, in seconds, by topic.
+        expected: returns how often an event is expected at the least, by topic.
     """
 
     def __init__(
@@ -43,7 +47,7 @@ class Watch:
         telemetry: Telemetry,
         *,
         canary: str | None = None,
-        expected: Callable[[], Mapping[str, float]] = dict,
+        expected: Callable[[], Mapping[str, Expected]] = dict,
     ) -> None:
         self._kafka, self._telemetry, self._expected = kafka, telemetry, expected
         self._gauges = Gauges(telemetry)
@@ -103,13 +107,13 @@ class Watch:
             while True:
                 survey = await surveyor.survey()
                 await self.take(survey)
-                await sleep(max(INTERVAL, survey.took * (1 / SHARE - 1)))
+                await sleep(min(max(INTERVAL, survey.took * (1 / SHARE - 1)), MOST))
 
     async def take(self, survey: Survey) -> None:
         """Keep a survey, and show it."""
         expected = self._expected()
         # In a thread, as it takes long where there are many, and all others would wait.
-        await asyncio.to_thread(self._gauges.show, self.latest, survey, expected)
+        await asyncio.to_thread(self._gauges.show, survey, expected)
         self.previous, self.latest, self.trouble = self.latest, survey, None
         if not self._marks or survey.at - self._marks[-1].at >= APART:
             self._marks.append(mark(survey))

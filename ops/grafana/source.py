@@ -7,14 +7,12 @@ JOB = 'job=~"$job"'
 ON_TOPIC = f'{JOB}, topic=~"$topic", topic!~"_.*"'
 OF_GROUP = f'{ON_TOPIC}, group=~"$group", group!~"_.*"'
 
-JOBS = Variable("job", "stadtbus_canary_sent_total")
+JOBS = Variable("job", "stadtbus_event_loop_longest_turn_seconds")
 TOPICS = Variable("topic", "stadtbus_topic_records")
 GROUPS = Variable("group", "stadtbus_consumer_group_lag_records")
 
-PRODUCED = f'rate(stadtbus_produced_records_total{{{JOB}, topic!~"_.*"}}[{RATE}]'
-STORED = f'clamp_min(deriv(stadtbus_topic_records{{{JOB}, topic!~"_.*"}}[{RATE}]), 0)'
-STORED_BY_TOPIC = f"clamp_min(deriv(stadtbus_topic_records{{{ON_TOPIC}}}[{RATE}]), 0)"
-"""What comes in, on Apache Kafka, which does not tell: derived from what topics hold."""
+APPENDED = f'rate(stadtbus_appended_records_total{{{JOB}, topic!~"_.*"}}[{RATE}]'
+"""What comes in, by the ends of logs: the same on both engines."""
 
 AGE = f"(time() - max by (topic) (stadtbus_topic_last_record_timestamp_seconds{{{ON_TOPIC}}}))"
 
@@ -67,11 +65,10 @@ OVERVIEW = Dashboard(
         ),
         Panel(
             title="Events in",
-            tells="Acknowledged events a second, now and at the same time yesterday. On Apache "
-            "Kafka it is derived from what topics hold, and there is no yesterday.",
+            tells="Events a second, by the ends of logs, now and at the same time yesterday.",
             queries=[
-                Query(f"sum({PRODUCED})) or sum(max by (topic) ({STORED}))", "now"),
-                Query(f"sum({PRODUCED} offset 1d))", "yesterday"),
+                Query(f"sum(max by (job, topic) ({APPENDED})))", "now"),
+                Query(f"sum(max by (job, topic) ({APPENDED} offset 1d)))", "yesterday"),
             ],
         ),
         Panel(
@@ -123,11 +120,10 @@ TOPIC = Dashboard(
     panels=(
         Panel(
             title="Events in by topic",
-            tells="Acknowledged events a second; on Apache Kafka derived from what topics hold.",
+            tells="Events a second, by the ends of logs.",
             queries=[
                 Query(
-                    f"sum by (topic) (rate(stadtbus_produced_records_total{{{ON_TOPIC}}}[{RATE}]))"
-                    f" or max by (topic) ({STORED_BY_TOPIC})",
+                    f"max by (topic) (rate(stadtbus_appended_records_total{{{ON_TOPIC}}}[{RATE}]))",
                     "{{topic}}",
                 )
             ],
@@ -326,10 +322,13 @@ NODE = Dashboard(
         ),
         Panel(
             title="What holds others up",
-            tells="The longest turn of the event loop, and the longest wait for maintenance.",
+            tells="The longest turn of an event loop, to the next bucket, and the longest wait for "
+            "maintenance.",
             queries=[
                 Query(
-                    f"stadtbus_event_loop_longest_turn_seconds{{{JOB}}}", "event loop {{instance}}"
+                    "histogram_quantile(1, sum by (instance, loop, le)"
+                    f" (rate(stadtbus_event_loop_turn_seconds_bucket{{{JOB}}}[{RATE}])))",
+                    "event loop {{loop}} {{instance}}",
                 ),
                 Query(
                     f"stadtbus_storage_longest_step_seconds{{{JOB}}}", "maintenance {{instance}}"
@@ -337,6 +336,30 @@ NODE = Dashboard(
             ],
             unit="s",
             limits=(0.1, None),
+        ),
+        Panel(
+            title="Requests to registry and page",
+            tells="Requests a second over HTTP, by listener and class of the status.",
+            queries=[
+                Query(
+                    "sum by (listener, status)"
+                    f" (rate(stadtbus_http_requests_total{{{JOB}}}[{RATE}]))",
+                    "{{listener}} {{status}}",
+                )
+            ],
+            unit="reqps",
+        ),
+        Panel(
+            title="Registry and page: time to the answer, by route",
+            tells="99 of a hundred requests take no longer.",
+            queries=[
+                Query(
+                    "histogram_quantile(0.99, sum by (listener, route, le)"
+                    f" (rate(stadtbus_http_request_duration_seconds_bucket{{{JOB}}}[{RATE}])))",
+                    "{{listener}} {{route}}",
+                )
+            ],
+            unit="s",
         ),
         Panel(
             title="Memory that clients hold",

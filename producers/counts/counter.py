@@ -58,9 +58,9 @@ async def publish(
                 limit=job.limit,
                 patience=job.patience,
             )
-            await stream.run(publisher, stop, progress)
+            complete = await stream.run(publisher, stop, progress)
     progress.done()
-    return refusals.exit_code()
+    return refusals.exit_code(complete=complete)
 
 
 @dataclass(slots=True)

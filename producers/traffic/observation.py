@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from bus.errors import InvalidInput
 from producers.table import opened
+from producers.traffic.order import in_order
 
 COLUMNS = ["datetime_utc", "identifier", "auslastung", "valid"]
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}")
@@ -30,22 +31,40 @@ class Observation(NamedTuple):
 
 
 class Line(NamedTuple):
-    """One row: its number from 0, and what was observed or why it was refused."""
+    """One row: its number from 0, where it stands, and what was observed or why it was refused."""
 
     row: int
+    where: str
     observation: Observation | None
     refusal: InvalidInput | None
+
+    @property
+    def at(self) -> datetime | None:
+        """When it was observed; None if the row was refused."""
+        return self.observation.at if self.observation else None
+
+    def refused(self, why: str) -> "Line":
+        """Return the row as one whose time cannot be right."""
+        time = f"{self.at:%Y-%m-%d %H:%M:%S}" if self.at else ""
+        return self._replace(
+            observation=None, refusal=InvalidInput(f"{time} {why}", where=self.where)
+        )
 
 
 def lines(path: Path) -> Iterator[Line]:
     """Yield the rows of a file in order.
 
     A row that cannot be used comes with its refusal, and the next one goes on. One that is earlier
-    than the row before is refused, because there is no going back in a replay.
+    than the row before is refused, because there is no going back in a replay; so is one that is
+    far ahead of all others.
 
     Raises:
         InvalidInput: the file cannot be read as a whole: encoding, compression, first line.
     """
+    yield from in_order(_read(path), lambda line: line.at, Line.refused)
+
+
+def _read(path: Path) -> Iterator[Line]:
     with opened(path) as file:
         table = csv.reader(file, strict=True)
         if (header := next(table, [])) != COLUMNS:
@@ -53,24 +72,19 @@ def lines(path: Path) -> Iterator[Line]:
                 f"the columns are {','.join(header) or 'none'}, wanted {','.join(COLUMNS)}",
                 where=f"{path}:1",
             )
-        before: datetime | None = None
         for row, fields in enumerate(table):
+            where = f"{path}:{table.line_num}"
             try:
-                observation = _observation(fields, before)
+                yield Line(row, where, _observation(fields), None)
             except ValueError as error:
-                yield Line(row, None, InvalidInput(str(error), where=f"{path}:{table.line_num}"))
-            else:
-                before = observation.at
-                yield Line(row, observation, None)
+                yield Line(row, where, None, InvalidInput(str(error), where=where))
 
 
-def _observation(fields: Sequence[str], before: datetime | None) -> Observation:
+def _observation(fields: Sequence[str]) -> Observation:
     if len(fields) != len(COLUMNS):
         raise ValueError(f"has {len(fields)} fields, wanted {len(COLUMNS)}")
     time, segment, code, valid = fields
     at = _time(time)
-    if before is not None and at < before:
-        raise ValueError(f"{time} is before the time of the row before")
     if not segment:
         raise ValueError("identifier is empty")
     if not _CODE.fullmatch(code):

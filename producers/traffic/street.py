@@ -51,9 +51,9 @@ async def publish(
             stream = Stream(
                 topic=TOPIC, source=replay, pace=replay, limit=job.limit, patience=job.patience
             )
-            await stream.run(publisher, stop, progress)
+            complete = await stream.run(publisher, stop, progress)
     progress.done()
-    return refusals.exit_code()
+    return refusals.exit_code(complete=complete)
 
 
 @contextmanager

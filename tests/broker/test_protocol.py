@@ -10,8 +10,9 @@ from bus.broker import ApiKey, Broker, Delay, Fault
 from bus.broker.apis import APIS
 from bus.broker.configs import TOPIC_CONFIGS
 from bus.broker.documentation import DOCUMENTATION
-from bus.settings import Address, BrokerSettings
+from bus.settings import Address, BrokerSettings, KafkaSettings
 from bus.telemetry import Telemetry
+from bus.watch.surveyor import Surveyor
 from tests.broker.raw import (
     Raw,
     batch,
@@ -133,6 +134,48 @@ async def test_requests_are_counted_with_bounded_labels(
     free = value("stadtbus_storage_free_bytes") or 0
     assert 0 < free < (value("stadtbus_storage_disk_bytes") or 0)
     assert (value("stadtbus_commit_duration_seconds_count") or 0) >= 2
+
+
+async def test_a_topic_that_is_deleted_takes_its_series_along(
+    broker: Broker, telemetry: Telemetry
+) -> None:
+    async with await Raw.to(broker) as raw:
+        for name in ("stays", "goes"):
+            await raw.create(name)
+            await raw.produce(name, batch(b"x"))
+            await raw.fetch(name, 0)
+        await raw.ask(ApiKey.DELETE_TOPICS, 3, topic_names=["goes"], timeout=1000)
+    topics = [
+        sample.labels["topic"]
+        for metric in telemetry.registry.collect()
+        for sample in metric.samples
+        if "topic" in sample.labels
+    ]
+    assert sorted(topics) == ["stays"] * 4
+
+
+async def test_requests_by_which_the_bus_looks_at_itself_are_counted_apart(
+    broker: Broker, telemetry: Telemetry
+) -> None:
+    kafka = KafkaSettings(bootstrap=str(broker.address))
+    async with await Raw.to(broker) as raw:
+        await raw.create("t")
+        await raw.produce("t", batch(b"x"))
+
+    def counted(name: str) -> dict[tuple[str, ...], float]:
+        return {
+            tuple(sample.labels.values()): sample.value
+            for metric in telemetry.registry.collect()
+            for sample in metric.samples
+            if sample.name == f"stadtbus_{name}"
+        }
+
+    before = counted("requests_total"), counted("request_duration_seconds_count")
+    async with Surveyor(kafka) as surveyor:
+        assert (await surveyor.survey()).topics["t"].newest is not None, "it has read a record"
+    assert (counted("requests_total"), counted("request_duration_seconds_count")) == before
+    assert counted("own_requests_total")["fetch", "ok"] >= 1
+    assert counted("fetched_records_total") == counted("fetched_bytes_total") == {}
 
 
 def test_every_config_says_what_it_does() -> None:

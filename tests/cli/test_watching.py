@@ -21,10 +21,12 @@ CANARY = "STADTBUS CANARY "
         pytest.param(("lag",), 0, "STADTBUS LAG OK: ", id="lag"),
         pytest.param(("canary",), 0, f"{CANARY}OK: an event came back", id="canary"),
         pytest.param(("canary", "-w", "0s"), 1, f"{CANARY}WARNING: ", id="a slow canary"),
-        pytest.param(("canary", "-c", "0s"), 2, f"{CANARY}CRITICAL: ", id="a very slow one"),
+        pytest.param(
+            ("canary", "-w", "0s", "-c", "0s"), 2, f"{CANARY}CRITICAL: ", id="a very slow one"
+        ),
         pytest.param(("disk", "--data", "."), 0, "STADTBUS DISK OK: ", id="disk"),
         pytest.param(
-            ("disk", "--data", ".", "-w", "100.1", "-c", "0"),
+            ("disk", "--data", ".", "-w", "100", "-c", "0"),
             1,
             "STADTBUS DISK WARNING: ",
             id="a disk that is filling",
@@ -48,6 +50,31 @@ CANARY = "STADTBUS CANARY "
             ("lag", "--group", "nobody"), 3, "STADTBUS LAG UNKNOWN: BUS-0600", id="no such group"
         ),
         pytest.param(("lag", "-w", "soon"), 3, "STADTBUS LAG UNKNOWN: BUS-0100", id="no duration"),
+        pytest.param(("lag", "-w", "-5s"), 3, "STADTBUS LAG UNKNOWN: BUS-0100", id="negative"),
+        pytest.param(
+            ("lag", "-w", f"{9**30}w"), 3, "STADTBUS LAG UNKNOWN: BUS-0100", id="no such time"
+        ),
+        pytest.param(
+            ("canary", "-w", "5s", "-c", "1s"),
+            3,
+            f"{CANARY}UNKNOWN: BUS-0100 --warn: 5 is above --critical 1: nobody would be warned",
+            id="limits swapped",
+        ),
+        *(
+            pytest.param(
+                ("disk", "--data", ".", *limits),
+                3,
+                f"STADTBUS DISK UNKNOWN: BUS-0100 {says}",
+                id=f"disk {' '.join(limits)}",
+            )
+            for limits, says in (
+                (("-w", "nan"), "--warn: nan is no limit"),
+                (("-w", "inf"), "--warn: inf is no limit"),
+                (("-w", "120"), "--warn: 120 is no limit"),
+                (("-c", "-1"), "--critical: -1 is no limit"),
+                (("-w", "5", "-c", "15"), "--warn: 5 is below --critical 15"),
+            )
+        ),
     ],
 )
 def test_a_check_has_nagios_exit_codes(
@@ -66,11 +93,15 @@ def checked(node: NodeProcess, *arguments: str) -> Any:
     return CliRunner().invoke(app, ["check", *arguments], env=node.environment)
 
 
-@pytest.mark.parametrize("arguments", [("lag", "--nothing"), ("lagg",), ("disk", "-w", "x")])
+@pytest.mark.parametrize(
+    "arguments", [("lag", "--nothing"), ("lagg",), ("disk", "-w", "x"), (), ("--nothing",)]
+)
 def test_a_wrong_option_is_unknown_and_not_critical(
     node: NodeProcess, arguments: tuple[str, ...]
 ) -> None:
-    assert checked(node, *arguments).exit_code == 3
+    done = checked(node, *arguments)
+    assert done.exit_code == 3
+    assert "Usage: " in done.output
 
 
 def test_a_check_is_a_command(stadtbus: Stadtbus) -> None:

@@ -70,6 +70,36 @@ async def test_a_page_is_there_before_anything_is_known(
     await portal.stop()
 
 
+async def test_requests_are_counted_by_their_route(
+    client: httpx.AsyncClient, telemetry: Telemetry
+) -> None:
+    for path in ("/", "/topics?find=a", "/static/live.js", "/static/portal.css", "/made/up"):
+        await client.get(path)
+    await client.get("/", headers={"host": "attacker.example"})
+    await client.post("/topics")
+
+    def count(route: str, method: str = "GET") -> dict[str, float]:
+        labels = {"listener": "portal", "method": method, "route": route}
+        counted = {
+            status: telemetry.registry.get_sample_value(
+                "stadtbus_http_requests_total", {**labels, "status": status}
+            )
+            for status in ("2xx", "4xx")
+        }
+        return {status: value for status, value in counted.items() if value}
+
+    assert [count(route) for route in ("/", "/topics", "/static")] == [
+        {"2xx": 1}, {"2xx": 1}, {"2xx": 2},
+    ]  # fmt: skip
+    assert count("other") == {"4xx": 2}
+    assert count("other", "POST") == {"4xx": 1}, "it was refused before anybody looked for a route"
+
+
+async def test_its_own_event_loop_is_looked_at(portal: Portal, telemetry: Telemetry) -> None:
+    name, labels = "stadtbus_event_loop_turn_seconds_count", {"loop": "portal"}
+    await until(lambda: (telemetry.registry.get_sample_value(name, labels) or 0) > 0)
+
+
 async def test_times_are_iso_where_one_points_at_them(client: httpx.AsyncClient) -> None:
     for path in PATHS:
         for time_ in Read((await client.get(path)).text).times:

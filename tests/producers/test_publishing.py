@@ -6,12 +6,30 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from bus.errors import BusError, BusUnavailable, InvalidEvent
+from bus.errors import BusError, BusUnavailable, InvalidEvent, InvalidInput
 from bus.event import Draft
 from bus.publisher import Receipt
 from producers.pacing import Pace
 from producers.progress import Progress
 from producers.publishing import Stream
+from producers.refusals import SKIPPED_RECORDS, Refusals
+
+
+@pytest.mark.parametrize(
+    ("complete", "said"),
+    [
+        pytest.param(True, "1 row was refused; all others were published", id="to its end"),
+        pytest.param(False, "1 row was refused; others are still to be", id="stopped before"),
+    ],
+)
+def test_what_is_said_of_refused_rows_is_true(
+    capsys: pytest.CaptureFixture[str], complete: bool, said: str
+) -> None:
+    refusals = Refusals()
+    assert refusals.exit_code(complete=complete) is None
+    refusals.note(InvalidInput("is no row", where="a.csv:2"))
+    assert refusals.exit_code(complete=complete) == SKIPPED_RECORDS
+    assert said in capsys.readouterr().err
 
 
 @dataclass
@@ -21,6 +39,7 @@ class Shelf:
     events: int
     settled: int = 0
     taken: int = 0
+    emptied: bool | None = None
 
     def take(self, most: int) -> Sequence[Draft]:
         first = self.taken
@@ -62,7 +81,7 @@ async def empty(
     stream = Stream(
         topic="t.e.v1", source=shelf, pace=Pace(size, 0.0), limit=limit, patience=patience
     )
-    await stream.run(bulk, stop or asyncio.Event(), progress)
+    shelf.emptied = await stream.run(bulk, stop or asyncio.Event(), progress)
     return progress
 
 
@@ -79,6 +98,7 @@ async def test_batches_in_order(limit: int | None, calls: list[list[str]]) -> No
     progress = await empty(shelf, bulk, limit=limit)
     assert bulk.calls == calls
     assert shelf.settled == progress.published == progress.acknowledged == min(5, limit or 5)
+    assert shelf.emptied == (limit != 3)
 
 
 async def test_a_bus_that_is_away_gets_the_same_events_again() -> None:
@@ -109,6 +129,7 @@ async def test_what_is_under_way_is_settled_before_it_stops() -> None:
     shelf, bulk = Shelf(9), Moody(stop=stop)
     progress = await empty(shelf, bulk, stop=stop)
     assert (bulk.calls, shelf.settled, progress.acknowledged) == ([["0", "1"]], 2, 2)
+    assert shelf.emptied is False
 
 
 async def test_asked_to_stop_it_does_not_wait_for_a_bus_that_is_away() -> None:

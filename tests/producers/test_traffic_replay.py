@@ -71,6 +71,22 @@ def test_a_row_that_cannot_be_used_is_named_and_the_next_one_goes_on(
     )
 
 
+def test_a_row_with_a_wrong_year_is_set_aside_and_nothing_waits_for_it(tmp_path: Path) -> None:
+    path = written(tmp_path, *(f"00:{minute:02}:00,A,0,1" for minute in range(60)))
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("2014-01-15 00:30:00", "2104-01-15 00:30:00"), encoding="utf-8")
+    refusals: list[InvalidInput] = []
+    with Positions(tmp_path / "state") as positions:
+        source = Replay(path, positions, 60.0, lambda one: draft(ARS, SYSTEM, one), refusals.append)
+        moments = [source.due(0)]
+        while source.take(source.size):
+            moments.append(source.due(len(moments)))
+    assert len(moments[:-1]) == 59, "all but one of the minutes"
+    assert max(moments) <= 59
+    assert [refusal.where for refusal in refusals] == [f"{path}:32"]
+    assert "2104-01-15 00:30:00 is more than 31 days away" in str(refusals[0])
+
+
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [

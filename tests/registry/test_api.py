@@ -174,12 +174,19 @@ async def test_requests_are_counted(http: httpx.AsyncClient, telemetry: Telemetr
     await http.get("/nowhere")
     await http.request("FETCH", "/subjects")
 
-    def count(method: str, status: str) -> float | None:
-        labels = {"method": method, "status": status}
-        name = "stadtbus_registry_requests_total"
-        return telemetry.registry.get_sample_value(name, labels)
+    await http.get("/contracts/nobody.knows.v1")
 
-    assert (count("GET", "200"), count("GET", "404"), count("other", "405")) == (1, 1, 1)
+    def count(method: str, route: str, status: str) -> float | None:
+        labels = {"listener": "registry", "method": method, "route": route, "status": status}
+        return telemetry.registry.get_sample_value("stadtbus_http_requests_total", labels)
+
+    assert count("GET", "/schemas/ids/{id}", "2xx") == 1
+    assert count("GET", "/contracts/{topic}", "4xx") == 1
+    assert count("GET", "other", "4xx") == 1, "nobody makes up routes"
+    assert count("other", "/subjects", "4xx") == 1, "nor methods"
+    timed = {"listener": "registry", "route": "/schemas/ids/{id}"}
+    name = "stadtbus_http_request_duration_seconds_count"
+    assert telemetry.registry.get_sample_value(name, timed) == 1
 
 
 async def test_no_failure_inside_is_told_outside(

@@ -12,6 +12,7 @@ from bus.errors import BusUnavailable
 from bus.registry import doorman
 from bus.registry.doorman import Doorman
 from bus.registry.refusals import Refusal
+from bus.telemetry import Telemetry
 from tests.clock import Clock
 
 READER, WRITER = ("reader", "r:pass"), ("writer", "w-pass")
@@ -47,8 +48,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def door(engine: Engine, clock: Clock) -> Doorman:
-    return Doorman(engine, ["User:writer"], clock=clock)
+def door(engine: Engine, clock: Clock, telemetry: Telemetry) -> Doorman:
+    return Doorman(engine, ["User:writer"], telemetry, clock=clock)
 
 
 def basic(user: str, password: str) -> bytes:
@@ -124,7 +125,12 @@ async def test_a_wrong_password_is_refused_and_noted(
     ],
 )
 async def test_everybody_may_read_and_who_is_named_may_write(
-    door: Doorman, caplog: pytest.LogCaptureFixture, method: str, path: str, writes: bool
+    door: Doorman,
+    caplog: pytest.LogCaptureFixture,
+    telemetry: Telemetry,
+    method: str,
+    path: str,
+    writes: bool,
 ) -> None:
     await door.admit(scope(basic(*WRITER), method, path))
     if not writes:
@@ -134,6 +140,8 @@ async def test_everybody_may_read_and_who_is_named_may_write(
     assert (refusal.status, refusal.code) == (403, 40301)
     assert f'operation={method} name="{path}"' in caplog.text
     assert refusal.message == "The user reader may read here, but not write."
+    denied = telemetry.registry.get_sample_value("stadtbus_denials_total", {"api": "registry"})
+    assert denied == 1
 
 
 async def test_a_password_counts_for_a_minute_without_asking_again(
@@ -148,10 +156,12 @@ async def test_a_password_counts_for_a_minute_without_asking_again(
 
 
 async def test_who_is_locked_out_is_refused_though_the_password_is_remembered(
-    engine: Engine, clock: Clock, caplog: pytest.LogCaptureFixture
+    engine: Engine, clock: Clock, telemetry: Telemetry, caplog: pytest.LogCaptureFixture
 ) -> None:
     out: set[str] = set()
-    door = Doorman(engine, ["User:writer"], clock=clock, locked_out=lambda one: one in out)
+    door = Doorman(
+        engine, ["User:writer"], telemetry, clock=clock, locked_out=lambda one: one in out
+    )
     await door.admit(scope(basic(*READER)))
     out.add("User:reader")
     refusal = await refused(door, basic(*READER))

@@ -20,8 +20,13 @@ GROUP = "_stadtbus.canary.test.1"
 
 def counted(telemetry: Telemetry) -> dict[str, float]:
     """Return what is counted of canary events."""
-    names = {"sent": "sent_total", "late": "late_total", "lost": "lost_total"}
-    names["arrived"] = "roundtrip_seconds_count"
+    names = {
+        "sent": "sent_total",
+        "unacknowledged": "unacknowledged_total",
+        "late": "late_total",
+        "lost": "lost_total",
+        "arrived": "roundtrip_seconds_count",
+    }
     value = telemetry.registry.get_sample_value
     return {word: value(f"stadtbus_canary_{name}") or 0.0 for word, name in names.items()}
 
@@ -30,6 +35,7 @@ def back(flock: Flock, key: bytes | None, value: bytes | None) -> None:
     flock.arrive(Fetched(TOPIC, 0, 0, 0, key, value, ()))
 
 
+@pytest.mark.parametrize("acknowledged", [True, False])
 @pytest.mark.parametrize(
     ("seconds", "expected"),
     [
@@ -40,18 +46,24 @@ def back(flock: Flock, key: bytes | None, value: bytes | None) -> None:
     ],
 )
 def test_an_event_is_counted_once(
-    telemetry: Telemetry, seconds: float, expected: dict[str, float]
+    telemetry: Telemetry, seconds: float, expected: dict[str, float], acknowledged: bool
 ) -> None:
     now = 100.0
     flock = Flock(telemetry, lambda: now)
     sent = flock.send()
+    if acknowledged:
+        flock.acknowledged(sent)
+    else:
+        flock.unacknowledged()
+        expected = {**expected, "lost": 0}  # it was never certain that the engine has it
     now += seconds
     flock.expire()
     for _ in range(2):
         back(flock, sent.key, sent.value)
     now += LOST + 1
     flock.expire()
-    assert counted(telemetry) == {"sent": 1, **expected}
+    taken = {"sent": float(acknowledged), "unacknowledged": float(not acknowledged)}
+    assert counted(telemetry) == {**taken, **expected}
     assert len(flock) == 0
 
 
@@ -124,7 +136,26 @@ async def test_a_bus_that_is_down_is_said_once_and_waited_for(
     await until(lambda: tried >= 3)
     await canary.stop()
     assert len([r for r in caplog.records if "canary" in r.getMessage()]) == 1
-    assert counted(telemetry) == {"sent": 0, "late": 0, "lost": 0, "arrived": 0}
+    assert set(counted(telemetry).values()) == {0}
+
+
+async def test_each_reason_is_said_once(
+    telemetry: Telemetry, quick: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING, "bus.watch")
+    reasons = ["away", "away", "not let in", "away", "not let in"]
+    left = list(reasons)
+
+    class Hindered(Canary):
+        async def _session(self) -> None:
+            raise BusUnavailable(left.pop(0) if left else reasons[0], where="here")
+
+    canary = Hindered(KafkaSettings(bootstrap="127.0.0.1:1"), telemetry, group=GROUP)
+    await canary.start()
+    await until(lambda: not left)
+    await canary.stop()
+    said = [record.getMessage() for record in caplog.records]
+    assert [sum(reason in line for line in said) for reason in ("away", "not let in")] == [1, 1]
 
 
 @on_embedded
@@ -143,7 +174,7 @@ async def test_it_flies_again_once_the_bus_is_back(
 
 
 @on_embedded
-async def test_what_the_engine_does_not_take_is_lost(
+async def test_what_the_engine_does_not_take_is_neither_sent_nor_lost(
     bare: KafkaSettings,
     telemetry: Telemetry,
     quick: None,
@@ -157,6 +188,7 @@ async def test_what_the_engine_does_not_take_is_lost(
     monkeypatch.setattr(module, "LOST", 0.1)
     canary = Canary(bare, telemetry, group=GROUP)
     await canary.start()
-    await until(lambda: counted(telemetry)["lost"] >= 2)
+    await until(lambda: counted(telemetry)["unacknowledged"] >= 5)  # the first is long gone
     await canary.stop()
-    assert counted(telemetry)["arrived"] == 0
+    seen = counted(telemetry)
+    assert (seen["sent"], seen["arrived"], seen["lost"]) == (0, 0, 0)

@@ -6,6 +6,7 @@ from bus.watch.memory import FACTS_AGE, FACTS_AT_ONCE, Memory
 from bus.watch.survey import GroupState, Survey, TopicState, subscription
 
 T0 = ("t", 0)
+NOW = 1_800_000_000.0
 
 
 @pytest.mark.parametrize(
@@ -20,8 +21,38 @@ T0 = ("t", 0)
 )
 def test_the_time_of_an_offset_is_asked_for_once(time: float | None, end: int, known: bool) -> None:
     memory = Memory()
-    memory.learn({(T0, 7): time}, {T0: 10})
-    assert memory.times([(T0, 7)], {T0: end}) == ({(T0, 7): time} if known else {})
+    said = None if time is None else NOW + time
+    memory.learn({(T0, 7): said}, {T0: 10}, NOW + 100)
+    assert memory.times([(T0, 7)], {T0: end}) == ({(T0, 7): said} if known else {})
+
+
+@pytest.mark.parametrize(
+    ("offset", "said", "learnt"),
+    [
+        pytest.param(12, NOW + 95, NOW + 95, id="between two surveys, as it was"),
+        pytest.param(12, NOW + 10**9, NOW + 100, id="from the future: it is here now"),
+        pytest.param(12, NOW + 5, NOW + 90, id="from the past: it was not there yet"),
+        pytest.param(12, 0.0, NOW + 90, id="from 1970: neither"),
+        pytest.param(7, NOW + 5, NOW + 5, id="it was there before: as it says"),
+        pytest.param(7, NOW + 10**9, NOW + 100, id="it was there, and is from the future"),
+        pytest.param(7, 0.0, NOW + 100, id="it was there, and says what cannot be"),
+        pytest.param(7, -0.001, NOW + 100, id="it says nothing"),
+    ],
+)
+def test_a_publisher_s_time_is_believed_as_far_as_it_can_be(
+    offset: int, said: float, learnt: float
+) -> None:
+    memory, key = Memory(), (T0, offset)
+    memory.learn({}, {T0: 10}, NOW + 90)
+    assert memory.learn({key: said}, {T0: 20}, NOW + 100) == {key: learnt}
+    assert memory.times([key], {T0: 20}) == {key: learnt}
+
+
+def test_what_a_watch_that_begins_finds_is_no_newer_than_now() -> None:
+    memory = Memory()
+    assert memory.learn({(T0, 7): NOW + 10**9, (T0, 5): NOW}, {T0: 8}, NOW + 1) == {
+        (T0, 7): NOW + 1, (T0, 5): NOW,
+    }  # fmt: skip
 
 
 def test_facts_are_asked_for_in_turns() -> None:
@@ -71,7 +102,7 @@ def test_positions_move_when_they_are_seen_to() -> None:
 def test_what_a_survey_did_not_meet_is_forgotten() -> None:
     memory = Memory()
     for topic in ("stays", "goes"):
-        memory.learn({((topic, 0), 7): 5.0}, {(topic, 0): 10})
+        memory.learn({((topic, 0), 7): NOW}, {(topic, 0): 10}, NOW)
         memory.note([topic], {}, {topic: 1}, 0.0)
         memory.newest(topic, {0: (0, 8)}, {((topic, 0), 7): 5.0}, 9.0)
         memory.moved("g", topic, {0: 7}, 1.0)
@@ -87,7 +118,7 @@ def test_what_a_survey_did_not_meet_is_forgotten() -> None:
     )
     memory.forget([("stays", 0)], [(("stays", 0), 7)], survey)
     keys = [(("stays", 0), 7), (("goes", 0), 7)]
-    assert memory.times(keys, {("stays", 0): 10, ("goes", 0): 10}) == {keys[0]: 5.0}
+    assert memory.times(keys, {("stays", 0): 10, ("goes", 0): 10}) == {keys[0]: NOW}
     assert memory.facts("stays") == (None, 1)
     assert memory.facts("goes") == (None, None)
     assert memory.moved("g", "stays", {0: 7}, 50.0) == 1.0

@@ -15,6 +15,7 @@ from bus.kafka import GroupConsumer, Producer, Record
 from bus.settings import Address, KafkaSettings
 from bus.watch.survey import Subscription, Survey
 from bus.watch.surveyor import Surveyor
+from bus.watch.totals import Totals
 from tests.broker.raw import Raw
 from tests.city import GROUP, READINGS, SYSTEM, City, reading
 from tests.kafka.batches import record, sealed
@@ -134,6 +135,26 @@ async def test_what_was_deleted_unread_is_an_alarm_of_its_own(
     assert one.seconds is not None
 
 
+async def test_what_was_lost_and_what_came_stays_counted(
+    bare: KafkaSettings, admin: Admin, surveyor: Surveyor
+) -> None:
+    totals, counted = Totals(), []
+
+    async def look() -> None:
+        totals.take(await surveyor.survey())
+        counted.append((totals.appended[TOPIC], totals.lost["expired", TOPIC]))
+
+    await append(bare, TOPIC, 0, 5)
+    await admin.set_positions("expired", {(TOPIC, 0): (1, "")})
+    await look()
+    await asyncio.to_thread(delete_before, bare, 4)
+    await append(bare, TOPIC, 0, 3)
+    await look()
+    await admin.set_positions("expired", {(TOPIC, 0): (8, "")})
+    await look()
+    assert counted == [(5, 0), (8, 3), (8, 3)]
+
+
 async def test_some_groups_alone(bare: KafkaSettings, admin: Admin, surveyor: Surveyor) -> None:
     await append(bare, TOPIC, 0, 1)
     await admin.set_positions("one", {(TOPIC, 0): (0, "")})
@@ -195,6 +216,57 @@ async def test_marks_of_transactions_are_not_unread(
     assert (of(survey, "read").records, of(survey, "read").seconds) == (0, 0.0)
     assert of(survey, "unread").records == 4
     assert of(survey, "unread").seconds is not None
+
+
+@pytest.mark.parametrize(
+    "said",
+    [pytest.param(50 * 365 * 86_400, id="in 50 years"), pytest.param(-50 * 365 * 86_400, id="ago")],
+)
+async def test_a_time_that_cannot_be_is_bounded(
+    bare: KafkaSettings, admin: Admin, surveyor: Surveyor, said: int
+) -> None:
+    free = "watch.free.v1"
+    configs = {"message.timestamp.after.max.ms": str(2**63 - 1), "retention.ms": "-1"}
+    await admin.ensure_topic(TopicSpec(name=free, partitions=1, configs=configs))
+    time_ms = int(time.time() + said) * 1000
+    await asyncio.to_thread(write_at, bare, free, time_ms)
+    await admin.set_positions("g", {(free, 0): (0, "")})
+    first = await surveyor.survey()
+    newest = first.topics[free].newest
+    assert newest is not None
+    assert abs(newest - first.at) < 1
+    again = await surveyor.survey()
+    seconds = of(again, "g", free).seconds
+    assert seconds is not None
+    assert 0 < seconds == pytest.approx(again.at - newest, abs=0.01), "it grows with the clock"
+
+
+def write_at(kafka: KafkaSettings, topic: str, time_ms: int) -> None:
+    """Write one record that says its time."""
+    producer = Transactional({"bootstrap.servers": kafka.bootstrap})
+    producer.produce(topic, b"v", partition=0, timestamp=time_ms)
+    assert producer.flush(30) == 0
+
+
+async def test_a_watch_that_begins_finds_the_newest_record_before_marks(
+    bare: KafkaSettings, admin: Admin, surveyor: Surveyor
+) -> None:
+    before = time.time()
+    await asyncio.to_thread(write_transactions, bare)
+
+    async def ended() -> bool:
+        return (await surveyor.survey()).topics[TOPIC].end == 4
+
+    await until(ended)
+    for _ in range(2):  # the second survey remembers it
+        newest = (await surveyor.survey()).topics[TOPIC].newest
+        assert newest is not None
+    async with Surveyor(bare) as another:
+        survey = await another.survey()
+        newest = survey.topics[TOPIC].newest
+        assert newest is not None
+        assert before - 1 <= newest <= survey.at
+        assert (await another.survey()).topics[TOPIC].newest == newest
 
 
 async def test_a_subscriber_with_a_promise(city: City) -> None:

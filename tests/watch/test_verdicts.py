@@ -1,10 +1,13 @@
 """What `stadtbus check` says, and how Nagios reads it."""
 
+from dataclasses import replace
+
 import pytest
 
 from bus.watch import verdicts
+from bus.watch.limits import Limits, Status
 from bus.watch.survey import Subscription
-from bus.watch.verdicts import Limits, Measure, Status, Verdict
+from bus.watch.verdicts import Measure, Verdict
 from tests.watch.bus import behind, surveyed
 
 BOUNDS = {"t": {0: (0, 9)}}
@@ -53,6 +56,17 @@ def test_lag_against_what_was_promised(one: Subscription, status: Status, words:
     assert verdict.status is status
     assert words in "".join(verdict.details)
     assert bool(verdict.details) == (status is not Status.OK)
+
+
+def test_who_may_see_nothing_knows_nothing() -> None:
+    nothing = surveyed(1.0, BOUNDS, [])
+    hidden = verdicts.lag(nothing, NONE, user="watcher")
+    assert hidden.status is Status.UNKNOWN
+    assert "none that the user watcher may see" in hidden.text
+    assert verdicts.lag(nothing, NONE).status is Status.OK, "nobody logs in: there is none"
+    own = surveyed(1.0, BOUNDS, [behind("_stadtbus.canary.a", "_stadtbus.canary")])
+    own = replace(own, topics={**own.topics, "_stadtbus.canary": own.topics["t"]})
+    assert verdicts.lag(own, NONE, user="watcher").status is Status.OK, "it sees the canary's"
 
 
 @pytest.mark.parametrize(
@@ -109,12 +123,12 @@ def test_as_nagios_reads_it() -> None:
         details=("WARNING: a", "WARNING: b", "WARNING: c"),
         measures=(
             Measure(name="g/t", value=47.25, unit="s", warn=30.0),
-            Measure(name="free", value=3, critical=5),
+            Measure(name="free", value=3, critical=5, less_is_worse=True),
             Measure(name="left out", value=1),
         ),
     )
     assert verdicts.nagios("lag", verdict, most=2).splitlines() == [
-        "STADTBUS LAG WARNING: late | 'g/t'=47.25s;30 'free'=3;;5",
+        "STADTBUS LAG WARNING: late | 'g/t'=47.25s;30 'free'=3;;5:",
         "WARNING: a",
         "WARNING: b",
         "and 1 more",

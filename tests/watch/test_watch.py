@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -11,7 +12,7 @@ from bus.telemetry import Telemetry
 from bus.watch import watch as module
 from bus.watch.survey import Survey
 from bus.watch.surveyor import Surveyor
-from bus.watch.watch import APART, MARKS, Watch
+from bus.watch.watch import APART, MARKS, MOST, Watch
 from tests.waiting import until
 from tests.watch.bus import behind, surveyed
 
@@ -80,8 +81,20 @@ async def test_it_keeps_what_trends_need_and_no_more(telemetry: Telemetry) -> No
     assert watch.rates.published == {"t": 10 / (APART / 4)}
 
 
+@pytest.mark.parametrize(
+    ("took", "apart"),
+    [
+        pytest.param(0.01, 2.0, id="a small bus"),
+        pytest.param(0.5, 4.5, id="a tenth of the time is spent on surveys"),
+        pytest.param(30.0, MOST, id="a slow survey, and soon another one all the same"),
+    ],
+)
 async def test_where_a_survey_takes_long_they_are_further_apart(
-    bare: KafkaSettings, telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch
+    bare: KafkaSettings,
+    telemetry: Telemetry,
+    monkeypatch: pytest.MonkeyPatch,
+    took: float,
+    apart: float,
 ) -> None:
     slept: list[float] = []
     go = asyncio.Event()
@@ -91,7 +104,7 @@ async def test_where_a_survey_takes_long_they_are_further_apart(
         await go.wait()
 
     async def survey(surveyor: Surveyor, groups: object = None) -> Survey:
-        return surveyed(1.0, {}, [])  # took half a second
+        return replace(surveyed(1.0, {}, []), took=took)
 
     monkeypatch.setattr(Surveyor, "survey", survey)
     monkeypatch.setattr(module, "INTERVAL", 2.0)
@@ -100,4 +113,4 @@ async def test_where_a_survey_takes_long_they_are_further_apart(
     await watch.start()
     await until(lambda: bool(slept))
     await watch.stop()
-    assert slept == [4.5], "a tenth of the time is spent on surveys"
+    assert slept == [apart]

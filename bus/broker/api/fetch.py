@@ -71,7 +71,8 @@ async def fetch(engine: Engine, request: Request) -> Fields:
         started = loop.time()
         await _wait(wanted, Waiter(missing, committed=committed), wait)
         request.waited += loop.time() - started
-    _count(engine, wanted)
+    if not request.own:
+        _count(engine, wanted)
     return _answer(wanted, committed=committed)
 
 
@@ -197,7 +198,7 @@ async def _wait(wanted: list[_Wanted], waiter: Waiter, seconds: float) -> None:
 
 def _count(engine: Engine, wanted: list[_Wanted]) -> None:
     for one in wanted:
-        if one.read.batches:
+        if one.read.batches and engine.topics.get(one.topic) is not None:  # not deleted meanwhile
             engine.telemetry.fetched_records.labels(one.topic).inc(one.read.records)
             engine.telemetry.fetched_bytes.labels(one.topic).inc(len(one.read.batches))
 

@@ -159,6 +159,7 @@ async def _delete(engine: Engine, name: str | None, id_: Any, times: int) -> Fie
     try:
         await engine.transact(lambda store, stage: _drop(store, stage, found))
         engine.forget(found)
+        engine.telemetry.forget_topic(found.name)
         for positions in engine.positions.values():
             for key in [key for key in positions if key[0] == found.name]:
                 del positions[key]

@@ -202,11 +202,11 @@ def _size(file: Path) -> tuple[float, float]:
 
 def told(metric: str, node: NodeProcess) -> tuple[float, float]:
     """Return a metric of the last second, and look again before the next one is over."""
-    return max(series(metric, node)), 0.5
+    return max(series(metric, node, loop="node")), 0.5
 
 
-def series(metric: str, node: NodeProcess) -> list[float]:
-    """Return what each series of a metric tells now.
+def series(metric: str, node: NodeProcess, **labels: str) -> list[float]:
+    """Return what each series of a metric tells now that has these labels, as far as it has them.
 
     Raises:
         Unverified: there is no such metric.
@@ -217,6 +217,7 @@ def series(metric: str, node: NodeProcess) -> list[float]:
         for family in text_string_to_metric_families(asked.raise_for_status().text)
         for sample in family.samples
         if sample.name == metric
+        and all(sample.labels.get(name, value) == value for name, value in labels.items())
     ]
     if not values:
         raise Unverified(f"there is no metric {metric}")

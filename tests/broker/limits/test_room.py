@@ -1,26 +1,11 @@
 """That the event loop and the disk have room."""
 
-import asyncio
-import time
-
 import pytest
 from kio.schema.errors import ErrorCode
 
 from bus.broker import Broker
 from bus.broker.housekeeping import Housekeeping
-from bus.broker.turns import Turns
 from tests.broker.raw import Raw, batch
-
-
-async def test_a_long_turn_of_the_event_loop_shows() -> None:
-    turns, longest = Turns(), 0.0
-    turns.start()
-    asyncio.get_running_loop().call_later(0.05, time.sleep, 0.1)
-    async with asyncio.timeout(5):
-        while longest < 0.05:
-            await asyncio.sleep(0)
-            longest = max(longest, turns.longest())
-    turns.stop()
 
 
 async def test_producing_stops_where_the_disk_is_nearly_full_and_goes_on_by_itself(

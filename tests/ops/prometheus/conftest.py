@@ -74,6 +74,7 @@ def loaded(tmp_path_factory: pytest.TempPathFactory, kcat_there: str) -> Iterato
             (SUBSCRIBER, "-m", "consumers.count_report"),
             (SUBSCRIBER, str(Path(__file__).parent / "promising.py"), PROMISED),
             (SUBSCRIBER, str(Path(__file__).parent / "promising.py"), DONE, "once"),
+            (SUBSCRIBER, str(Path(__file__).parent / "asking.py")),
         ):
             running.callback(end, begin(town, user, *arguments))
         yield town
@@ -141,10 +142,10 @@ def yesterday(place: Path, instance: str) -> None:
     """Give Prometheus a past: an hour of events around this time yesterday."""
     now = int(time.time()) - DAY
     labels = f'job="stadtbus",instance="{instance}",topic="{READINGS}"'
-    lines = ["# TYPE stadtbus_produced_records counter"]
+    lines = ["# TYPE stadtbus_appended_records counter"]
     for second in range(-1800, 1800, 10):
         value = f"{(second + 1800) * 26} {now + second}"
-        lines.append(f"stadtbus_produced_records_total{{{labels}}} {value}")
+        lines.append(f"stadtbus_appended_records_total{{{labels}}} {value}")
     (place / "past.txt").write_text("\n".join([*lines, "# EOF", ""]))
     made = [program("promtool"), "tsdb", "create-blocks-from", "openmetrics", "past.txt", "data"]
     subprocess.run(made, cwd=place, check=True, capture_output=True, timeout=60)

@@ -1,8 +1,10 @@
 """A real Prometheus reads a real node under load: rules, dashboards and runbooks are held to it."""
 
+import re
 import shlex
 import ssl
 import subprocess
+from pathlib import Path
 
 import httpx
 import pytest
@@ -15,7 +17,7 @@ from ops.grafana.source import DASHBOARDS, RATE
 from tests.ops.prometheus.conftest import DONE, ROOT, SHIPPED, Watched, wait
 from tests.ops.prometheus.programs import program
 from tests.ops.prometheus.test_rules import NAMES
-from tests.town.conftest import READINGS, Town
+from tests.town.conftest import NOBODY, READINGS, Town
 
 pytestmark = pytest.mark.slow
 
@@ -58,8 +60,8 @@ def test_every_variable_has_values(watched: Watched, variable: Variable) -> None
 
 def test_the_bus_s_own_topics_and_groups_stay_out(watched: Watched) -> None:
     wait(lambda: watched.ask('stadtbus_produced_records_total{topic=~"_.*"}'))
-    wait(lambda: watched.ask("stadtbus:produced_records:rate_1m"))
-    for record in ("stadtbus:produced_records:rate_1m", "stadtbus:consumer_group_lag_seconds:max"):
+    wait(lambda: watched.ask("stadtbus:appended_records:rate_1m"))
+    for record in ("stadtbus:appended_records:rate_1m", "stadtbus:consumer_group_lag_seconds:max"):
         assert not watched.ask(f'{record}{{topic=~"_.*"}} or {record}{{group=~"_.*"}}')
 
 
@@ -86,6 +88,43 @@ def test_promtool_finds_nothing_in_what_a_node_shows(loaded: Town) -> None:
 def test_promtool_takes_the_shipped_configurations(name: str) -> None:
     command = [program("promtool"), "check", "config", "--syntax-only", str(SHIPPED / name)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("user", "codes", "words"),
+    [
+        pytest.param(NOBODY, {3}, "UNKNOWN: there is no subscription, or none that", id="nothing"),
+        pytest.param("admin", {0, 1, 2}, " subscriptions", id="everything"),
+    ],
+)
+def test_a_check_of_lag_knows_what_its_user_may_see(
+    loaded: Town, user: str, codes: set[int], words: str
+) -> None:
+    done = loaded.stadtbus(user, "check", "lag")
+    assert done.returncode in codes, done.stdout
+    assert words in done.stdout
+
+
+PAGE = (ROOT / "docs/monitoring.md").read_text(encoding="utf-8")
+LAID_OUT = [
+    block for block in re.findall(r"```console\n(.*?)```", PAGE, re.DOTALL) if "promtool" in block
+]
+
+
+@pytest.mark.parametrize("block", LAID_OUT, ids=["secured", "open"])
+def test_prometheus_is_laid_out_as_the_page_says(loaded: Town, tmp_path: Path, block: str) -> None:
+    """In folders of a test's, and without the group that Debian's package makes."""
+    (tmp_path / "prometheus").mkdir()
+    for place, here in {
+        "/etc/prometheus": str(tmp_path / "prometheus"),
+        "/var/lib/stadtbus": str(loaded.folder.ca.parents[1]),
+        " -g prometheus": "",
+        "promtool": program("promtool"),
+    }.items():
+        block = block.replace(place, here)
+    command = ["sh", "-e", "-u", "-c", block]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
