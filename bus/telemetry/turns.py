@@ -19,7 +19,9 @@ class Turns:
     def __init__(self, telemetry: Loops, loop: str) -> None:
         self._turns = telemetry.turns.labels(loop)
         self._told = telemetry.longest_turn.labels(loop)
-        self._longest = self._due = self._tell = 0.0
+        self._recent = self._due = self._tell = 0.0
+        self.longest = 0.0
+        """The longest turn since the start, in seconds."""
         self._timer: asyncio.TimerHandle | None = None
 
     async def start(self) -> None:
@@ -41,8 +43,8 @@ class Turns:
         now = asyncio.get_running_loop().time()
         late = now - self._due
         self._turns.observe(late)
-        self._longest = max(self._longest, late)
+        self._recent, self.longest = max(self._recent, late), max(self.longest, late)
         if now >= self._tell:
-            self._told.set(self._longest)
-            self._longest, self._tell = 0.0, now + _TOLD
+            self._told.set(self._recent)
+            self._recent, self._tell = 0.0, now + _TOLD
         self._again()

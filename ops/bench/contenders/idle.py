@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 
-from bus.broker.turns import Turns
+from bus.telemetry import Telemetry, Turns
 from ops.bench.children import end_with_contender
 
 
@@ -36,10 +36,10 @@ def _idle(told: Connection) -> None:
 
 
 async def _watched(told: Connection) -> None:
-    turns, over = Turns(), asyncio.Event()
+    turns, over = Turns(Telemetry(), "idle"), asyncio.Event()
     asyncio.get_running_loop().add_reader(told.fileno(), over.set)
-    turns.start()
+    await turns.start()
     told.send(None)
     await over.wait()
-    turns.stop()
-    told.send(turns.longest())
+    await turns.stop()
+    told.send(turns.longest)
