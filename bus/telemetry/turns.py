@@ -14,15 +14,14 @@ class Turns:
     Args:
         telemetry: where it is shown.
         loop: the name of the event loop that it looks at.
-
-    Attributes:
-        longest: the longest turn since it began, in seconds.
     """
 
     def __init__(self, telemetry: Loops, loop: str) -> None:
         self._turns = telemetry.turns.labels(loop)
         self._told = telemetry.longest_turn.labels(loop)
-        self.longest = self._latest = self._due = self._tell = 0.0
+        self._recent = self._due = self._tell = 0.0
+        self.longest = 0.0
+        """The longest turn since the start, in seconds."""
         self._timer: asyncio.TimerHandle | None = None
 
     async def start(self) -> None:
@@ -44,9 +43,8 @@ class Turns:
         now = asyncio.get_running_loop().time()
         late = now - self._due
         self._turns.observe(late)
-        self.longest = max(self.longest, late)
-        self._latest = max(self._latest, late)
+        self._recent, self.longest = max(self._recent, late), max(self.longest, late)
         if now >= self._tell:
-            self._told.set(self._latest)
-            self._latest, self._tell = 0.0, now + _TOLD
+            self._told.set(self._recent)
+            self._recent, self._tell = 0.0, now + _TOLD
         self._again()
