@@ -73,8 +73,9 @@ apart at the most; `stadtbus_survey_timestamp_seconds` says when it was last. Na
   stadtbus_topic_retention_seconds` comes near 1.
 - A feed is silent where `time() - stadtbus_topic_last_record_timestamp_seconds` is more than
   `stadtbus_topic_expected_interval_seconds`; where the topic holds no record, it counts from
-  `stadtbus_topic_expected_since_timestamp_seconds`. The time of the newest record is read from the
-  log, past marks of transactions, so it is known after a restart, too.
+  `stadtbus_topic_expected_since_timestamp_seconds`, which is there once a group reads it. The
+  time of the newest record is read from the log, past marks of transactions, so it is known after
+  a restart, too.
 - `stadtbus_lost_records_total` counts what was seen to be lost, also where the group went on since.
   A group whose position moves on within the few seconds between two looks counts as having read,
   as those do that delete what they have just read.

@@ -388,8 +388,8 @@ class Topics(Group):
         )
         self.topic_expected_since = self._series(
             "topic_expected_since_timestamp_seconds",
-            "When a contract began to expect events in this interval, in seconds since 1970: a "
-            "topic that holds no record is silent since then.",
+            "When a contract began to expect events in this interval, in seconds since 1970, where "
+            "a group reads them: such a topic that holds no record is silent since then.",
             "topic",
         )
         self.dead_letters = self._series(

@@ -33,12 +33,13 @@ class Gauges:
         telemetry.survey_seconds.set(survey.took)
         telemetry.survey_timestamp.set(survey.at)
         _set(telemetry.dead_letters, (((t,), count) for t, count in survey.dead.items()))
-        self._show_topics([t for t in survey.topics.values() if not is_internal(t.topic)], expected)
         subscriptions = [
             one
             for one in survey.subscriptions()
             if not (is_internal(one.group) or is_internal(one.topic))
         ]
+        topics = [topic for topic in survey.topics.values() if not is_internal(topic.topic)]
+        self._show_topics(topics, expected, read={one.topic for one in subscriptions})
         self._show_subscriptions(subscriptions)
         telemetry.members.replace(
             ((g.group,), g.members) for g in survey.groups.values() if not is_internal(g.group)
@@ -66,7 +67,9 @@ class Gauges:
         ):
             series.replace((key, count) for key, count in counts.items() if key in keys)
 
-    def _show_topics(self, topics: Sequence[TopicState], expected: Mapping[str, Expected]) -> None:
+    def _show_topics(
+        self, topics: Sequence[TopicState], expected: Mapping[str, Expected], read: Collection[str]
+    ) -> None:
         telemetry = self._telemetry
         shown = [t for t in topics if not is_aside(t.topic)]
         _set(telemetry.topic_records, (((t.topic,), t.records) for t in shown))
@@ -75,7 +78,9 @@ class Gauges:
         _set(telemetry.topic_retention, (((t.topic,), t.retention) for t in shown))
         promised = [((t.topic,), expected[t.topic]) for t in shown if t.topic in expected]
         _set(telemetry.topic_expected_interval, ((key, one.interval) for key, one in promised))
-        _set(telemetry.topic_expected_since, ((key, one.since) for key, one in promised))
+        # A contract that nobody publishes and nobody reads is in force everywhere, and no trouble.
+        awaited = ((key, one.since) for key, one in promised if key[0] in read)
+        _set(telemetry.topic_expected_since, awaited)
 
     def _show_subscriptions(self, subscriptions: Iterable[Subscription]) -> None:
         telemetry = self._telemetry

@@ -35,7 +35,7 @@ _ASK_SECONDS = 20.0
 class Missing(BusError):
     """Something that Apache Kafka needs is not on this machine."""
 
-    code = "BUS-0900"
+    code = "BUS-0950"
     exit_code = 2
 
 

@@ -8,6 +8,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from bus.admin import Admin
 from bus.journal import Entry
 from bus.node import Node
 from bus.registry.state import CONTRACT, State
@@ -77,10 +78,20 @@ async def test_a_node_shows_what_it_sees(tmp_path: Path, canary: bool) -> None:
             return seen["survey_timestamp_seconds",] > 0 and flown == canary
 
         await until(surveyed)
+        since = ("topic_expected_since_timestamp_seconds", "sensor.reading.v1")
+        assert since not in await shown(), "nobody waits for it"
+        async with Admin(node.settings.kafka) as admin:
+            await admin.set_positions(
+                "de.agency.statistik.test", {("sensor.reading.v1", 0): (0, "")}
+            )
+
+        async def awaited() -> bool:
+            return since in await shown()
+
+        await until(awaited)
         seen = await shown()
         assert seen["topic_expected_interval_seconds", "sensor.reading.v1"] == 900
-        since = seen["topic_expected_since_timestamp_seconds", "sensor.reading.v1"]
-        assert began - 1 <= since <= time.time()
+        assert began - 1 <= seen[since] <= time.time()
         assert ("topic_last_record_timestamp_seconds", "sensor.reading.v1") not in seen
         assert seen["topic_retention_seconds", "sensor.reading.v1"] == 30 * 86_400
         assert seen["topic_records", "sensor.reading.v1"] == 0

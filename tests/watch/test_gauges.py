@@ -58,6 +58,18 @@ def test_everything_that_was_found_is_shown(telemetry: Telemetry) -> None:
     assert {f"stadtbus_{name}" for name, *_ in found} <= listed()
 
 
+def test_nobody_waits_for_what_no_group_reads(telemetry: Telemetry) -> None:
+    reading = [behind("de.a.b", "t")]
+    both = {"t": BOUNDS, "u": BOUNDS}
+    expected = dict.fromkeys(both, Expected(900.0, 40.0))
+    Gauges(telemetry).show(surveyed(100.0, both, reading), expected)
+    found = shown(telemetry)
+    for topic in both:
+        assert found["topic_expected_interval_seconds", topic] == 900
+    assert found["topic_expected_since_timestamp_seconds", "t"] == 40
+    assert ("topic_expected_since_timestamp_seconds", "u") not in found
+
+
 def test_what_is_committed_only_grows(telemetry: Telemetry) -> None:
     gauges = Gauges(telemetry)
     counted = []
