@@ -224,6 +224,13 @@ class AddressInUse(BusError):
     exit_code = 2
 
 
+class InvalidGrant(BusError):
+    """A grant's terms that cannot be used: a field, row, purpose, norm or date that is none."""
+
+    code = "BUS-0910"
+    exit_code = 2
+
+
 def nearest(given: str, known: Sequence[str]) -> str:
     """Return ``did you mean "x"?`` for the known name nearest to the given one.
 
