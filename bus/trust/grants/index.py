@@ -117,7 +117,7 @@ class Index:
             path, length = self._probes[number]
             value = value_at(values, path)
             if length:
-                if type(value) is str and len(value) >= length:
+                if type(value) is str:
                     yield f"{number}/{value[:length]}"
             elif (tag := tagged(value)) is not None:
                 yield f"{number}/{tag}"

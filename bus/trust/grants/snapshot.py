@@ -197,6 +197,10 @@ class Snapshot:
             return _Unusable(f"it belongs to the journal {chain}, this one is {self._chain}")
         if number and digest_at(number) != digest:
             return _Unusable(f"entry {number} of the journal is not the one that it was made at")
+        # Rows have their own checksums; this holds the indexes against them, too.
+        (sound,) = self._database.execute("pragma integrity_check(1)").fetchone()
+        if sound != "ok":
+            return _Unusable(f"it is damaged: {sound}")
         book = Book(standing)
         for *values, kept in self._database.execute("select * from one order by n"):
             row = _Row._make(values)
