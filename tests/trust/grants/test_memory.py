@@ -1,4 +1,8 @@
-"""A hundred thousand grants keep to what each may take in memory."""
+"""What a grant takes in memory, with its place in the index.
+
+Tables double as they fill, so the bytes of a grant depend on how many there are. These are counted
+just after all tables have doubled, which is the worst: a hundred thousand take less each.
+"""
 
 import gc
 import random
@@ -13,9 +17,9 @@ from bus.trust.grants.holdings import Core
 from bus.trust.grants.terms import Owner
 from tests.trust.grants.parties import TOPIC, World
 
-GRANTS = 100_000
+GRANTS = 22_000  # two thirds of 2**15, and a few
 MOST_BYTES = 500
-MUNICIPALITIES = 10_981
+MUNICIPALITIES = 2_416  # of the 10,981 that a hundred thousand grants would share
 
 SHARED = '[{"field":"cause","in":["BIRTH","MOVE"]}]'
 UNIQUE = '[{"field":"person","is":"person-%08d"}]'
@@ -23,7 +27,7 @@ TWO = '[{"field":"person","is":"person-%08d"},{"field":"valid_from","from":"2026
 
 
 def cores(rows: str, owners: int) -> Iterator[Core]:
-    """Yield what a hundred thousand grants say, none of them for the same time."""
+    """Yield what grants say, none of them for the same time."""
     for number in range(GRANTS):
         yield Core(
             owner=Owner(f"de.mun.{number % owners:012}"),
@@ -38,8 +42,17 @@ def cores(rows: str, owners: int) -> Iterator[Core]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("owners", [1, MUNICIPALITIES])
-@pytest.mark.parametrize("rows", ["[]", SHARED, UNIQUE, TWO], ids=["none", "shared", "one", "two"])
+@pytest.mark.parametrize(
+    ("rows", "owners"),
+    [
+        (SHARED, 1),
+        (SHARED, MUNICIPALITIES),
+        (UNIQUE, 1),
+        (UNIQUE, MUNICIPALITIES),
+        (TWO, MUNICIPALITIES),
+    ],
+    ids=["shared, one owner", "shared", "unique, one owner", "unique", "two, one unique"],
+)
 def test_bytes_of_a_grant_with_its_index(rows: str, owners: int) -> None:
     book, ids = Book(World()), random.Random(1)
     gc.collect()
@@ -53,4 +66,4 @@ def test_bytes_of_a_grant_with_its_index(rows: str, owners: int) -> None:
     finally:
         tracemalloc.stop()
     assert len(book) == GRANTS
-    assert (after - before) / GRANTS <= MOST_BYTES
+    assert (after - before) / GRANTS <= MOST_BYTES, f"{(after - before) // GRANTS} bytes a grant"
