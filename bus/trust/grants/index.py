@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 from bus.trust.grants.conditions import Among, Begins, Condition
 from bus.trust.grants.holdings import Holdings, conditions
 from bus.trust.grants.literals import readings, tagged, value_at
-from bus.trust.grants.packing import Interned
+from bus.trust.grants.packing import Interned, Pool
+from bus.trust.grants.terms import write_rows
 
 
 class Probe(NamedTuple):
@@ -23,6 +24,9 @@ class Probe(NamedTuple):
     path: tuple[str, ...]
     length: int
 
+
+NOTHING = b"[]"
+"""No condition, as canonical JSON."""
 
 WHOLE = 0
 """The length of a probe that takes the whole value."""
@@ -42,7 +46,7 @@ class Index:
         self._probes = Interned[Probe]()
         self._probes_of: dict[int, Counter[int]] = {}
         self._lengths_of: dict[int, Counter[int]] = {}
-        self._answered = bytearray()
+        self._rests, self._rest = Pool(), array("I")
 
     def add(self, number: int) -> None:
         """Take in a grant that is not there."""
@@ -50,8 +54,9 @@ class Index:
         if stand.probe is not None:
             self._probes_of.setdefault(stand.topic, Counter())[stand.probe] += 1
         self._lengths_of.setdefault(stand.topic, Counter())[stand.length] += 1
-        self._answered.extend(bytes(max(number + 1 - len(self._answered), 0)))
-        self._answered[number] = stand.is_all
+        while len(self._rest) <= number:
+            self._rest.append(self._rests.add(NOTHING))
+        self._rest[number] = self._rests.add(stand.rest)
         for word in stand.words:
             there = self._found.get(word)
             if there is None:
@@ -79,7 +84,7 @@ class Index:
     def find(self, topic: str, owner: str, ars: str, values: Mapping[str, Any]) -> list[int]:
         """Return the numbers of the grants that an event may concern, in order.
 
-        What each asks beyond its place here is still to be asked, unless it `is_answered`.
+        What each asks beyond its place here is still to be asked, as `rest` has it.
 
         Args:
             topic: the event's contract.
@@ -107,9 +112,12 @@ class Index:
         found.sort()
         return found
 
-    def is_answered(self, number: int) -> bool:
-        """Whether a grant that was found asks nothing beyond its place here."""
-        return bool(self._answered[number])
+    def rest(self, number: int) -> bytes:
+        """Return what a grant that was found asks beyond its place here, as canonical JSON.
+
+        It is often the same for many grants, even where what they are found by is not.
+        """
+        return self._rests[self._rest[number]]
 
     def _tails(self, topic: int, values: Mapping[str, Any]) -> Iterator[str]:
         """Yield how words end that an event's values lead to."""
@@ -136,7 +144,7 @@ class Index:
             length=len(core.owner.ars),
             probe=probe,
             words=[f"{topic}/{scope}/{tail}" for tail in tails],
-            is_all=len(rows) == (chosen is not None),
+            rest=write_rows([one for one in rows if one is not chosen]).encode(),
         )
 
 
@@ -148,14 +156,14 @@ class _Stand(NamedTuple):
         length: how much of an official code names its scope; 0: a member does.
         probe: the number of what is looked up of an event's values; None: nothing.
         words: the words that it is found by.
-        is_all: whether it asks for nothing else.
+        rest: the conditions that it asks beside, as canonical JSON.
     """
 
     topic: int
     length: int
     probe: int | None
     words: list[str]
-    is_all: bool
+    rest: bytes
 
 
 def _chosen(rows: tuple[Condition, ...]) -> Among | Begins | None:

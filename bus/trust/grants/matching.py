@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from bus.trust.grants.holdings import Facts, Holdings, predicate
-from bus.trust.grants.index import Index
+from bus.trust.grants.index import NOTHING, Index
 from bus.trust.grants.parties import Standing, resting
 
 
@@ -56,7 +56,8 @@ class Matching:
     def _holds(self, number: int, facts: Facts, values: Mapping[str, Any]) -> bool:
         """Whether a grant that was found, and whose time it is, applies."""
         grants = self._holdings
-        if not self._index.is_answered(number) and not predicate(grants.rows(number))(values):
+        rest = self._index.rest(number)
+        if rest != NOTHING and not predicate(rest)(values):
             return False
         owner, recipient = grants.owners[facts.owner], grants.members[facts.recipient]
         return resting(self._standing, owner, recipient) is None
