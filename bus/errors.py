@@ -270,6 +270,13 @@ class StatementRefused(BusError):
         super().__init__(what, where=where, remedy=remedy)
 
 
+class InvalidGrant(BusError):
+    """A grant's terms that cannot be used: a field, row, purpose, norm or date that is none."""
+
+    code = "BUS-0910"
+    exit_code = 2
+
+
 def nearest(given: str, known: Sequence[str]) -> str:
     """Return ``did you mean "x"?`` for the known name nearest to the given one.
 

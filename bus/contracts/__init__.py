@@ -5,7 +5,7 @@ A contract that was loaded has been checked as a whole.
 
 from bus.contracts.contract import MAX_EVENT_BYTES, Contract
 from bus.contracts.folder import load_all, load_folder
-from bus.contracts.rules import ACCESS, SENSITIVITY
+from bus.contracts.rules import ACCESS, SENSITIVITY, TOPIC
 from bus.contracts.spans import LAST_STATE, duration
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "LAST_STATE",
     "MAX_EVENT_BYTES",
     "SENSITIVITY",
+    "TOPIC",
     "Contract",
     "duration",
     "load_all",

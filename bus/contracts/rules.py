@@ -27,7 +27,7 @@ MOST_PARTITIONS = 1000
 SENSITIVITY = ("public", "internal", "confidential", "restricted")
 """How far a field may be shown (CloudEvents extension ``dataclassification``)."""
 
-_TOPIC = re.compile(r"[a-z][a-z0-9-]*\.[a-z][a-z0-9-]*\.v[1-9][0-9]*")
+TOPIC = re.compile(r"[a-z][a-z0-9-]*\.[a-z][a-z0-9-]*\.v[1-9][0-9]*")
 _KEY_TYPES = ("string", "int", "long")
 
 
@@ -94,7 +94,7 @@ def check(contract: "Contract", places: Places) -> None:
 
 def _broken(contract: "Contract") -> Iterator[tuple[str, str]]:
     """Yield the places that are wrong whatever the schemas say."""
-    if not _TOPIC.fullmatch(contract.topic):
+    if not TOPIC.fullmatch(contract.topic):
         yield "topic", f'"{contract.topic}" is not <domain>.<event>.v<major> in a-z, 0-9 and -'
     for name in ("title", "description", "examples"):
         if not _is_json(getattr(contract, name)):

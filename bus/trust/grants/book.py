@@ -1,0 +1,83 @@
+"""The grants of a bus: what statements made of them, and what flows under them now. Pure."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from bus.trust.grants.grant import State
+from bus.trust.grants.granting import Granting, Step, Void
+from bus.trust.grants.holdings import NEVER, Core, Holdings
+from bus.trust.grants.index import Index
+from bus.trust.grants.matching import Granted, Matching
+from bus.trust.grants.parties import Standing, Verified
+
+
+class Book:
+    """All grants, kept by the statements about them.
+
+    Args:
+        standing: who is who, as far as the journal was read.
+    """
+
+    def __init__(self, standing: Standing) -> None:
+        self.holdings = Holdings()
+        self.granting = Granting(standing, self.holdings)
+        self._index = Index(self.holdings)
+        self._matching = Matching(standing, self.holdings, self._index)
+        self._in_force: bytearray = bytearray()
+        self._next_end = NEVER
+
+    def __len__(self) -> int:
+        return len(self.holdings)
+
+    def apply(self, statement: Verified) -> Step | Void:
+        """Let a statement about grants take effect, or say why it has none."""
+        step = self.granting.apply(statement)
+        if isinstance(step, Step):
+            self._place(step.grant)
+        return step
+
+    def restore(self, grant: bytes, core: Core, state: State, signed: Iterable[str] = ()) -> None:
+        """Take in the next grant as it was kept, in the order in which they were asked for."""
+        number = self.holdings.add(grant, core, state)
+        if keys := frozenset(signed):
+            self.granting.restore(number, keys)
+        self._place(number)
+
+    def match(
+        self, topic: str, owner: str, ars: str, values: Mapping[str, Any], at_ms: int
+    ) -> list[Granted]:
+        """Return who gets what of an event; see `Matching.match`."""
+        return self._matching.match(topic, owner, ars, values, at_ms)
+
+    def expire(self, at_ms: int) -> list[int]:
+        """Take the grants whose time is over out of force, and return their numbers.
+
+        They match nothing in any case; this keeps them from being looked at.
+        """
+        if at_ms < self._next_end:
+            return []
+        over, self._next_end = [], NEVER
+        for number in [n for n, there in enumerate(self._in_force) if there]:
+            until = self.holdings.facts(number).until
+            if until <= at_ms:
+                over.append(number)
+                self._set(number, False)
+            else:
+                self._next_end = min(self._next_end, until)
+        return over
+
+    def _place(self, number: int) -> None:
+        """Put a grant in force, or out of it, as its state wants."""
+        self._in_force.extend(bytes(len(self.holdings) - len(self._in_force)))
+        approved = self.holdings.state(number) is State.APPROVED
+        if approved:
+            self._next_end = min(self._next_end, self.holdings.facts(number).until)
+        if approved != bool(self._in_force[number]):
+            self._set(number, approved)
+
+    def _set(self, number: int, in_force: bool) -> None:
+        self._in_force[number] = in_force
+        if in_force:
+            self._index.add(number)
+        else:
+            self._index.remove(number)
