@@ -7,17 +7,19 @@ from pathlib import Path
 from bus.broker.storage.database import BUSY_WAITS_MS
 
 _FOLD_WAITS_MS = 15  # as every publisher waits, too
+_BOUND_WAITS_MS = 100  # longer than any reader takes that has a processor now and then
 _FOLD_AGAIN = 0.15  # seconds, where a reader was in the way for longer
 
-MOST_LOG_BYTES = 3_000_000
+MOST_LOG_BYTES = 2_750_000
 """The write-ahead log is cut off where it is larger, which it is if a reader was in the way.
 
 A commit that leaves `FOLD_PAGES` or more behind folds them into the database, and the next one
 begins the log anew, unless somebody reads what was committed before. So the log has up to 1.8 MB
 and one commit: a writer's round (0.8 MB of batches, a page for each partition), or one batch if
-that is larger. A commit with a reader in its way comes on top of that, and then all
-wait for the reader for a moment. That stays below 4 MB where batches have no more than 1 MB, which
-is the default, and nobody holds a transaction open for long, as a backup does in the end.
+that is larger. A commit with a reader in its way comes on top of that, and then, as there is no
+place for another one, all wait until the reader has done. That stays below 4 MB where batches have
+no more than 1 MB, which is the default, and nobody holds a transaction open for long, as a backup
+does in the end.
 """
 
 
@@ -52,13 +54,16 @@ class Pages:
         self._db.executescript(f"pragma incremental_vacuum({pages})")
         return self.free() < before
 
-    def fold(self) -> bool:
+    def fold(self, waits_ms: int = _FOLD_WAITS_MS) -> bool:
         """Fold the write-ahead log into the database and cut both off where they end.
 
+        Args:
+            waits_ms: for how long readers may be in the way, in milliseconds.
+
         Returns:
-            false if a reader was in the way for too long.
+            false if one was in the way for longer.
         """
-        self._db.execute(f"pragma busy_timeout = {_FOLD_WAITS_MS}")
+        self._db.execute(f"pragma busy_timeout = {waits_ms}")
         try:
             busy, _, _ = self._db.execute("pragma wal_checkpoint(truncate)").fetchone()
         finally:
@@ -68,7 +73,8 @@ class Pages:
     def bound(self) -> None:
         """Cut off the write-ahead log if it is larger than it should be; called after commits."""
         if time.monotonic() >= self._bound_again and self.log_bytes() > MOST_LOG_BYTES:
-            self._bound_again = 0.0 if self.fold() else time.monotonic() + _FOLD_AGAIN
+            done = self.fold(_BOUND_WAITS_MS)
+            self._bound_again = 0.0 if done else time.monotonic() + _FOLD_AGAIN
 
     def log_bytes(self) -> int:
         """Return the size of the write-ahead log."""
