@@ -35,8 +35,12 @@ class Case:
 
     def is_signed_by(self, name: str) -> bool:
         """Whether a key that a member or system may sign with now did."""
+        return bool(self.signers(name))
+
+    def signers(self, name: str) -> list[str]:
+        """Return the names of the keys, of those that a member may sign with now, that did."""
         keys = self.standing.signers_of(name, self.at)
-        return any(self.statement.is_signed_by(key.public) for key in keys)
+        return [key.id for key in keys if self.statement.is_signed_by(key.public)]
 
     def require_root(self) -> None:
         """Refuse what the root has not signed."""

@@ -12,6 +12,10 @@ from typing import Any
 from bus.errors import BusError, InvalidStatement, StatementRefused
 from bus.journal.chain import CHAIN, Entry
 from bus.trust.case import DATES, NOT_ENTITLED, Case
+from bus.trust.grants.book import Book
+from bus.trust.grants.granting import KINDS, Void
+from bus.trust.grants.granting import Reason as Hindrance
+from bus.trust.grants.parties import Verified
 from bus.trust.records import Key
 from bus.trust.rules import Records, judged
 from bus.trust.standing import Standing
@@ -20,6 +24,9 @@ from bus.trust.statements import ENTRY, Statement, read
 OTHER_BUS, REPEATED, MALFORMED = "other-bus", "repeated", "malformed"
 BY_ROOT = "key-by-root"
 """The reason of an alarm that is no refusal: the root alone gave a member a key."""
+
+_UNSPENT = (NOT_ENTITLED, Hindrance.WRONG_MEMBER, Hindrance.UNKNOWN_GRANT)
+"""Reasons with which somebody who may not say it could use up what others are to sign."""
 
 STALE = timedelta(days=7)
 """A statement that is handed in later than this after it was issued has no effect, so that nobody
@@ -54,6 +61,7 @@ class Ledger:
     Attributes:
         chain: the journal's id, known once its first entry was applied.
         standing: who is who, after the last entry.
+        grants: who gets what of whose data, likewise.
         alarms: what everybody should see, oldest first.
         statements: how many entries carry a statement; those of the alarms that have no effect
             are among them.
@@ -62,6 +70,7 @@ class Ledger:
     def __init__(self) -> None:
         self.chain = ""
         self.standing = Standing()
+        self.grants = Book(self.standing)
         self.alarms: list[Alarm] = []
         self.statements = 0
         self._spent: set[bytes] = set()
@@ -78,12 +87,15 @@ class Ledger:
         self.statements += 1
         try:
             statement = read(entry.body)
-            records = self._judged(statement, self._at, entry.number)
+            judged = self._judged(statement, self._at, entry.number)
         except (InvalidStatement, StatementRefused) as error:
             self._note(entry.number, error)
             return
         self._spent.add(statement.digest)
-        for record in records:
+        if isinstance(judged, Verified):
+            self.grants.apply(judged)
+            return
+        for record in judged:
             self.standing.put(record)
             if isinstance(record, Key) and record.by_root:
                 self._alarm_of_root(record, entry.number)
@@ -107,7 +119,7 @@ class Ledger:
             (one for one in self.alarms if one.number == number and not one.has_effect), None
         )
 
-    def _judged(self, statement: Statement, at: int, number: int) -> Records:
+    def _judged(self, statement: Statement, at: int, number: int) -> Records | Verified:
         where = statement.kind
         if statement.chain != self.chain:
             raise StatementRefused(
@@ -124,13 +136,40 @@ class Ledger:
                 where=where,
                 remedy="write and sign it anew if it is to be said again",
             )
+        case = Case(statement, self.standing, at, number)
         try:
-            return judged(Case(statement, self.standing, at, number))
+            return self._of_grant(case) if statement.kind in KINDS else judged(case)
         except StatementRefused as refusal:
-            if number and refusal.reason != NOT_ENTITLED:
+            if number and refusal.reason not in _UNSPENT:
                 # Who may say it has said it: brought again later, it must not take effect.
                 self._spent.add(statement.digest)
             raise
+
+    def _of_grant(self, case: Case) -> Verified:
+        """Return a statement about a grant as the grants judge it, if it has an effect there."""
+        statement = case.statement
+        owners = {
+            key.owner
+            for signature in statement.signatures
+            if (key := self.standing.key(signature.key_id)) is not None
+            and key.owner in self.standing.members
+            and case.is_signed_by(key.owner)
+        }
+        if len(owners) != 1:
+            raise case.not_entitled("one member, with a key that counts now")
+        (issuer,) = owners
+        verified = Verified(
+            kind=statement.kind,
+            issuer=issuer,
+            keys=frozenset(case.signers(issuer)),
+            body=statement.says,
+            digest=statement.digest,
+            number=case.number,
+            at_ms=case.at,
+        )
+        if isinstance(void := self.grants.objection(verified), Void):
+            raise StatementRefused(void.what, reason=void.reason, where=statement.kind)
+        return verified
 
     def _check_time(self, statement: Statement, at: int) -> None:
         late = datetime.fromtimestamp(at / 1000, UTC) - statement.issued

@@ -55,6 +55,19 @@ class Since:
     day: date
 
 
+@dataclass(frozen=True, slots=True)
+class Mandate:
+    """An authority's right to decide about grants for all municipalities under a code.
+
+    Args:
+        ars: the beginning of their official codes.
+        norm: the law that says so.
+    """
+
+    ars: str
+    norm: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
     """A member of the bus.
@@ -68,6 +81,8 @@ class Member:
         phases: what it was from when on, in order; the first is when it was admitted.
         keys: the names of its own keys, oldest first.
         entry: the number of the journal's entry that admitted it.
+        mandates: for whom it decides besides itself.
+        four_eyes: two of its keys have to approve a grant.
     """
 
     id: str
@@ -79,6 +94,8 @@ class Member:
     phases: tuple[tuple[int, Phase], ...]
     keys: tuple[str, ...]
     entry: int
+    mandates: tuple[Mandate, ...] = ()
+    four_eyes: bool = False
 
     @property
     def member_class(self) -> str:

@@ -12,13 +12,15 @@ from types import MappingProxyType
 from bus.errors import nearest
 from bus.event import member_of
 from bus.trust.case import DATES, IN_USE, STATE, UNKNOWN, Case
-from bus.trust.records import ROOT, Key, Member, Phase, Record, Since, System
+from bus.trust.records import ROOT, Key, Mandate, Member, Phase, Record, Since, System
 from bus.trust.says import (
     Admission,
     ArsFrom,
     AssociationFrom,
     Attestation,
     Change,
+    FourEyes,
+    MandateEnded,
     MemberKey,
     NewKey,
     OfMember,
@@ -27,6 +29,7 @@ from bus.trust.says import (
     Root,
     form_of,
 )
+from bus.trust.says import Mandate as NewMandate
 from bus.trust.signer import key_id_of
 
 Records = tuple[Record, ...]
@@ -168,6 +171,47 @@ def _retirement(case: Case) -> Records:
     return (replace(system, retired=case.at),)
 
 
+def _mandate(case: Case) -> Records:
+    said = form_of(case.statement, NewMandate)
+    case.require_root()
+    member = _there(case, said.member)
+    if any(one.ars == said.ars for one in member.mandates):
+        case.refuse(STATE, f"{member.id} decides for all under {said.ars} already")
+    return (replace(member, mandates=(*member.mandates, Mandate(said.ars, said.norm))),)
+
+
+def _mandate_ended(case: Case) -> Records:
+    said = form_of(case.statement, MandateEnded)
+    case.require_member(said.member, or_root=True)
+    member = _there(case, said.member)
+    left = tuple(one for one in member.mandates if one.ars != said.ars)
+    if left == member.mandates:
+        case.refuse(UNKNOWN, f"{member.id} has no mandate for all under {said.ars}")
+    return (replace(member, mandates=left),)
+
+
+def _four_eyes(case: Case) -> Records:
+    said = form_of(case.statement, FourEyes)
+    signed = case.signers(said.member)
+    if not signed:
+        case.require_member(said.member)
+    member = _there(case, said.member)
+    if member.four_eyes == said.wanted:
+        case.refuse(STATE, f"it is so already for {member.id}")
+    keys = len(case.standing.signers_of(member.id, case.at)) if said.wanted else len(signed)
+    if keys < 2:
+        case.refuse(
+            STATE,
+            f"{member.id} has one key that counts, and could approve nothing"
+            if said.wanted
+            else "what two have to approve, one does not change",
+            remedy="`stadtbus key rotate` gives it another one"
+            if said.wanted
+            else "sign with two of the member's keys",
+        )
+    return (replace(member, four_eyes=said.wanted),)
+
+
 RULES: Mapping[str, Callable[[Case], Records]] = MappingProxyType(
     {
         "root": _root,
@@ -180,6 +224,9 @@ RULES: Mapping[str, Callable[[Case], Records]] = MappingProxyType(
         "key-revoked": _revocation,
         "system": _attestation,
         "system-retired": _retirement,
+        "mandate": _mandate,
+        "mandate-ended": _mandate_ended,
+        "four-eyes": _four_eyes,
     }
 )
 """The kinds of statements that there are."""

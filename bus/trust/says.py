@@ -21,6 +21,7 @@ from pydantic import (
 
 from bus.errors import InvalidStatement
 from bus.event import member_of, read_time, write_time
+from bus.trust.grants.terms import ARS_LEVELS
 from bus.trust.keys import public_of
 from bus.trust.statements import Statement
 
@@ -72,6 +73,15 @@ def _ars(value: Any) -> str:
     return value
 
 
+def _ars_prefix(value: Any) -> str:
+    if not (isinstance(value, str) and re.fullmatch("[0-9]+", value, re.ASCII)):
+        raise ValueError("is no beginning of an official code (ARS), such as 0927")
+    if len(value) not in ARS_LEVELS:
+        levels = ", ".join(f"{digits} ({word})" for digits, word in ARS_LEVELS.items())
+        raise ValueError(f"has as many digits as no level of official codes: {levels}")
+    return value
+
+
 def _public(value: Any) -> bytes:
     if not isinstance(value, str):
         raise ValueError("is no base64")  # pydantic takes values' errors alone
@@ -97,6 +107,7 @@ Public = Annotated[bytes, BeforeValidator(_public)]
 Time = Annotated[int, BeforeValidator(_time)]
 Day = Annotated[date, BeforeValidator(_day)]
 Ars = Annotated[str, BeforeValidator(_ars)]
+ArsPrefix = Annotated[str, BeforeValidator(_ars_prefix)]
 Name = Annotated[str, BeforeValidator(_printable), StringConstraints(min_length=1, max_length=200)]
 Reason = Annotated[str, BeforeValidator(_printable), StringConstraints(max_length=500)]
 RoleAddress = Annotated[str, BeforeValidator(_role_address)]
@@ -205,6 +216,29 @@ class Retirement(Says):
 
     system: SystemId
     reason: Reason = ""
+
+
+class Mandate(Says):
+    """``mandate``: on which norm an authority decides about grants for all under a code."""
+
+    member: MemberId
+    ars: ArsPrefix
+    norm: Name
+
+
+class MandateEnded(Says):
+    """``mandate-ended``."""
+
+    member: MemberId
+    ars: ArsPrefix
+    reason: Reason = ""
+
+
+class FourEyes(Says):
+    """``four-eyes``: whether two of a member's keys have to approve a grant."""
+
+    member: MemberId
+    wanted: bool
 
 
 Form = TypeVar("Form", bound=Says)

@@ -93,6 +93,26 @@ class Standing:
             for one in self._once(ars)
         )
 
+    def is_active(self, name: str) -> bool:
+        """Whether a member is there, and neither suspended nor gone."""
+        member = self.members.get(name)
+        return member is not None and member.phase == "active"
+
+    def ars_of(self, name: str, day: date) -> str | None:
+        """Return a member's official code on a day; None if it has none, or is none."""
+        member = self.members.get(name)
+        return None if member is None else member.ars_on(day)
+
+    def may_decide_for(self, authority: str, ars: str) -> bool:
+        """Whether an authority has a mandate for all members under a beginning of codes."""
+        member = self.members.get(authority)
+        return member is not None and any(ars.startswith(one.ars) for one in member.mandates)
+
+    def needs_four_eyes(self, name: str) -> bool:
+        """Whether two of a member's keys have to approve a grant."""
+        member = self.members.get(name)
+        return member is not None and member.four_eyes
+
     def members_under(self, prefix: str, day: date) -> list[Member]:
         """Return the members whose official code of a day begins so, in the order of codes."""
         found = [(one.ars_on(day) or "", one) for one in self.members.values()]

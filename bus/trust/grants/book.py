@@ -29,6 +29,10 @@ class Book:
     def __len__(self) -> int:
         return len(self.holdings)
 
+    def objection(self, statement: Verified) -> Void | None:
+        """Return why a statement about grants would have no effect now; None if it would."""
+        return self.granting.objection(statement)
+
     def apply(self, statement: Verified) -> Step | Void:
         """Let a statement about grants take effect, or say why it has none."""
         step = self.granting.apply(statement)

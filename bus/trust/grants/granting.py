@@ -93,9 +93,21 @@ class Granting:
         self._standing, self._holdings = standing, holdings
         self._signed: dict[int, frozenset[str]] = {}
 
+    def objection(self, statement: Verified) -> Void | None:
+        """Return why a statement of one of `KINDS` would have no effect now; None if it would."""
+        judged = self._judged(statement)
+        return judged if isinstance(judged, Void) else None
+
     def apply(self, statement: Verified) -> Step | Void:
         """Let a statement of one of `KINDS` take effect, or say why it has none."""
-        return self._ask(statement) if statement.kind == ASKED else self._move(statement)
+        match self._judged(statement):
+            case Void() as void:
+                return void
+            case Terms() as terms:
+                number = self._holdings.add(grant_id(statement.digest), core_of(terms))
+                return Step(grant=number, state=State.REQUESTED, terms=terms)
+            case int(number):
+                return self._move(number, statement)
 
     def signed(self, number: int) -> frozenset[str]:
         """Return the keys that have approved a grant that waits for a second one."""
@@ -105,7 +117,11 @@ class Granting:
         """Put back which keys have approved a grant that waits for a second one."""
         self._signed[number] = frozenset(keys)
 
-    def _ask(self, statement: Verified) -> Step | Void:
+    def _judged(self, statement: Verified) -> Void | Terms | int:
+        """Return what is asked for, or the grant that a step can be taken with, or why not."""
+        return self._asked(statement) if statement.kind == ASKED else self._step(statement)
+
+    def _asked(self, statement: Verified) -> Void | Terms:
         try:
             terms = Terms.from_json(statement.body)
         except InvalidGrant as error:
@@ -117,27 +133,27 @@ class Granting:
         name = grant_id(statement.digest)
         if self._holdings.find(name) is not None:
             return Void(Reason.REPEATED, f"the grant {name.hex()} was asked for already")
-        number = self._holdings.add(name, core_of(terms))
-        return Step(grant=number, state=State.REQUESTED, terms=terms)
+        return terms
 
-    def _move(self, statement: Verified) -> Step | Void:
-        move = _MOVES[statement.kind]
+    def _step(self, statement: Verified) -> Void | int:
         number = self._named(statement)
         if isinstance(number, Void):
             return number
-        if void := self._objection(move, number, statement):
-            return void
-        owner = self._holdings.core(number).owner
-        if move.after is State.APPROVED and self._standing.needs_four_eyes(owner.member):
-            signed = self.signed(number)
-            if signed and statement.keys <= signed:
-                return Void(Reason.SAME_KEY, f"{owner.member} wants a second key to approve, too")
-            if len(signed | statement.keys) < 2:
-                self._signed[number] = statement.keys
-                return Step(grant=number, state=State.REQUESTED)
+        return self._objection(_MOVES[statement.kind], number, statement) or number
+
+    def _move(self, number: int, statement: Verified) -> Step:
+        after = _MOVES[statement.kind].after
+        if self._is_one_of_two(number, after) and len(self.signed(number) | statement.keys) < 2:
+            self._signed[number] = statement.keys
+            return Step(grant=number, state=State.REQUESTED)
         self._signed.pop(number, None)
-        self._holdings.become(number, move.after)
-        return Step(grant=number, state=move.after)
+        self._holdings.become(number, after)
+        return Step(grant=number, state=after)
+
+    def _is_one_of_two(self, number: int, after: State) -> bool:
+        """Whether a step needs two keys of the owner."""
+        owner = self._holdings.core(number).owner.member
+        return after is State.APPROVED and self._standing.needs_four_eyes(owner)
 
     def _named(self, statement: Verified) -> int | Void:
         """Return the grant that a decision is about."""
@@ -165,6 +181,9 @@ class Granting:
             )
         if statement.at_ms >= core.until:
             return Void(Reason.OVER, "the time that was asked for is over")
+        signed = self.signed(number)
+        if self._is_one_of_two(number, move.after) and signed and statement.keys <= signed:
+            return Void(Reason.SAME_KEY, f"{owner.member} wants a second key to approve, too")
         if (
             move.after is State.APPROVED
             and owner.ars
