@@ -18,7 +18,7 @@ from bus.errors import InvalidInput, InvalidSettings
 if TYPE_CHECKING:
     from bus.trust.client import TrustClient
     from bus.trust.keys import FileSigner, Passphrase
-    from bus.trust.ledger import Ledger
+    from bus.trust.ledger import Ledger, OnStep
     from bus.trust.records import Key
     from bus.trust.statements import Statement
 
@@ -136,14 +136,24 @@ def ledger(registry: str | None) -> "Ledger":
     return ask(registry, read)
 
 
-def ask(registry: str | None, question: "Callable[[TrustClient], Awaitable[T]]") -> T:
-    """Ask something of the registry."""
+def ask(
+    registry: str | None,
+    question: "Callable[[TrustClient], Awaitable[T]]",
+    on_step: "OnStep | None" = None,
+) -> T:
+    """Ask something of the registry.
+
+    Args:
+        registry: where it is.
+        question: what to ask.
+        on_step: is told of each step of a grant, as it is read.
+    """
     from bus.trust.client import TrustClient
 
     settings = client_settings(None, registry)
 
     async def asked() -> T:
-        async with TrustClient.of(settings) as client:
+        async with TrustClient.of(settings, on_step) as client:
             return await question(client)
 
     return asyncio.run(asked())

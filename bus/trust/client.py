@@ -10,7 +10,7 @@ from typing import Any, Self
 from bus.errors import BusError, BusUnavailable, InvalidStatement, StatementRefused
 from bus.rest import Answered, RestClient
 from bus.settings import Settings
-from bus.trust.ledger import Ledger, entry_of
+from bus.trust.ledger import Ledger, OnStep, entry_of
 from bus.trust.statements import Statement
 
 PATH, ROOT_PATH = "/trust/statements", "/trust/root"
@@ -23,24 +23,25 @@ class TrustClient:
 
     Args:
         rest: how the registry is reached.
+        on_step: is told of each step of a grant, as it is read.
 
     Attributes:
         ledger: what was read so far.
     """
 
-    def __init__(self, rest: RestClient) -> None:
+    def __init__(self, rest: RestClient, on_step: OnStep | None = None) -> None:
         self._rest = rest
-        self.ledger = Ledger()
+        self.ledger = Ledger(on_step)
         self._number = 0
 
     @classmethod
-    def of(cls, settings: Settings) -> Self:
+    def of(cls, settings: Settings, on_step: OnStep | None = None) -> Self:
         """Return the client of the registry that the settings name.
 
         Raises:
             InvalidSettings: the certificates or the password cannot be used.
         """
-        return cls(RestClient.of(settings))
+        return cls(RestClient.of(settings), on_step)
 
     async def __aenter__(self) -> Self:
         return self

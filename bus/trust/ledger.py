@@ -4,7 +4,7 @@ An entry that does not verify has no effect, is kept by its number with the reas
 the registry appends none, so whoever wrote it did so past the registry.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,7 +13,7 @@ from bus.errors import BusError, InvalidStatement, StatementRefused
 from bus.journal.chain import CHAIN, Entry
 from bus.trust.case import DATES, NOT_ENTITLED, Case
 from bus.trust.grants.book import Book
-from bus.trust.grants.granting import KINDS, Void
+from bus.trust.grants.granting import KINDS, Step, Void
 from bus.trust.grants.granting import Reason as Hindrance
 from bus.trust.grants.parties import Verified
 from bus.trust.records import Key
@@ -31,6 +31,8 @@ _UNSPENT = (NOT_ENTITLED, Hindrance.WRONG_MEMBER, Hindrance.UNKNOWN_GRANT)
 STALE = timedelta(days=7)
 """A statement that is handed in later than this after it was issued has no effect, so that nobody
 keeps one back for a day on which it says something else."""
+
+OnStep = Callable[[Verified, Step], None]
 
 AHEAD = timedelta(minutes=15)
 """So far may an issuer's clock be ahead of the engine's."""
@@ -58,6 +60,9 @@ class Alarm:
 class Ledger:
     """The standing that a journal's statements leave.
 
+    Args:
+        on_step: is told of each statement about a grant that has an effect, and what that was.
+
     Attributes:
         chain: the journal's id, known once its first entry was applied.
         standing: who is who, after the last entry.
@@ -67,7 +72,8 @@ class Ledger:
             are among them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, on_step: OnStep | None = None) -> None:
+        self._on_step = on_step
         self.chain = ""
         self.standing = Standing()
         self.grants = Book(self.standing)
@@ -93,7 +99,9 @@ class Ledger:
             return
         self._spent.add(statement.digest)
         if isinstance(judged, Verified):
-            self.grants.apply(judged)
+            step = self.grants.apply(judged)
+            if self._on_step is not None and isinstance(step, Step):
+                self._on_step(judged, step)
             return
         for record in judged:
             self.standing.put(record)
