@@ -17,6 +17,11 @@ def open_feed(topic: str) -> str:
     return _OPEN + topic
 
 
+def member_feed(recipient: str, topic: str) -> str:
+    """Return the topic that holds what a member is granted of a restricted contract."""
+    return f"feed.{recipient}.{topic}"
+
+
 def refused_topic(topic: str) -> str:
     """Return the topic that holds what the router refused of a shared topic."""
     return _DEAD + topic

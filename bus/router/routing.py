@@ -12,9 +12,9 @@ from bus.contracts import Contract
 from bus.errors import InvalidEvent, UndecodableEvent
 from bus.event import BAD_KEY, Event, partition_of
 from bus.kafka import Fetched, Record
-
-WRONG_PARTITION = "wrong-partition"
-"""The reason word for a record that does not lie where its key belongs."""
+from bus.router.disclosure import Disclosure
+from bus.router.held import Held
+from bus.trust.reasons import Reason
 
 Write = tuple[str, int, Record]
 """A record with the topic and the partition that it goes to."""
@@ -22,10 +22,19 @@ Write = tuple[str, int, Record]
 
 @dataclass(frozen=True, slots=True)
 class Passed:
-    """The event is good; these records go to feeds."""
+    """The event is good.
+
+    Args:
+        event: what the record carries.
+        writes: records that go to feeds.
+        disclosures: on a restricted contract, who is told what by each of them.
+        held: on a restricted contract, what feeds hold of the record's key from then on.
+    """
 
     event: Event
     writes: Sequence[Write]
+    disclosures: Sequence[Disclosure] = ()
+    held: Held | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +76,7 @@ class Route:
             event = self._decoder.event(record)
         except UndecodableEvent as error:
             return Refused(error.reason, str(error))
-        if (refused := self._misplaced(event, record)) is not None:
+        if (refused := misplaced(self._contract, event, record)) is not None:
             return refused
         origin = f"{self._origin}/{record.partition}/{record.offset}"
         headers = [
@@ -77,19 +86,20 @@ class Route:
         passed = Record(record.key, record.value, headers)
         return Passed(event, [(self._feed, record.partition, passed)])
 
-    def _misplaced(self, event: Event, record: Fetched) -> Refused | None:
-        """Return what is wrong with key and partition, if anything is."""
-        if event.data is not None:
-            try:
-                wanted = self._contract.key_of(event.data)
-            except InvalidEvent as error:
-                return Refused(BAD_KEY, str(error))
-            if event.key != wanted:
-                return Refused(BAD_KEY, f"the key is not that of the data: {wanted}")
-        partition = partition_of(event.key, self._contract.partitions)
-        if partition != record.partition:
-            return Refused(
-                WRONG_PARTITION,
-                f"it lies in partition {record.partition}, its key belongs to {partition}",
-            )
-        return None
+
+def misplaced(contract: Contract, event: Event, record: Fetched) -> Refused | None:
+    """Return what is wrong with a record's key and partition, if anything is."""
+    if event.data is not None:
+        try:
+            wanted = contract.key_of(event.data)
+        except InvalidEvent as error:
+            return Refused(BAD_KEY, str(error))
+        if event.key != wanted:
+            return Refused(BAD_KEY, f"the key is not that of the data: {wanted}")
+    partition = partition_of(event.key, contract.partitions)
+    if partition != record.partition:
+        return Refused(
+            Reason.OTHER_PARTITION,
+            f"it lies in partition {record.partition}, its key belongs to {partition}",
+        )
+    return None

@@ -20,15 +20,25 @@ def unique(headers: Headers) -> Found:
     Raises:
         NotVerified: one is there twice, or there is no signature among them.
     """
-    found = dict(headers)
-    if len(found) != len(headers):
-        raise malformed("a header is there twice")
+    found = unique_names(headers)
     if SIGNATURE not in found:
         raise NotVerified(
             "the event is not signed",
             reason=Reason.UNSIGNED,
             remedy="give the publisher its system's key",
         )
+    return found
+
+
+def unique_names(headers: Headers) -> Found:
+    """Return headers by name.
+
+    Raises:
+        NotVerified: one is there twice.
+    """
+    found = dict(headers)
+    if len(found) != len(headers):
+        raise malformed("a header is there twice")
     return found
 
 

@@ -18,6 +18,7 @@ class Reason(StrEnum):
     ALTERED = "altered"
 
     OTHER_PARTITION = "other-partition"
+    OTHER_SUBJECT = "other-subject"
     TOO_OLD = "too-old"
     TOO_NEW = "signed-after-arrival"
     EXPIRED_KEY = "expired-key"

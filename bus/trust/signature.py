@@ -49,7 +49,7 @@ class Claim(NamedTuple):
 
 
 class Mark(NamedTuple):
-    """What the header ``stadtbus-signature`` says.
+    """What the header ``stadtbus-signature`` says, and ``stadtbus-attestation`` likewise.
 
     Args:
         key_id: which key it was made with.
@@ -67,19 +67,23 @@ class Mark(NamedTuple):
         return _MARK.pack(_VERSION, key_id, self.at_ms, self.signature)
 
     @classmethod
-    def unpack(cls, value: bytes) -> "Mark":
+    def unpack(cls, value: bytes, header: str = SIGNATURE) -> "Mark":
         """Read the header's value.
+
+        Args:
+            value: as it lies in the record.
+            header: what errors call it.
 
         Raises:
             NotVerified: it is of another length or version, or its time is none.
         """
         if len(value) != _MARK.size:
-            raise malformed(f"{SIGNATURE} has {len(value)} bytes, not {_MARK.size}")
+            raise malformed(f"{header} has {len(value)} bytes, not {_MARK.size}")
         version, key_id, at_ms, signature = _MARK.unpack(value)
         if version != _VERSION:
-            raise malformed(f"{SIGNATURE} is of version {version}; known is {_VERSION}")
+            raise malformed(f"{header} is of version {version}; known is {_VERSION}")
         if at_ms >= _LATEST_MS:
-            raise malformed(f"{SIGNATURE} has a time that no calendar has: {at_ms} ms")
+            raise malformed(f"{header} has a time that no calendar has: {at_ms} ms")
         return cls(key_id.hex(), at_ms, signature)
 
 

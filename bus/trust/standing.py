@@ -113,6 +113,10 @@ class Standing:
         member = self.members.get(name)
         return member is not None and member.four_eyes
 
+    def holder_of(self, ars: str, day: date) -> str | None:
+        """Return the member that has an official code on a day; None if nobody has."""
+        return next((m.id for m, begin, end in self.holders(ars) if begin <= day < end), None)
+
     def members_under(self, prefix: str, day: date) -> list[Member]:
         """Return the members whose official code of a day begins so, in the order of codes."""
         found = [(one.ars_on(day) or "", one) for one in self.members.values()]

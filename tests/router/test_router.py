@@ -132,7 +132,7 @@ async def test_what_is_refused_holds_up_nothing(city: City) -> None:
         "bad-envelope": 1,
         "unknown-schema": 2,
         "bad-key": 1,
-        "wrong-partition": 1,
+        "other-partition": 1,
     }
     assert sum(s.value for m in counted for s in m.samples if s.name.endswith("_total")) == 5
     for letter in letters:

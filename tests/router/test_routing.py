@@ -92,8 +92,8 @@ def _elsewhere(record: Fetched) -> Fetched:
         (lambda r: r._replace(value=b"\x00\x00"), "bad-frame"),
         (lambda r: r._replace(value=r.value + b"\x00"), "bad-data"),
         (lambda r: r._replace(value=r.value[:-1]), "bad-data"),
-        (_elsewhere, "wrong-partition"),
-        (lambda r: _elsewhere(r)._replace(value=None), "wrong-partition"),
+        (_elsewhere, "other-partition"),
+        (lambda r: _elsewhere(r)._replace(value=None), "other-partition"),
         (lambda r: r._replace(fault="it does not unpack", headers=[]), "bad-batch"),
     ],
 )

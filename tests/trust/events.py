@@ -15,6 +15,7 @@ from bus.trust.signed import Content, Signed, contents_of, read_whole
 TOPIC = "resident.vector.v1"
 SIGNER = FileSigner(Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
 STRANGER = FileSigner(Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33))))
+ROUTER = FileSigner(Ed25519PrivateKey.from_private_bytes(bytes(range(2, 34))))
 SEED = bytes(range(64, 64 + SEED_BYTES))
 AT_MS = 1_782_864_000_000
 

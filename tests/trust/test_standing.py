@@ -146,6 +146,9 @@ def test_a_reform_two_municipalities_merge_and_the_code_changes(bus: Parties) ->
     ]
     for name, ars, day, expected in cases:
         assert standing.speaks_for(name, ars, day) is expected
+    holders = [(R, eve, RINGELAI), (R, merged, None), (new, eve, None), (new, merged, RINGELAI)]
+    for ars, day, holder in holders:
+        assert standing.holder_of(ars, day) == holder
     assert [one.id for one in standing.members_under("09272", eve)] == [RINGELAI, PERLESREUT]
     assert [one.id for one in standing.members_under("09272", merged)] == [RINGELAI]
     # The code that nobody has any more may be given to another member.

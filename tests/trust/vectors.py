@@ -1,6 +1,7 @@
 """Makes `docs/wire-signatures.json` anew: ``python -m tests.trust.vectors``."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,14 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from bus.avro.canonical import canonical
 from bus.avro.schema import parse
 from bus.event import frame
+from bus.kafka import Record
+from bus.trust.attestation import attested
 from bus.trust.leaves import root_of
 from bus.trust.projection import Projection
 from bus.trust.signed import Signed
 from tests.trust.events import (
     AT_MS,
+    ROUTER,
     SEED,
     SIGNER,
     STRANGER,
@@ -33,14 +37,21 @@ SOURCE_ID, FEED_ID = 7, 8
 """Ids of the contract's schema and of the feed's in the frames of the vectors."""
 
 
+FEED, PARTITION = f"feed.de.agency.statistik.{TOPIC}", 2
+STATE = b"17/" + b"d" * 64
+"""Where the attested vectors lie, and under which state of the journal."""
+
+KEYS = {"city": SIGNER, "stranger": STRANGER, "router": ROUTER}
+
+
 def vectors() -> dict[str, Any]:
     """Return the file's content."""
     return {
-        "about": "Vectors of docs/wire.md, section Signatures. Bytes are in hexadecimal; "
-        "null is a null. The private keys are in this file: trust them nowhere.",
+        "about": "Vectors of docs/wire.md, sections Signatures and Attestation. Bytes are in "
+        "hexadecimal; null is a null. The private keys are in this file: trust them nowhere.",
         "topic": TOPIC,
         "signed_at_ms": AT_MS,
-        "keys": {name: _key(key) for name, key in (("city", SIGNER), ("stranger", STRANGER))},
+        "keys": {name: _key(key) for name, key in KEYS.items()},
         "schema": {
             "id": SOURCE_ID,
             "text": PROJECTION.text,
@@ -50,6 +61,10 @@ def vectors() -> dict[str, Any]:
         "events": [
             _whole("event", event(), PROJECTION, PARTS),
             _whole("tombstone", tombstone(), None, TOMBSTONE_PARTS),
+        ],
+        "attested": [
+            _attested("event", on_a_feed(giving(whole(event(), PROJECTION), PROJECTION, ("id",)))),
+            _attested("tombstone", on_a_feed(giving(whole(tombstone(), None), None, ()))),
         ],
         "refused": [
             {
@@ -104,12 +119,43 @@ def _part(signed: Signed, projection: Projection | None, fields: tuple[str, ...]
     return written_out(on_a_feed(giving(signed, projection, fields)), FEED_ID)
 
 
+def _attested(name: str, record: Written) -> dict[str, Any]:
+    """Return a feed's record with the router's word for it, and that message."""
+    written = written_out(record, FEED_ID)
+    value = None if record.data is None else frame(FEED_ID, record.data)
+    headers = [*record.headers, ("stadtbus-grant", b"ab" * 16), ("stadtbus-state", STATE)]
+    plain = Record(record.key, value, headers)
+    made = attested(ROUTER, FEED, PARTITION, plain, AT_MS)
+    written["headers"] = [[name, value.hex()] for name, value in made.headers]
+    message = _attestation(plain).hex()
+    return {"name": name, "feed": FEED, "partition": PARTITION, **written, "message": message}
+
+
+def _attestation(record: Record) -> bytes:
+    """Return what the router signed, as docs/wire.md writes it down, without the product's code."""
+    names = sorted(record.headers, key=lambda header: header[0].encode())
+    parts = (
+        FEED.encode(),
+        PARTITION.to_bytes(4, "big"),
+        b"\1" + (record.key or b""),
+        b"\0" if record.value is None else b"\1" + record.value,
+        _joined([_joined([name.encode(), b"\1" + value]) for name, value in names]),
+        bytes.fromhex(ROUTER.key_id),
+        AT_MS.to_bytes(8, "big"),
+    )
+    return b"stadtbus-attestation-1\0" + _joined(parts)
+
+
+def _joined(parts: Iterable[bytes]) -> bytes:
+    return b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+
+
 def _message(signed: Signed) -> bytes:
     """Return what was signed, as docs/wire.md writes it down, without the product's code."""
     root = root_of([leaf.digest for leaf in signed.leaves])
     at = signed.mark.at_ms.to_bytes(8, "big")
     parts = (*signed.claim, bytes.fromhex(signed.mark.key_id), at, root)
-    return b"stadtbus-event-1\0" + b"".join(len(p).to_bytes(4, "big") + p for p in parts)
+    return b"stadtbus-event-1\0" + _joined(parts)
 
 
 def written_out(record: Written, schema_id: int) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from bus.errors import NotFound
 from bus.trust.grants.grant import State
 from bus.trust.grants.granting import Granting, Step, Void
 from bus.trust.grants.holdings import NEVER, Core, Holdings
@@ -52,6 +53,22 @@ class Book:
     ) -> list[Granted]:
         """Return who gets what of an event; see `Matching.match`."""
         return self._matching.match(topic, owner, ars, values, at_ms)
+
+    def in_force(self, grant: bytes, at_ms: int) -> bool:
+        """Whether something can flow under a grant at a time, in milliseconds since 1970."""
+        number = self.holdings.find(grant)
+        return number is not None and self._matching.in_force(number, at_ms)
+
+    def purpose(self, grant: bytes) -> str:
+        """Return what a grant is for.
+
+        Raises:
+            NotFound: nobody asked for such a grant.
+        """
+        number = self.holdings.find(grant)
+        if number is None:
+            raise NotFound(f"there is no grant {grant.hex()}")
+        return self.holdings.core(number).purpose
 
     def expire(self, at_ms: int) -> list[int]:
         """Take the grants whose time is over out of force, and return their numbers.

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from bus.trust.grants.grant import State
 from bus.trust.grants.holdings import Facts, Holdings, predicate
 from bus.trust.grants.index import NOTHING, Index
 from bus.trust.grants.parties import Standing, resting
@@ -53,14 +54,23 @@ class Matching:
                 found.setdefault(facts.recipient, []).append(facts)
         return [self._granted(grants) for grants in found.values()]
 
+    def in_force(self, number: int, at_ms: int) -> bool:
+        """Whether something flows under a grant at a time, if an event keeps to its rows."""
+        facts = self._holdings.facts(number)
+        is_time = facts.since <= at_ms < facts.until
+        approved = self._holdings.state(number) is State.APPROVED
+        return is_time and approved and not self._rests(facts)
+
     def _holds(self, number: int, facts: Facts, values: Mapping[str, Any]) -> bool:
         """Whether a grant that was found, and whose time it is, applies."""
-        grants = self._holdings
         rest = self._index.rest(number)
         if rest != NOTHING and not predicate(rest)(values):
             return False
-        owner, recipient = grants.owners[facts.owner], grants.members[facts.recipient]
-        return resting(self._standing, owner, recipient) is None
+        return not self._rests(facts)
+
+    def _rests(self, facts: Facts) -> bool:
+        owner = self._holdings.owners[facts.owner]
+        return resting(self._standing, owner, self._holdings.members[facts.recipient]) is not None
 
     def _granted(self, grants: list[Facts]) -> Granted:
         """Return what the grants of one recipient give together."""

@@ -2,9 +2,10 @@
 
 import pytest
 
+from bus.errors import NotFound
 from bus.trust.grants.book import Book
 from bus.trust.grants.grant import grant_id
-from bus.trust.grants.granting import REVOKED
+from bus.trust.grants.granting import REVOKED, Step
 from tests.trust.grants.parties import (
     AUTHORITY,
     LATER,
@@ -55,6 +56,24 @@ def test_a_grant_holds_from_its_first_instant_up_to_its_last(
     if expires:
         assert book.expire(at_ms) == ([0] if at_ms >= UNTIL else [])
     assert bool(book.match(TOPIC, OWNER, ARS, {}, at_ms)) is flows
+    assert book.in_force(grant_id(request.digest), at_ms) is flows
+
+
+def test_something_flows_under_a_grant_from_its_approval_until_it_is_revoked() -> None:
+    world, request = World(), asked(terms(purpose="tax"))
+    book, grant = Book(world), grant_id(request.digest)
+    assert not book.in_force(grant, NOW)
+    with pytest.raises(NotFound):
+        book.purpose(grant)
+    flows = []
+    for step in (request, decided(request), decided(request, REVOKED)):
+        assert isinstance(book.apply(step), Step)
+        flows.append(book.in_force(grant, NOW))
+        world.inactive = {RECIPIENT}
+        assert not book.in_force(grant, NOW)
+        world.inactive = set()
+    assert flows == [False, True, False]
+    assert book.purpose(grant) == "tax"
 
 
 def test_grants_rest_while_somebody_may_not_act() -> None:

@@ -1,0 +1,149 @@
+"""The records that a recipient's feed gets of a restricted contract. Pure.
+
+Only what was granted is in them: names that stand for others where a key or subject was not.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from bus.contracts import Contract
+from bus.event import CONTENT_TYPE, SOURCE, frame, write_time
+from bus.kafka import Record
+from bus.router.admission import Admitted, Version
+from bus.router.feeds import member_feed
+from bus.router.held import Had
+from bus.router.pseudonyms import Pseudonyms
+from bus.router.routing import Write
+from bus.trust.attestation import attested
+from bus.trust.grants.matching import Granted
+from bus.trust.leaves import KEY
+from bus.trust.part import part_of
+from bus.trust.signer import Signer
+
+GRANT, STATE = "stadtbus-grant", "stadtbus-state"
+
+_FIXED = [("ce_specversion", b"1.0"), ("content-type", CONTENT_TYPE.encode())]
+
+Headers = Sequence[tuple[str, bytes]]
+
+
+class Moment(NamedTuple):
+    """In which partition, when, and under which state of the journal records are written.
+
+    Args:
+        partition: the source's and the feeds'.
+        state: number and digest of the journal's last entry, as the header has them.
+        at_ms: now, in milliseconds since 1970.
+    """
+
+    partition: int
+    state: str
+    at_ms: int
+
+
+class Written(NamedTuple):
+    """A record for a feed.
+
+    Args:
+        write: where what goes.
+        event: its id.
+        had: what the feed holds of the key then; None after a tombstone.
+        fields: the fields that it gives, sorted.
+    """
+
+    write: Write
+    event: str
+    had: Had | None
+    fields: tuple[str, ...]
+
+
+class Writing:
+    """Makes the records of one contract's feeds.
+
+    Args:
+        contract: the contract in force.
+        pseudonyms: makes names for what is not to be known.
+        signer: holds the router's key.
+        system: the router, as its own tombstones name their source.
+    """
+
+    def __init__(
+        self, contract: Contract, pseudonyms: Pseudonyms, signer: Signer, system: str
+    ) -> None:
+        self._contract, self._pseudonyms = contract, pseudonyms
+        self._subject, self._key = contract.subject or "", frozenset(contract.key)
+        self._signer, self._source = signer, f"{SOURCE}{system}".encode()
+
+    def event(
+        self, admitted: Admitted, version: Version, granted: Granted, moment: Moment
+    ) -> Written:
+        """Return an event as a recipient gets it.
+
+        The subject's own name is given to nobody, so the field counts as withheld: what stands in
+        the data is the source's word without exception, and the feed's name for the subject is in
+        ``ce_subject``, where it takes the place of the source's.
+        """
+        projection, schema = version
+        fields = frozenset(granted.fields) & frozenset(projection.names)
+        leaves = fields - {self._subject}
+        if leaves >= self._key:
+            leaves |= {KEY}
+        part = part_of(admitted.signed, projection, leaves)
+        to = (admitted.owner, granted.recipient)
+        key = (
+            part.key or self._pseudonyms.key(*to, admitted.event.topic, admitted.event.key).encode()
+        )
+        headers = [*part.headers]
+        if self._subject in fields:
+            named = self._pseudonyms.subject(*to, admitted.subject)
+            headers.append(("ce_subject", named.encode()))
+        had = Had(key, tuple(sorted(granted.grants)))
+        record = Record(key, frame(schema, part.data or b""), headers)
+        write = self._attested(granted.recipient, record, had.grants, moment)
+        return Written(write, admitted.event.id, had, tuple(sorted(fields)))
+
+    def ended(self, admitted: Admitted, recipient: str, had: Had, moment: Moment) -> Written:
+        """Return a source's tombstone as a recipient gets it who has the key."""
+        key = admitted.event.key.encode()
+        given = frozenset({KEY}) if had.key == key else frozenset[str]()
+        part = part_of(admitted.signed, None, given)
+        record = Record(had.key, None, part.headers)
+        write = self._attested(recipient, record, had.grants, moment)
+        return Written(write, admitted.event.id, None, ())
+
+    def withdrawal(self, recipient: str, had: Had, cause: str, moment: Moment) -> Written:
+        """Return the router's own tombstone, which does not say why.
+
+        Args:
+            recipient: who has the key.
+            had: what they have of it.
+            cause: what brought it about: an event's id, or a state of the journal.
+            moment: when and where.
+        """
+        feed = member_feed(recipient, self._contract.topic)
+        # The same cause may take a key back twice, where it was given again in between.
+        event = self._pseudonyms.event(feed, had.key, f"{cause}/{moment.at_ms}")
+        time = datetime.fromtimestamp(moment.at_ms / 1000, UTC)
+        headers = [
+            ("ce_id", event.encode()),
+            ("ce_source", self._source),
+            ("ce_type", self._contract.topic.encode()),
+            ("ce_time", write_time(time).encode()),
+        ]
+        write = self._attested(recipient, Record(had.key, None, headers), had.grants, moment)
+        return Written(write, event, None, ())
+
+    def _attested(
+        self, recipient: str, record: Record, grants: Iterable[bytes], moment: Moment
+    ) -> Write:
+        feed = member_feed(recipient, self._contract.topic)
+        headers: Headers = [
+            *_FIXED,
+            *record.headers,
+            (GRANT, ",".join([grant.hex() for grant in grants]).encode()),
+            (STATE, moment.state.encode()),
+        ]
+        whole = record._replace(headers=headers)
+        made = attested(self._signer, feed, moment.partition, whole, moment.at_ms)
+        return feed, moment.partition, made
