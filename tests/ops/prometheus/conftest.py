@@ -25,6 +25,7 @@ from tests.town.conftest import NOBODY, PUBLISHER, READINGS, SUBSCRIBER, Town, s
 
 ROOT = Path(__file__).parents[3]
 SHIPPED = ROOT / "ops/prometheus"
+MEMBER = "de.mun.092720140140"
 PROMISED, DONE = "de.agency.statistik.promised", "de.agency.statistik.done"
 DAY = 86_400
 
@@ -68,6 +69,7 @@ def loaded(tmp_path_factory: pytest.TempPathFactory, kcat_there: str) -> Iterato
             rights = (right, READINGS) if right else ()
             added = town.stadtbus("admin", "user", "add", user, "--folder", town.of(user), *rights)
             says(added, 0)
+        admit(town)
         misuse(town, kcat_there)
         for user, *arguments in (
             (PUBLISHER, "-m", "producers.counts", "--rate", "20"),
@@ -78,6 +80,18 @@ def loaded(tmp_path_factory: pytest.TempPathFactory, kcat_there: str) -> Iterato
         ):
             running.callback(end, begin(town, user, *arguments))
         yield town
+
+
+def admit(town: Town) -> None:
+    """Name a root, which admits a municipality."""
+    offices = ("--contact", "bus@town.example", "--privacy", "datenschutz@town.example")
+    for command in (
+        ("key", "new", "root.key"),
+        ("key", "new", "city.key"),
+        ("trust", "begin", "--key", "root.pem", "--sign", "root.key"),
+        ("member", "admit", MEMBER, "--key", "city.pem", *offices, "--sign", "root.key"),
+    ):
+        says(town.stadtbus("admin", *command), 0)
 
 
 def misuse(town: Town, kcat: str) -> None:

@@ -14,7 +14,7 @@ from bus.cli.app import app
 from ops.grafana.__main__ import file, text
 from ops.grafana.panels import Query, Variable
 from ops.grafana.source import DASHBOARDS, RATE
-from tests.ops.prometheus.conftest import DONE, ROOT, SHIPPED, Watched, wait
+from tests.ops.prometheus.conftest import DONE, MEMBER, ROOT, SHIPPED, Watched, wait
 from tests.ops.prometheus.programs import program
 from tests.ops.prometheus.test_rules import NAMES
 from tests.town.conftest import NOBODY, READINGS, Town
@@ -140,6 +140,7 @@ def test_every_command_of_a_runbook_does_what_it_says(
     monkeypatch.setenv("STADTBUS_DATA", str(watched.town.folder.ca.parents[1]))
     for name, value in {
         "GROUP": DONE, "TOPIC": topic, "SUBJECT": f"{READINGS}-value", "FILE": "good.avsc",
+        "MEMBER": MEMBER,
     }.items():  # fmt: skip
         command = command.replace(name, value)
     done = CliRunner().invoke(app, shlex.split(command)[1:])
