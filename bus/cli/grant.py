@@ -122,74 +122,38 @@ def ask_for(
     state("grant-asked", says, Way(sign, passphrase_file, to, registry, output))
 
 
-@app.command("approve")
-def approve(
-    grant: GrantName,
-    why: Why = "",
-    sign: Sign = None,
-    passphrase_file: PassphraseFile = None,
-    to: To = None,
-    registry: Registry = None,
-    output: Output = Format.table,
-) -> None:
-    """Approve what was asked for, exactly as it was; the owner signs, with two keys if it wants."""
-    _step("grant-approved", grant, why, Way(sign, passphrase_file, to, registry, output))
+def _add_step(verb: str, kind: str, tells: str) -> None:
+    """Add a command that takes a step of a grant; they differ in who signs, and what follows."""
+
+    @app.command(verb, help=tells)
+    def step(
+        grant: GrantName,
+        why: Why = "",
+        sign: Sign = None,
+        passphrase_file: PassphraseFile = None,
+        to: To = None,
+        registry: Registry = None,
+        output: Output = Format.table,
+    ) -> None:
+        _step(kind, grant, why, Way(sign, passphrase_file, to, registry, output))
 
 
-@app.command("refuse")
-def refuse(
-    grant: GrantName,
-    why: Why = "",
-    sign: Sign = None,
-    passphrase_file: PassphraseFile = None,
-    to: To = None,
-    registry: Registry = None,
-    output: Output = Format.table,
-) -> None:
-    """Refuse what was asked for; the owner signs."""
-    _step("grant-refused", grant, why, Way(sign, passphrase_file, to, registry, output))
-
-
-@app.command("withdraw")
-def withdraw(
-    grant: GrantName,
-    why: Why = "",
-    sign: Sign = None,
-    passphrase_file: PassphraseFile = None,
-    to: To = None,
-    registry: Registry = None,
-    output: Output = Format.table,
-) -> None:
-    """Take back what nobody has decided yet; the recipient signs."""
-    _step("grant-withdrawn", grant, why, Way(sign, passphrase_file, to, registry, output))
-
-
-@app.command("revoke")
-def revoke(
-    grant: GrantName,
-    why: Why = "",
-    sign: Sign = None,
-    passphrase_file: PassphraseFile = None,
-    to: To = None,
-    registry: Registry = None,
-    output: Output = Format.table,
-) -> None:
-    """End a grant that was approved; the owner signs."""
-    _step("grant-revoked", grant, why, Way(sign, passphrase_file, to, registry, output))
-
-
-@app.command("give-up")
-def give_up(
-    grant: GrantName,
-    why: Why = "",
-    sign: Sign = None,
-    passphrase_file: PassphraseFile = None,
-    to: To = None,
-    registry: Registry = None,
-    output: Output = Format.table,
-) -> None:
-    """End a grant that is not needed any more; the recipient signs."""
-    _step("grant-ended", grant, why, Way(sign, passphrase_file, to, registry, output))
+for _verb, _kind, _tells in (
+    (
+        "approve",
+        "grant-approved",
+        "Approve exactly what was asked for; the owner signs, with two keys if it wants.",
+    ),
+    ("refuse", "grant-refused", "Refuse what was asked for; the owner signs."),
+    (
+        "withdraw",
+        "grant-withdrawn",
+        "Take back what nobody has decided yet; the recipient signs.",
+    ),
+    ("revoke", "grant-revoked", "End a grant that was approved; the owner signs."),
+    ("give-up", "grant-ended", "End a grant that is not needed any more; the recipient signs."),
+):
+    _add_step(_verb, _kind, _tells)
 
 
 def _step(kind: str, name: str, why: str, way: Way) -> None:
