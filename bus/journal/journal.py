@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from bus.admin import TopicSpec
-from bus.errors import BusUnavailable, Conflict, OutcomeUnknown, PositionLost, StorageUnusable
-from bus.journal.chain import CHAIN, EMPTY, START, Chain, Entry, digest_of, encode
-from bus.kafka import Fetched, Record
+from bus.errors import BusUnavailable, Conflict, OutcomeUnknown
+from bus.journal.chain import CHAIN, EMPTY, START, Entry, digest_of, encode
+from bus.journal.reading import TOPIC, JournalReader, Reads
+from bus.kafka import Record
 
 log = logging.getLogger(__name__)
 
-TOPIC = "_stadtbus.journal"
 SPEC = TopicSpec(
     name=TOPIC,
     partitions=1,
@@ -56,18 +56,6 @@ class Writes(Protocol):
         """Write one batch."""
 
 
-class Reads(Protocol):
-    """What the journal needs of a reader."""
-
-    async def bounds(self, topic: str) -> dict[int, tuple[int, int]]:
-        """Return the first and the end offset by partition."""
-
-    async def read(
-        self, topic: str, partition: int, offset: int, *, max_wait: float
-    ) -> list[Fetched]:
-        """Return records from an offset on."""
-
-
 class Makes(Protocol):
     """What the journal needs of the administration."""
 
@@ -75,7 +63,7 @@ class Makes(Protocol):
         """Make a topic unless it is there."""
 
 
-class Journal:
+class Journal(JournalReader):
     """One node's view of the chain, and its pen.
 
     Args:
@@ -93,28 +81,10 @@ class Journal:
         *,
         settle: float = SETTLE,
     ) -> None:
-        self._producer, self._reader, self._admin = producer, reader, admin
-        self._apply, self._settle = apply, settle
-        self._chain = Chain()
-        self._position: int | None = None
+        super().__init__(reader, apply)
+        self._producer, self._admin, self._settle = producer, admin, settle
         self._place: _Place | None = None
-        self._reading, self._writing = asyncio.Lock(), asyncio.Lock()
-        self._runs_begun = self._runs_done = 0
-
-    @property
-    def head(self) -> str:
-        """The digest of the last entry that this node has read."""
-        return self._chain.head
-
-    @property
-    def length(self) -> int:
-        """How many entries this node has read."""
-        return self._chain.length
-
-    @property
-    def id(self) -> str:
-        """The chain's own random id."""
-        return self._chain.id
+        self._writing = asyncio.Lock()
 
     async def open(self) -> None:
         """Make the topic if need be, read the chain, and begin it if nobody has.
@@ -131,23 +101,6 @@ class Journal:
                 await self.append(CHAIN, {"id": secrets.token_hex(16)})
             except Conflict:
                 log.info("another node has begun the journal")
-
-    async def catch_up(self) -> None:
-        """Read everything that was in the topic when this was called.
-
-        Raises:
-            BusUnavailable: the engine cannot be reached.
-            PositionLost: the topic no longer holds what follows the last entry read.
-            StorageUnusable: the topic holds entries, but not those that they follow.
-        """
-        begun = self._runs_begun
-        async with self._reading:
-            if self._runs_done > begun:  # a run that began after this call has read it all
-                return
-            self._runs_begun += 1
-            run = self._runs_begun
-            await self._read_to_end()
-            self._runs_done = run
 
     async def append(self, kind: str, body: Mapping[str, Any]) -> Entry:
         """Write an entry after the head that this node has read, and return it once it counts.
@@ -205,43 +158,9 @@ class Journal:
             return error
         return trouble
 
-    async def _read_to_end(self) -> None:
-        first, end = (await self._reader.bounds(TOPIC))[0]
-        if self._position is None:
-            self._position = first
-        if self._position > end:
-            raise PositionLost(
-                f"the journal ends at {end}, but was read to {self._position} before",
-                where=TOPIC,
-                remedy="the engine has lost records: restore its data",
-            )
-        while self._position < end:
-            records = await self._reader.read(TOPIC, 0, self._position, max_wait=0.5)
-            if not records:  # the last offsets hold no records, only marks of transactions
-                break
-            for record in records:
-                self._take(record)
-        if self._chain.has_lost_its_beginning:
-            raise StorageUnusable(
-                "the journal's first entries are gone",
-                where=TOPIC,
-                remedy="restore the topic; it must never be compacted or expire",
-            )
-
-    def _take(self, record: Fetched) -> None:
-        before = self._chain.head
-        # A batch that cannot be taken apart is void; an entry's headers say nothing, whole or not.
-        entry = (
-            None
-            if record.is_batch
-            else self._chain.follow(record.value, appended=record.timestamp_ms)
-        )
-        self._position = record.offset + 1
-        if entry is None:
-            return
+    def _came(self, before: str, entry: Entry) -> None:
         if self._place is not None and self._place.after == before:
             self._place.taken = entry
-        self._apply(entry)
 
 
 def _now() -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bus.errors import BusError, BusUnavailable
-from bus.journal.journal import TOPIC as JOURNAL
+from bus.journal import TOPIC as JOURNAL
 from ops.kafka import Cluster
 from ops.torture import stall
 from ops.torture.judgement import longest_gap
