@@ -4,8 +4,9 @@ Each event of a key replaces what every recipient had of it, or has it withdrawn
 hold of a key came of one event, and what is known of that event is kept once.
 """
 
-from collections.abc import Mapping, MutableMapping
-from typing import NamedTuple
+import json
+from collections.abc import Mapping
+from typing import NamedTuple, Self
 
 
 class Had(NamedTuple):
@@ -25,21 +26,41 @@ Feeds = Mapping[str, Had]
 
 
 class Held(NamedTuple):
-    """What feeds hold of a key, and of whose event.
+    """The last event of a key that counted, and what feeds hold of it.
 
     Args:
-        speaker: the member whose system announced the event.
+        offset: where it lies.
+        speaker: the member whose system announced it.
         ars: the official code of the municipality that it was about.
         owner: the member whose data it is.
         subject: whom it is about, as the source names them.
         feeds: who has it; nobody if empty.
     """
 
+    offset: int
     speaker: str
     ars: str
     owner: str
     subject: str
     feeds: Feeds
+
+    def pack(self) -> bytes:
+        """Return it as bytes; the grants' ids stand there in hexadecimal."""
+        feeds = {
+            recipient: [had.key.decode(), *(grant.hex() for grant in had.grants)]
+            for recipient, had in self.feeds.items()
+        }
+        return json.dumps([*self[:-1], feeds], ensure_ascii=False, separators=(",", ":")).encode()
+
+    @classmethod
+    def unpack(cls, packed: bytes) -> Self:
+        """Return what was packed."""
+        *values, feeds = json.loads(packed)
+        had = {
+            recipient: Had(key.encode(), tuple(bytes.fromhex(grant) for grant in grants))
+            for recipient, (key, *grants) in feeds.items()
+        }
+        return cls(*values, had)
 
 
 def withdrawn(before: Feeds, now: Feeds) -> list[tuple[str, Had]]:
@@ -55,11 +76,3 @@ def withdrawn(before: Feeds, now: Feeds) -> list[tuple[str, Had]]:
         for recipient, had in before.items()
         if recipient not in now or now[recipient].key != had.key
     ]
-
-
-def keep(sent: MutableMapping[bytes, Held], key: bytes, held: Held) -> None:
-    """Let what feeds hold of a key become this; a key that nobody has is forgotten."""
-    if held.feeds:
-        sent[key] = held
-    else:
-        sent.pop(key, None)

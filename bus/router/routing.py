@@ -28,7 +28,8 @@ class Passed:
         event: what the record carries.
         writes: records that go to feeds.
         disclosures: on a restricted contract, who is told what by each of them.
-        held: on a restricted contract, what feeds hold of the record's key from then on.
+        held: on a restricted contract, what feeds hold of the record's key from then on; None after
+            a tombstone, when nobody has it.
     """
 
     event: Event

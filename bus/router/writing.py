@@ -3,7 +3,7 @@
 Only what was granted is in them: names that stand for others where a key or subject was not.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ from bus.kafka import Record
 from bus.router.admission import Admitted, Version
 from bus.router.feeds import member_feed
 from bus.router.held import Had
+from bus.router.memory import mark_of
 from bus.router.pseudonyms import Pseudonyms
 from bus.router.routing import Write
 from bus.trust.attestation import attested
@@ -21,7 +22,8 @@ from bus.trust.leaves import KEY
 from bus.trust.part import part_of
 from bus.trust.signer import Signer
 
-GRANT, STATE = "stadtbus-grant", "stadtbus-state"
+GRANT, STATE, SNAPSHOT = "stadtbus-grant", "stadtbus-state", "stadtbus-snapshot"
+SEQUENCE = "stadtbus-seq"
 
 _FIXED = [("ce_specversion", b"1.0"), ("content-type", CONTENT_TYPE.encode())]
 
@@ -35,11 +37,13 @@ class Moment(NamedTuple):
         partition: the source's and the feeds'.
         state: number and digest of the journal's last entry, as the header has them.
         at_ms: now, in milliseconds since 1970.
+        sequence: returns the next ``stadtbus-seq`` of a feed's partition.
     """
 
     partition: int
     state: str
     at_ms: int
+    sequence: Callable[[str], str]
 
 
 class Written(NamedTuple):
@@ -124,15 +128,35 @@ class Writing:
         feed = member_feed(recipient, self._contract.topic)
         # The same cause may take a key back twice, where it was given again in between.
         event = self._pseudonyms.event(feed, had.key, f"{cause}/{moment.at_ms}")
+        record = Record(had.key, None, self._own(event, moment))
+        return Written(self._attested(recipient, record, had.grants, moment), event, None, ())
+
+    def marker(self, recipient: str, grant: bytes, word: str, offset: int, moment: Moment) -> Write:
+        """Return a mark on a feed, between two of which the present lies that a grant gives.
+
+        Args:
+            recipient: whose feed it is.
+            grant: its id.
+            word: ``begin`` or ``end``.
+            offset: where the router was on the shared topic when it began.
+            moment: when and where.
+        """
+        feed, topic = member_feed(recipient, self._contract.topic), self._contract.topic
+        key = mark_of(grant)
+        event = self._pseudonyms.event(feed, key, f"{word}/{moment.at_ms}")
+        place = f"{word}/{topic}/{moment.partition}/{offset}"
+        headers = [*self._own(event, moment), (SNAPSHOT, place.encode())]
+        return self._attested(recipient, Record(key, None, headers), (grant,), moment)
+
+    def _own(self, event: str, moment: Moment) -> list[tuple[str, bytes]]:
+        """Return the headers of what the router says itself."""
         time = datetime.fromtimestamp(moment.at_ms / 1000, UTC)
-        headers = [
+        return [
             ("ce_id", event.encode()),
             ("ce_source", self._source),
             ("ce_type", self._contract.topic.encode()),
             ("ce_time", write_time(time).encode()),
         ]
-        write = self._attested(recipient, Record(had.key, None, headers), had.grants, moment)
-        return Written(write, event, None, ())
 
     def _attested(
         self, recipient: str, record: Record, grants: Iterable[bytes], moment: Moment
@@ -143,6 +167,7 @@ class Writing:
             *record.headers,
             (GRANT, ",".join([grant.hex() for grant in grants]).encode()),
             (STATE, moment.state.encode()),
+            (SEQUENCE, moment.sequence(feed).encode()),
         ]
         whole = record._replace(headers=headers)
         made = attested(self._signer, feed, moment.partition, whole, moment.at_ms)

@@ -13,7 +13,7 @@ from bus.trust.signed import Content, Signed
 from tests.router.town import FEED_SCHEMA, ROUTER_KEY, TOPIC, codec, on
 
 OF_ALL = {"ce_specversion", "content-type", "ce_id", "ce_source", "ce_type", "ce_time"}
-OF_ROUTER = {"stadtbus-grant", "stadtbus-state", "stadtbus-attestation"}
+OF_ROUTER = {"stadtbus-grant", "stadtbus-state", "stadtbus-seq", "stadtbus-attestation"}
 OF_SOURCE = {"stadtbus-signature", "stadtbus-salts", "stadtbus-digests", "stadtbus-withheld"}
 
 

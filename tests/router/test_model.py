@@ -18,7 +18,6 @@ from bus.contracts import Contract
 from bus.event import partition_of
 from bus.kafka import Fetched
 from bus.router.disclosure import Disclosure
-from bus.router.held import keep
 from bus.router.routing import Write
 from bus.trust.grants.book import Book
 from bus.trust.grants.grant import grant_id
@@ -132,6 +131,7 @@ class Model:
     def __init__(self, grants: list[dict[str, Any]], ids: list[bytes]) -> None:
         self.grants, self.ids = grants, ids
         self.live: set[int] = set()
+        self.last: dict[bytes, tuple[Fetched, Data]] = {}
         self.views: dict[tuple[str, bytes], View] = {}
 
     def who_gets(self, data: Data, id_: bytes) -> dict[str, View]:
@@ -150,12 +150,12 @@ class Model:
             for recipient, names in fields.items()
         }
 
-    def lose(self, key: bytes | None = None, grant: str = "") -> None:
-        """Take back what was given of a key, or under a grant."""
+    def settle(self) -> None:
+        """Give everybody what their grants give of each key's last event."""
         self.views = {
-            (recipient, at): view
-            for (recipient, at), view in self.views.items()
-            if at != key and grant not in view.grants
+            (recipient, key): view
+            for key, (record, data) in self.last.items()
+            for recipient, view in self.who_gets(data, dict(record.headers)["ce_id"]).items()
         }
 
 
@@ -213,7 +213,7 @@ def test_feeds_hold_what_the_model_says(
             elif number < len(grants):
                 change = approve if what == "approve" else revoke
                 change(book, model, requests[number], number)
-                taken_back(town, feeds)
+                brought_in_step(town, model, feeds)
         else:
             data = {name: value for name, value in step.items() if name in there}
             routed(town, model, feeds, data)
@@ -241,17 +241,27 @@ def revoke(book: Book, model: Model, request: Verified, number: int) -> None:
     by = owner.get("member") or owner["authority"]
     assert isinstance(book.apply(decided(request, REVOKED, by=by, at_ms=request.at_ms)), Step)
     model.live.remove(number)
-    model.lose(grant=model.ids[number].hex())
 
 
-def taken_back(town: Town, feeds: Feeds) -> None:
-    """Withdraw what was sent under grants that ended, key by key."""
-    for key in list(town.sent):
+def brought_in_step(town: Town, model: Model, feeds: Feeds) -> None:
+    """Withdraw what was sent under grants that ended, and tell what there is of each key."""
+    for key in town.sent:
         if (found := town.route.withdraw(key, town.now)) is not None:
-            keep(town.sent, key, found.held)
+            town.keep(key, found.held)
             views = feeds.write(found.writes)
             assert all(one.data is None for one in views)
             check_disclosures(found.disclosures, views)
+    model.settle()
+    for key, (record, data) in model.last.items():
+        if (told := town.route.renew(record, (), town.now)) is not None:
+            town.keep(key, told.held)
+            views = feeds.write(told.writes)
+            check_disclosures(told.disclosures, views)
+            for view in views:
+                want = model.views[view.recipient, key]
+                check_view(town, view, want)
+                check_nothing_slips(town, view, record, want.fields, data)
+        assert town.route.renew(record, (), town.now) is None
 
 
 def end(town: Town, model: Model, feeds: Feeds, person: int) -> None:
@@ -265,7 +275,8 @@ def end(town: Town, model: Model, feeds: Feeds, person: int) -> None:
     for view in views:
         check_nothing_slips(town, view, record, known(town, model, view, record), {})
     check_disclosures(passed.disclosures, views)
-    model.lose(key=record.key)
+    model.last.pop(record.key or b"", None)
+    model.settle()
 
 
 def routed(town: Town, model: Model, feeds: Feeds, data: Data) -> None:
@@ -289,8 +300,8 @@ def routed(town: Town, model: Model, feeds: Feeds, data: Data) -> None:
         if view.data is None:
             check_nothing_slips(town, view, record, known(town, model, view, record), data)
     check_disclosures(passed.disclosures, views)
-    model.lose(key=record.key)
-    model.views |= {(recipient, record.key or b""): want for recipient, want in wanted.items()}
+    model.last[record.key or b""] = (record, data)
+    model.settle()
 
 
 def known(town: Town, model: Model, view: Seen, record: Fetched) -> frozenset[str]:

@@ -15,8 +15,9 @@ from bus.contracts import Contract, load_all
 from bus.event import SOURCE, frame, key_of, partition_of
 from bus.kafka import Fetched, Record
 from bus.router.admission import Admission, Version
-from bus.router.held import Held, keep
+from bus.router.held import Held
 from bus.router.journal_state import Grants, JournalState
+from bus.router.memory import Memory
 from bus.router.pseudonyms import Pseudonyms
 from bus.router.restricted import RestrictedRoute
 from bus.router.routing import Passed, Refused
@@ -130,7 +131,7 @@ class Town:
     parties: Parties
     contract: Contract
     route: RestrictedRoute
-    sent: dict[bytes, Held]
+    memory: Memory
     projection: Projection
     number: int = 0
 
@@ -214,9 +215,18 @@ class Town:
         """Route a record now, and keep what feeds hold."""
         found = self.route.take(record, self.now)
         if isinstance(found, Passed):
-            assert found.held is not None
-            keep(self.sent, record.key or b"", found.held)
+            self.keep(record.key or b"", found.held)
         return found
+
+    @property
+    def sent(self) -> dict[bytes, Held]:
+        """What feeds hold, by the source's key."""
+        return dict(self.memory.given())
+
+    def keep(self, key: bytes, held: Held | None) -> None:
+        """Remember what feeds hold of a key, as after a commit."""
+        self.memory.put(key, held)
+        self.memory.settle()
 
     def passed(self, record: Fetched) -> Passed:
         """Route a record that is good."""
@@ -245,15 +255,15 @@ def begun(contract: Contract | None = None, parties: Parties | None = None) -> T
         parties: the towns; made anew if None.
     """
     contract, parties = contract or residents(), parties or people()
-    shape, sent = projection(json.dumps(contract.versions[0])), dict[bytes, Held]()
+    shape, memory = projection(json.dumps(contract.versions[0])), Memory("router")
     route = RestrictedRoute(
         contract,
         Admission(contract, Decoder(contract, Nobody()), Known(shape), OLDEST_MS),
         Writing(contract, Pseudonyms(bytes(range(32))), ROUTER_KEY, ROUTER),
-        sent,
+        memory,
         JournalState(parties.ledger.standing, Given(), 17, "d" * 64),
     )
-    return Town(parties, contract, route, sent, shape)
+    return Town(parties, contract, route, memory, shape)
 
 
 def on(topic: str, partition: int, record: Record) -> Fetched:
