@@ -12,7 +12,7 @@ from bus.kafka.pack import header, packed, sized
 from bus.kafka.producer import Producer
 from bus.kafka.reader import LogReader
 from bus.kafka.records import LARGEST_BATCH, Fetched, Place, Record
-from bus.kafka.transaction import Positions, Transactor
+from bus.kafka.transaction import Positions, Transactor, boot_clock
 
 __all__ = [
     "LARGEST_BATCH",
@@ -27,6 +27,7 @@ __all__ = [
     "Transactor",
     "Watcher",
     "accepts",
+    "boot_clock",
     "header",
     "packed",
     "require_rules",

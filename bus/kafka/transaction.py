@@ -47,6 +47,11 @@ class Positions:
     metadata: str = ""
 
 
+def boot_clock() -> float:
+    """Return seconds that go on while this process, or all of the machine, is stopped."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
 class Transactor(Startable):
     """Writes transactions under a transactional id, one at a time.
 
@@ -106,18 +111,25 @@ class Transactor(Startable):
             await _stop(engine)
 
     async def write(
-        self, records: Sequence[tuple[str, int, Record]], positions: Positions | None = None
+        self,
+        records: Sequence[tuple[str, int, Record]],
+        positions: Positions | None = None,
+        *,
+        valid_until: float | None = None,
     ) -> None:
         """Write records as one transaction; return once it is committed.
 
         Args:
             records: each with the topic and partition that it goes to; in order for each of them.
             positions: what is stored for a group in the same transaction.
+            valid_until: seconds by `boot_clock` after which none of the records may count any
+                more: they are taken back then, as where the process was stopped in between.
 
         Raises:
             Fenced: somebody else writes under this id by now; nothing was written.
             OutcomeUnknown: no clear answer in time; all of it may be written, or nothing.
-            EventTooLarge, NotFound, NotAuthorised, BusUnavailable: nothing was written.
+            EventTooLarge, NotFound, NotAuthorised: nothing was written.
+            BusUnavailable: likewise; the engine cannot be reached, or it took too long.
         """
         if self._engine is None:
             raise BusUnavailable("the transactor is not started", where=self._kafka.bootstrap)
@@ -130,9 +142,15 @@ class Transactor(Startable):
                 await self._send(engine, records)
                 if positions is not None:
                     await _store(engine, positions)
+                # All of it is in the log by now, and was so before this moment.
+                if valid_until is not None and boot_clock() > valid_until:
+                    raise BusUnavailable("it took longer than it may count for", where=where)
                 committing = True
                 await engine.commit_transaction()
         except asyncio.CancelledError:
+            await _take_back(engine)
+            raise
+        except BusUnavailable:
             await _take_back(engine)
             raise
         except _FENCED as error:

@@ -30,6 +30,7 @@ class Held(NamedTuple):
 
     Args:
         offset: where it lies.
+        event: its id.
         speaker: the member whose system announced it.
         ars: the official code of the municipality that it was about.
         owner: the member whose data it is.
@@ -38,6 +39,7 @@ class Held(NamedTuple):
     """
 
     offset: int
+    event: str
     speaker: str
     ars: str
     owner: str
@@ -55,12 +57,12 @@ class Held(NamedTuple):
     @classmethod
     def unpack(cls, packed: bytes) -> Self:
         """Return what was packed."""
-        *values, feeds = json.loads(packed)
+        offset, event, speaker, ars, owner, subject, feeds = json.loads(packed)
         had = {
             recipient: Had(key.encode(), tuple(bytes.fromhex(grant) for grant in grants))
             for recipient, (key, *grants) in feeds.items()
         }
-        return cls(*values, had)
+        return cls(offset, event, speaker, ars, owner, subject, had)
 
 
 def withdrawn(before: Feeds, now: Feeds) -> list[tuple[str, Had]]:

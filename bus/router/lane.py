@@ -10,16 +10,17 @@ import contextlib
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 
 from bus.errors import BusUnavailable, Fenced, OutcomeUnknown, UndecodableEvent
 from bus.kafka import Fetched, Place, Positions, Record, Transactor, header, packed
 from bus.letters import LARGEST_LETTER, letters
 from bus.pause import Pause
+from bus.router.course import Course, OutOfDate, Portion
 from bus.router.feeds import refused_topic
-from bus.router.routing import Refused, Route, Write
-from bus.subscriber.decoding import Decoder, UnlearntSchema
+from bus.router.routing import Refused, Write
+from bus.subscriber.decoding import UnlearntSchema
 from bus.subscriber.window import Window
 
 log = logging.getLogger(__name__)
@@ -42,33 +43,13 @@ Committed = Callable[[Place], Awaitable[int | None]]
 """Returns the group's position in a partition; None if there is none."""
 
 
-@dataclass(slots=True)
-class Portion:
-    """What a number of records become.
-
-    Args:
-        after: the offset that follows the last of them.
-        writes: where what goes.
-        passed: how many go on.
-        repeats: how many were there before.
-        refused: how many are refused, by reason.
-    """
-
-    after: int
-    writes: list[Write] = field(default_factory=list)
-    passed: int = 0
-    repeats: int = 0
-    refused: dict[str, int] = field(default_factory=dict)
-
-
 class Lane:
     """Routes the records of one partition, in order.
 
     Args:
         place: the partition.
         position: the offset of the next record to be routed.
-        route: what becomes of a record.
-        decoder: learns schemas that the route meets.
+        course: what becomes of its records.
         window: the events that were routed last.
         writing: under the partition's transactional id, started.
         committed: asks for the position that is stored.
@@ -80,15 +61,14 @@ class Lane:
         place: Place,
         position: int,
         *,
-        route: Route,
-        decoder: Decoder,
+        course: Course,
         window: Window,
         writing: Transactor,
         committed: Committed,
         tell: Callable[[Portion], None],
     ) -> None:
         self.place, self.position, self.waiting = place, position, 0
-        self._route, self._decoder, self._window = route, decoder, window
+        self._course, self._window = course, window
         self._writing, self._committed, self._tell = writing, committed, tell
         self._batches: deque[Sequence[Fetched]] = deque()
         self._arrived, self._stopping = asyncio.Event(), asyncio.Event()
@@ -117,80 +97,42 @@ class Lane:
         await self._writing.stop()
 
     async def _run(self) -> None:
-        while not self._stopping.is_set():
-            while self._batches and not self._stopping.is_set():
-                records = self._batches.popleft()
-                for start in range(0, len(records), AT_ONCE):
-                    chunk = records[start : start + AT_ONCE]
-                    await self._pass_on(chunk)
-                    self.waiting -= len(chunk)
-                    if self._stopping.is_set():
-                        return
-            self._arrived.clear()
-            if not self._batches and not self._stopping.is_set():
-                await self._arrived.wait()
+        try:
+            await self._until_done(partial(self._course.load, self._arrived.set))
+            while not self._stopping.is_set():
+                if self._batches:
+                    records = self._batches.popleft()
+                    self._put_back(records[AT_ONCE:])
+                    await self._pass_on(records[:AT_ONCE])
+                    self.waiting -= len(records[:AT_ONCE])
+                elif self._course.is_due:
+                    await self._pass_on([])
+                else:
+                    self._arrived.clear()
+                    if not (self._batches or self._stopping.is_set() or self._course.is_due):
+                        await self._arrived.wait()
+        finally:
+            self._course.close()
+
+    def _put_back(self, records: Sequence[Fetched]) -> None:
+        if records:
+            self._batches.appendleft(records)
 
     async def _pass_on(self, records: Sequence[Fetched]) -> None:
-        """Route records; only those that nobody has routed yet."""
-        while left := [record for record in records if record.offset >= self.position]:
-            portion = await self._portion(left)
-            reached = None if portion is None else await self._written(portion)
-            if portion is None or reached is None:
-                return
-            self.position = reached
-            if reached == portion.after:  # otherwise others were here, and counted what they did
-                self._tell(portion)
-
-    async def _portion(self, records: Sequence[Fetched]) -> Portion | None:
-        """Return what records become; None if the lane is to end before that is known."""
-        portion, pause = Portion(records[-1].offset + 1), Pause()
-        for record in records:
-            await pause()
-            try:
-                verdict = self._route.take(record)
-            except UnlearntSchema as unlearnt:
-                refused = await self._learn(unlearnt.schema_id)
-                if self._stopping.is_set():
-                    return None
-                verdict = refused or self._route.take(record)
-            if isinstance(verdict, Refused):
-                portion.writes.append(_letter(record, verdict))
-                portion.refused[verdict.reason] = portion.refused.get(verdict.reason, 0) + 1
-            elif verdict.event in self._window:
-                portion.repeats += 1
-            else:
-                self._window.add(verdict.event)
-                portion.writes += verdict.writes
-                portion.passed += 1
-        return portion
-
-    async def _learn(self, schema_id: int) -> Refused | None:
-        """Ask for a schema until there is an answer; return why it is none of the topic's."""
+        """Write what records become, those that nobody has routed yet, and what else is due."""
         pause = FIRST_PAUSE
         while not self._stopping.is_set():
+            left = [record for record in records if record.offset >= self.position]
+            if not left and not self._course.is_due:
+                return
             try:
-                await self._decoder.learn(schema_id)
-            except UndecodableEvent as error:
-                return Refused(error.reason, str(error))
-            except BusUnavailable as error:
-                log.warning("%s: waiting for schema %d: %s", self, schema_id, error)
-                await self._wait(pause)
-                pause = min(2 * pause, LONGEST_PAUSE)
-            else:
-                return None
-        return None
-
-    async def _written(self, portion: Portion) -> int | None:
-        """Write until it is clear what came of it; return the position that is stored then.
-
-        It is another one than the portion's where others have routed some of these records in the
-        meantime, and None if the lane is to end before anything is clear.
-        """
-        positions = Positions(group=GROUP, offsets={self.place: portion.after})
-        pause = FIRST_PAUSE
-        while True:
-            try:
-                await self._writing.write(portion.writes, positions)
+                portion = await self._portion(left)
+                if portion is None:
+                    return
+                await self._write(portion, bool(left))
+            except OutOfDate:
+                self._course.undo()
+                continue
             except Fenced as error:
                 # Another router has begun here. If it is the one who has the partition now, this
                 # one is told so by the group within this time, and ends.
@@ -201,22 +143,90 @@ class Lane:
                 await self._wait(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
             else:
-                return portion.after
-            if self._stopping.is_set():
-                return None
-            at = await self._begun_anew()
-            if at is not None and at > self.position:
-                return at
+                self._settle(portion)
+                return
+            self._course.undo()
+            await self._until_done(self._begin_anew)
 
-    async def _begun_anew(self) -> int | None:
-        """Fence off what was under way, and return the position that is stored; None if unknown."""
-        try:
-            await self._writing.stop()
-            await self._writing.start()
-            return await self._committed(self.place)
-        except (BusUnavailable, OutcomeUnknown) as error:
-            log.warning("%s: cannot begin anew yet: %s", self, error)
-            return None
+    async def _write(self, portion: Portion, has_records: bool) -> None:
+        """Write a portion; nothing if it turns out to be empty."""
+        valid_until = await self._course.finish(portion)
+        if not (has_records or portion.writes):
+            return
+        positions = Positions(group=GROUP, offsets={self.place: portion.after})
+        await self._writing.write(portion.writes, positions, valid_until=valid_until)
+
+    def _settle(self, portion: Portion) -> None:
+        self._course.settle()
+        for _, event in portion.events:
+            self._window.add(event)
+        self.position = portion.after
+        self._tell(portion)
+
+    async def _portion(self, records: Sequence[Fetched]) -> Portion | None:
+        """Return what is to be written; None if the lane is to end before that is known."""
+        portion = Portion(records[-1].offset + 1 if records else self.position)
+        portion.began = self.position
+        await self._course.begin(portion)
+        pause, here = Pause(), set[tuple[str, str]]()
+        for record in records:
+            await pause()
+            try:
+                verdict = self._course.take(record)
+            except UnlearntSchema as unlearnt:
+                refused = await self._learn(unlearnt.schema_id)
+                if self._stopping.is_set():
+                    return None
+                verdict = refused or self._course.take(record)
+            if isinstance(verdict, Refused):
+                portion.writes.append(_letter(record, verdict))
+                portion.refused[verdict.reason] = portion.refused.get(verdict.reason, 0) + 1
+                continue
+            event = verdict.event
+            if event in self._window or (event.source, event.id) in here:
+                portion.repeats += 1
+                self._course.repeated(record, event)
+            else:
+                here.add((event.source, event.id))
+                self._course.passed(portion, record, verdict)
+        return portion
+
+    async def _learn(self, schema_id: int) -> Refused | None:
+        """Ask for a schema until there is an answer; return why it is none of the topic's."""
+        pause = FIRST_PAUSE
+        while not self._stopping.is_set():
+            try:
+                await self._course.learn(schema_id)
+            except UndecodableEvent as error:
+                return Refused(error.reason, str(error))
+            except BusUnavailable as error:
+                log.warning("%s: waiting for schema %d: %s", self, schema_id, error)
+                await self._wait(pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
+            else:
+                return None
+        return None
+
+    async def _begin_anew(self) -> None:
+        """Fence off what was under way, and learn how far it came: ours, or another router's."""
+        await self._writing.stop()
+        await self._writing.start()
+        at = await self._committed(self.place)
+        if at is not None:
+            self.position = max(self.position, at)
+        await self._course.load(self._arrived.set)
+
+    async def _until_done(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do something until the bus lets it, or the lane is to end."""
+        pause = FIRST_PAUSE
+        while not self._stopping.is_set():
+            try:
+                return await work()
+            except (BusUnavailable, OutcomeUnknown) as error:
+                log.warning("%s: cannot begin yet: %s", self, error)
+                await self._wait(pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
+        return None
 
     async def _wait(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):

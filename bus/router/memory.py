@@ -13,8 +13,8 @@ from bus.contracts import Contract
 from bus.kafka import Fetched, Record
 from bus.router.held import Held
 
-BEGUN, DONE = b"begun", b"done"
-"""How far the snapshot of a grant is."""
+KNOWN, BEGUN, DONE = b"known", b"begun", b"done"
+"""How far the snapshot of a grant is. One that is known may have given something already."""
 
 MARK = b"%snapshot:"
 """What the keys of snapshots' marks begin with; no event's key does, where % is escaped."""
@@ -53,6 +53,11 @@ class Memory:
         self._counts: dict[str, int] = {}
         self._counted: dict[str, int] = {}
 
+    def forget(self) -> None:
+        """Forget all but the counts, to read it anew."""
+        self._committed, self._marks = {}, {}
+        self.undo()
+
     def fold(self, record: Fetched) -> None:
         """Take in a record of the topic, in order."""
         key = record.key or b""
@@ -69,7 +74,7 @@ class Memory:
 
     @property
     def snapshots(self) -> dict[bytes, bool]:
-        """The grants whose snapshot was begun, each with whether it is done."""
+        """The grants that are marked, each with whether its snapshot is done."""
         marks = dict(self._marks)
         for key, value in self._changed.items():
             if key.startswith(MARK):

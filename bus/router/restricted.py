@@ -62,7 +62,6 @@ class RestrictedRoute:
         writing: makes what feeds get.
         memory: what feeds hold. On a contract that does not keep the last state it may stay empty:
             then nothing is withdrawn.
-        state: the journal; set another one between two transactions.
     """
 
     def __init__(
@@ -71,10 +70,21 @@ class RestrictedRoute:
         admission: Admission,
         writing: Writing,
         memory: Remembers,
-        state: JournalState,
     ) -> None:
         self._contract, self._admission, self._writing = contract, admission, writing
-        self._memory, self.state = memory, state
+        self._memory = memory
+        self._state: JournalState | None = None
+
+    @property
+    def state(self) -> JournalState:
+        """The journal; set another one between two transactions."""
+        if self._state is None:
+            raise AssertionError("the journal was not read")
+        return self._state
+
+    @state.setter
+    def state(self, state: JournalState) -> None:
+        self._state = state
 
     def take(self, record: Fetched, now_ms: int) -> Passed | Refused:
         """Return what becomes of a record.
@@ -237,7 +247,7 @@ class RestrictedRoute:
             for recipient, old in withdrawn(had, {**kept, **now})
         ]
         about = (admitted.speaker, admitted.ars, admitted.owner, admitted.subject)
-        held = Held(record.offset, *about, {**kept, **now})
+        held = Held(record.offset, admitted.event.id, *about, {**kept, **now})
         place = (record.partition, record.offset)
         disclosures = [
             *self._disclosures(taken, before or held, had, place, now_ms),

@@ -2,18 +2,30 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from uuid import UUID
 
 from bus.admin import Admin
 from bus.contracts import Contract
 from bus.errors import BusError, BusUnavailable, PositionLost, UndecodableEvent
-from bus.event import read_envelope
+from bus.event import new_id, read_envelope
 from bus.kafka import Fetched, GroupConsumer, LogReader, Place, Transactor
 from bus.letters import LARGEST_LETTER
-from bus.router.feeds import feed_spec, open_feed, refused_spec
-from bus.router.lane import GROUP, Lane, Portion
+from bus.router.admission import Admission
+from bus.router.course import Course, OpenCourse, Portion
+from bus.router.feeds import feed_spec, member_feed, open_feed, refused_spec
+from bus.router.identity import Identity
+from bus.router.journal import Flowing, JournalFollower
+from bus.router.lane import GROUP, Lane
+from bus.router.memory import Memory, memory_spec
+from bus.router.restricted import RestrictedRoute
+from bus.router.restricted_course import RestrictedCourse
 from bus.router.routing import Route
+from bus.router.versions import LearntVersions
+from bus.router.writing import Writing
 from bus.schemas import SchemaClient
 from bus.settings import Settings
 from bus.startable import Startable
@@ -45,10 +57,28 @@ REMEMBERED = 2000
 """Records before the position in which repeats are found after a start."""
 
 
-class Router(Startable):
-    """Routes the events of all open contracts to their feeds.
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """What the lanes of a contract share.
 
-    Any number of routers share the partitions.
+    Args:
+        contract: the contract in force.
+        decoder: checks and decodes its records.
+        topic_id: the shared topic's id on the engine.
+        versions: on a restricted contract, those that were learnt.
+    """
+
+    contract: Contract
+    decoder: Decoder
+    topic_id: str
+    versions: LearntVersions | None = None
+
+
+class Router(Startable):
+    """Routes the events of all contracts to their feeds.
+
+    Any number of routers share the partitions. Restricted contracts are routed only by one that
+    has a name for itself in the settings, and while the journal has its key.
 
     Args:
         settings: how to reach bus and registry.
@@ -61,10 +91,12 @@ class Router(Startable):
         self._running = AsyncExitStack()
         self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._routes: dict[str, tuple[Route, Decoder]] = {}
+        self._ways: dict[str, _Way] = {}
+        self._feeds: set[str] = set()
         self._opened: dict[Place, tuple[Transactor, Window]] = {}
         self._lanes: dict[Place, Lane] = {}
         self._consumer: GroupConsumer | None = None
+        self._said = ""
 
     async def start(self) -> None:
         """Connect, make the feeds of all contracts in force, and begin.
@@ -72,11 +104,15 @@ class Router(Startable):
         Raises:
             BusUnavailable: bus or registry cannot be reached.
             NotAuthorised, NotAuthenticated: the engine says no.
+            InvalidKey, InvalidSettings: the router's key or secret cannot be read.
         """
         try:
-            self._reader = await self._running.enter_async_context(
-                LogReader(self._settings.kafka, client_id=GROUP)
-            )
+            enter = self._running.enter_async_context
+            self._identity = Identity.of(self._settings)
+            self._reader = await enter(LogReader(self._settings.kafka, client_id=GROUP))
+            if self._identity is not None:
+                self._journal = JournalFollower(self._reader, self._prepare_feeds)
+                await enter(self._journal)
             contracts = await self._contracts()
             await self._prepare(contracts)
         except BaseException:
@@ -93,21 +129,64 @@ class Router(Startable):
         await self._registry.close()
 
     async def _contracts(self) -> dict[str, Contract]:
-        """Return the open contracts in force, by topic."""
+        """Return the contracts in force that can be routed, by topic."""
         topics = await self._registry.contracts()
         found = [await self._registry.contract(topic) for topic in topics]
-        return {one.topic: one for one in found if one.access == "open"}
+        known = self._is_known()
+        return {one.topic: one for one in found if one.access == "open" or known}
+
+    def _is_known(self) -> bool:
+        """Whether the journal has the router's key, so that others can check what it attests."""
+        if self._identity is None:
+            return False
+        standing, key_id = self._journal.ledger.standing, self._identity.signer.key_id
+        key, now = standing.key(key_id), int(time.time() * 1000)
+        known = (
+            key is not None
+            and key.owner == self._identity.system
+            and standing.fault_of(key_id, now) is None
+        )
+        if not known and self._said != key_id:
+            log.warning(
+                "restricted contracts are not routed: the key %s of %s is none that the journal "
+                "has in force; `stadtbus system attest` puts it there",
+                key_id,
+                self._identity.system,
+            )
+        self._said = "" if known else key_id
+        return known
 
     async def _prepare(self, contracts: Mapping[str, Contract]) -> None:
         """Make feeds and topics of dead letters, and find out how records are routed."""
         async with Admin(self._settings.kafka) as admin:
             for topic, contract in contracts.items():
-                feed = open_feed(topic)
-                await admin.ensure_topic(feed_spec(contract, feed))
                 await admin.ensure_topic(refused_spec(contract))
+                versions = None
+                if contract.access == "open":
+                    await admin.ensure_topic(feed_spec(contract, open_feed(topic)))
+                else:
+                    await admin.ensure_topic(memory_spec(contract))
+                    versions = LearntVersions(contract, self._registry)
+                    await versions.learn_all()
                 decoder = Decoder(contract, self._registry)
-                route = Route(contract, decoder, await admin.topic_id(topic), feed)
-                self._routes[topic] = (route, decoder)
+                topic_id = await admin.topic_id(topic)
+                self._ways[topic] = _Way(contract, decoder, topic_id, versions)
+
+    async def _prepare_feeds(self, flowing: Flowing) -> None:
+        """Make the feeds that grants are for, before anything flows under them."""
+        wanted = {
+            member_feed(recipient, topic): topic
+            for topic, grants in flowing.items()
+            for recipient in grants.values()
+        }
+        missing = wanted.keys() - self._feeds
+        if not missing:
+            return
+        async with Admin(self._settings.kafka) as admin:
+            for feed in sorted(missing):
+                contract = await self._registry.contract(wanted[feed])
+                await admin.ensure_topic(feed_spec(contract, feed))
+                self._feeds.add(feed)
 
     async def _run(self, contracts: Mapping[str, Contract]) -> None:
         """Route until told to stop, whatever happens to bus and registry."""
@@ -183,16 +262,8 @@ class Router(Startable):
         )
         await writing.start()
         try:
-            first, _ = (await self._reader.bounds(place[0]))[place[1]]
-            position = await self._committed(place)
-            if position is not None and position < first:
-                log.error(
-                    "%s-%d: %d records were deleted before they were routed",
-                    *place,
-                    first - position,
-                )
-                self._telemetry.unrouted.labels(place[0]).inc(first - position)
-            position = first if position is None else max(first, position)
+            first, end = (await self._reader.bounds(place[0]))[place[1]]
+            position = self._sound(place, await self._committed(place), first, end)
             window = await self._remembered(place, first, position)
         except BaseException:
             await writing.stop()
@@ -244,16 +315,37 @@ class Router(Startable):
     def begin(self, place: Place, position: int) -> None:
         """Begin to route a partition."""
         writing, window = self._opened.pop(place)
-        route, decoder = self._routes[place[0]]
         self._lanes[place] = Lane(
             place,
             position,
-            route=route,
-            decoder=decoder,
+            course=self._course(place),
             window=window,
             writing=writing,
             committed=self._committed,
             tell=lambda portion: self._tell(place[0], portion),
+        )
+
+    def _course(self, place: Place) -> Course:
+        way = self._ways[place[0]]
+        contract, decoder = way.contract, way.decoder
+        if way.versions is None or self._identity is None:
+            return OpenCourse(Route(contract, decoder, way.topic_id, open_feed(place[0])), decoder)
+        identity, hours = self._identity, self._settings.router.oldest_hours
+        memory = Memory(UUID(new_id()).hex)
+        route = RestrictedRoute(
+            contract,
+            Admission(contract, decoder, way.versions, hours * 3_600_000),
+            Writing(contract, identity.pseudonyms, identity.signer, identity.system),
+            memory,
+        )
+        return RestrictedCourse(
+            place,
+            contract,
+            route=route,
+            memory=memory,
+            learning=(decoder, way.versions),
+            journal=self._journal,
+            reader=self._reader,
         )
 
     async def revoked(self, places: frozenset[Place]) -> None:
@@ -270,7 +362,7 @@ class Router(Startable):
 
     def _tell(self, topic: str, portion: Portion) -> None:
         telemetry = self._telemetry
-        telemetry.routed.labels(topic).inc(portion.passed)
+        telemetry.routed.labels(topic).inc(len(portion.events))
         telemetry.repeated.labels(topic).inc(portion.repeats)
         for reason, count in portion.refused.items():
             telemetry.refused.labels(topic, reason).inc(count)

@@ -10,6 +10,7 @@ from bus.settings.broker import BrokerSettings
 from bus.settings.kafka import KafkaSettings
 from bus.settings.listeners import OpsSettings, PortalSettings, RegistrySettings
 from bus.settings.publisher import PublisherSettings
+from bus.settings.router import RouterSettings
 from bus.settings.values import Section
 from bus.settings.watch import WatchSettings
 
@@ -35,6 +36,7 @@ class Settings(Section):
     portal: PortalSettings = PortalSettings()
     ops: OpsSettings = OpsSettings()
     watch: WatchSettings = WatchSettings()
+    router: RouterSettings = RouterSettings()
     kafka: KafkaSettings = KafkaSettings()
     publisher: PublisherSettings = PublisherSettings()
 

@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from bus.errors import InvalidSettings
 
-Role = Literal["broker", "registry", "portal"]
-ROLES: tuple[Role, ...] = ("broker", "registry", "portal")
+Role = Literal["broker", "registry", "router", "portal"]
+ROLES: tuple[Role, ...] = ("broker", "registry", "router", "portal")
 
 Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
 

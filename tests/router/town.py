@@ -261,8 +261,8 @@ def begun(contract: Contract | None = None, parties: Parties | None = None) -> T
         Admission(contract, Decoder(contract, Nobody()), Known(shape), OLDEST_MS),
         Writing(contract, Pseudonyms(bytes(range(32))), ROUTER_KEY, ROUTER),
         memory,
-        JournalState(parties.ledger.standing, Given(), 17, "d" * 64),
     )
+    route.state = JournalState(parties.ledger.standing, Given(), 17, "d" * 64)
     return Town(parties, contract, route, memory, shape)
 
 

@@ -59,6 +59,30 @@ class Book:
         number = self.holdings.find(grant)
         return number is not None and self._matching.in_force(number, at_ms)
 
+    def flowing(self, at_ms: int) -> tuple[dict[str, dict[bytes, str]], int]:
+        """Return under which grants something can flow at a time, and until when that is so.
+
+        It looks at every grant: ask when the journal has changed, or that time has come.
+
+        Args:
+            at_ms: now, in milliseconds since 1970.
+
+        Returns:
+            The ids of the grants with their recipients, by topic; and the next time at which one
+            begins or ends by its own terms.
+        """
+        found: dict[str, dict[bytes, str]] = {}
+        change = NEVER
+        for number in range(len(self.holdings)):
+            if self.holdings.state(number) is not State.APPROVED:
+                continue
+            since, until, *_, grant = self.holdings.facts(number)
+            change = min([change, *(time for time in (since, until) if time > at_ms)])
+            if self._matching.in_force(number, at_ms):
+                core = self.holdings.core(number)
+                found.setdefault(core.topic, {})[grant] = core.recipient
+        return found, change
+
     def purpose(self, grant: bytes) -> str:
         """Return what a grant is for.
 
