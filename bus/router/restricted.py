@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from bus.contracts import Contract
+from bus.disclosures import Disclosure
 from bus.event import partition_of, read_key
 from bus.kafka import Fetched
 from bus.router.admission import Admission, Admitted
-from bus.router.disclosure import Disclosure
 from bus.router.held import Had, Held, withdrawn
 from bus.router.journal_state import JournalState
 from bus.router.routing import Passed, Refused, Write
