@@ -101,18 +101,29 @@ def read(record: Fetched) -> list[Disclosure]:
     Raises:
         UndecodableEvent: it is none of this version, or not as it has to be.
     """
-    value = record.value or b""
-    if value[:1] != VERSION:
-        raise _unreadable(record, f"it does not begin with the version {VERSION[0]}")
     try:
-        data = _codec.decode(value[1:])
-        if sum(len(event["terms"]) for event in data["events"]) > MOST:
-            raise _unreadable(record, f"it tells of more than {MOST} disclosures")
-        return list(_disclosures(data))
+        return list(_disclosures(_decoded(record.value or b"")))
     except UndecodableEvent as error:
-        raise _unreadable(record, error.what) from None
-    except IndexError:
-        raise _unreadable(record, "it names terms that are not there") from None
+        place = f"{record.topic}/{record.partition}/{record.offset}"
+        raise UndecodableEvent(error.what, reason=BAD_DATA, where=place) from None
+
+
+def _decoded(value: bytes) -> dict[str, Any]:
+    """Return what a value says, once nothing in it leads astray."""
+    if value[:1] != VERSION:
+        raise _bad(f"this does not begin with the version {VERSION[0]}")
+    data: dict[str, Any] = _codec.decode(value[1:])
+    if data["partition"] < 0:
+        raise _bad(f"{data['partition']} is no partition")
+    numbers = [number for event in data["events"] for number in event["terms"]]
+    if len(numbers) > MOST:
+        raise _bad(f"this tells of more than {MOST} disclosures")
+    if not all(0 <= number < len(data["terms"]) for number in numbers):
+        raise _bad("this names terms that are not there")
+    for event in data["events"]:
+        if not 0 <= event["at_ms"] < _LAST_MS:
+            raise _bad(f"{event['at_ms']} is no time")
+    return data
 
 
 def _values(topic: str, partition: int, told: Sequence[Disclosure]) -> Iterator[bytes]:
@@ -168,12 +179,8 @@ def _disclosures(data: dict[str, Any]) -> Iterator[Disclosure]:
         for one in data["terms"]
     ]
     for event in data["events"]:
-        id_, at_ms = str(UUID(bytes=event["id"])), event["at_ms"]
-        if not 0 <= at_ms < _LAST_MS:
-            raise UndecodableEvent(f"{at_ms} is no time", reason=BAD_DATA)
+        id_ = str(UUID(bytes=event["id"]))
         for number in event["terms"]:
-            if number < 0:
-                raise IndexError(number)
             owner, recipient, grants, purposes, fields = terms[number]
             yield Disclosure(
                 event["subject"],
@@ -183,16 +190,12 @@ def _disclosures(data: dict[str, Any]) -> Iterator[Disclosure]:
                 purposes,
                 id_,
                 fields,
-                at_ms,
+                event["at_ms"],
                 data["topic"],
                 data["partition"],
                 event["offset"],
             )
 
 
-def _unreadable(record: Fetched, what: str) -> UndecodableEvent:
-    return UndecodableEvent(
-        f"this tells of no disclosures: {what}",
-        reason=BAD_DATA,
-        where=f"{record.topic}/{record.partition}/{record.offset}",
-    )
+def _bad(what: str) -> UndecodableEvent:
+    return UndecodableEvent(what, reason=BAD_DATA)

@@ -37,9 +37,10 @@ def value(**changes: object) -> bytes:
     """Return a record's value that holds one disclosure, but for changes."""
     terms = {"owner": RINGELAI, "recipient": TAX, "grants": [], "purposes": [], "fields": []}
     event = {"id": bytes(16), "subject": "p", "at_ms": NOON, "offset": None, "terms": [0]}
+    partition = changes.get("partition", 0)
     event |= {name: new for name, new in changes.items() if name in event and name != "terms"}
     event["terms"] = changes.get("told", event["terms"])
-    data = {"topic": CONTRACT, "partition": 0, "terms": [terms], "events": [event]}
+    data = {"topic": CONTRACT, "partition": partition, "terms": [terms], "events": [event]}
     return VERSION + Codec(SCHEMA).encode(data)
 
 
@@ -109,6 +110,7 @@ def test_nothing_was_told() -> None:
         (value(told=[1]), "terms that are not there"),
         (value(told=[-1]), "terms that are not there"),
         (value(told=[0] * (MOST + 1)), "more than 5000 disclosures"),
+        (value(partition=-1), "-1 is no partition"),
         (value(at_ms=-1), "-1 is no time"),
         (value(at_ms=2**62), "is no time"),
     ],
