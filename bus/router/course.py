@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from bus.disclosures import Disclosure
 from bus.event import Event
 from bus.kafka import Fetched
-from bus.router.disclosure import Disclosure
 from bus.router.routing import Passed, Refused, Route, Write
 from bus.subscriber.decoding import Decoder
 

@@ -10,10 +10,10 @@ from types import MappingProxyType
 from typing import Protocol
 
 from bus.contracts import Contract
+from bus.disclosures import Disclosure
 from bus.event import partition_of, read_key
 from bus.kafka import Fetched
 from bus.router.admission import Admission, Admitted
-from bus.router.disclosure import Disclosure
 from bus.router.held import Feeds, Had, Held, withdrawn
 from bus.router.journal_state import JournalState
 from bus.router.routing import Passed, Refused, Write

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from bus.contracts import LAST_STATE, Contract
+from bus.disclosures import records
 from bus.errors import PositionLost
 from bus.event import Event
 from bus.kafka import Fetched, Place
@@ -199,6 +200,7 @@ class RestrictedCourse:
         topic = memory_topic(self._contract.topic)
         changes = self._memory.changes()
         portion.writes += [(topic, self._place[1], record) for record in changes]
+        portion.writes += records(portion.disclosures)
         return view.valid_until
 
     def settle(self) -> None:

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from uuid import UUID
 
+from bus import disclosures
 from bus.admin import Admin
 from bus.contracts import Contract
 from bus.errors import BusError, BusUnavailable, PositionLost, UndecodableEvent
@@ -166,6 +167,7 @@ class Router(Startable):
                     await admin.ensure_topic(feed_spec(contract, open_feed(topic)))
                 else:
                     await admin.ensure_topic(memory_spec(contract))
+                    await admin.ensure_topic(disclosures.spec())
                     versions = LearntVersions(contract, self._registry)
                     await versions.learn_all()
                 decoder = Decoder(contract, self._registry)

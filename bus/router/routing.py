@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from bus.contracts import Contract
+from bus.disclosures import Disclosure
 from bus.errors import InvalidEvent, UndecodableEvent
 from bus.event import BAD_KEY, Event, partition_of
 from bus.kafka import Fetched, Record
-from bus.router.disclosure import Disclosure
 from bus.router.held import Held
 from bus.trust.reasons import Reason
 

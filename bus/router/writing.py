@@ -16,14 +16,13 @@ from bus.router.held import Had
 from bus.router.memory import mark_of
 from bus.router.pseudonyms import Pseudonyms
 from bus.router.routing import Write
-from bus.trust.attestation import attested
+from bus.trust.attestation import GRANT, STATE, attested
 from bus.trust.grants.matching import Granted
 from bus.trust.leaves import KEY
 from bus.trust.part import part_of
 from bus.trust.signer import Signer
 
-GRANT, STATE, SNAPSHOT = "stadtbus-grant", "stadtbus-state", "stadtbus-snapshot"
-SEQUENCE = "stadtbus-seq"
+SNAPSHOT, SEQUENCE = "stadtbus-snapshot", "stadtbus-seq"
 
 _FIXED = [("ce_specversion", b"1.0"), ("content-type", CONTENT_TYPE.encode())]
 

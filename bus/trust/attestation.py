@@ -17,6 +17,7 @@ from bus.trust.signature import Mark
 from bus.trust.signer import Signer, verifies
 
 ATTESTATION = "stadtbus-attestation"
+GRANT, STATE = "stadtbus-grant", "stadtbus-state"
 
 _DOMAIN = b"stadtbus-attestation-1\0"
 _PLACE, _TIME = struct.Struct(">I"), struct.Struct(">Q")

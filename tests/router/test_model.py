@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bus.contracts import Contract
+from bus.disclosures import Disclosure
 from bus.event import partition_of
 from bus.kafka import Fetched
-from bus.router.disclosure import Disclosure
 from bus.router.routing import Write
 from bus.trust.grants.book import Book
 from bus.trust.grants.grant import grant_id
