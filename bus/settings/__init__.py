@@ -18,6 +18,7 @@ from bus.settings.listeners import (
 )
 from bus.settings.loading import FILE, PREFIX, load, variable
 from bus.settings.publisher import PublisherSettings
+from bus.settings.router import RouterSettings
 from bus.settings.values import ROLES, Address, Mechanism, Role, Section, secret
 from bus.settings.watch import WatchSettings
 
@@ -38,6 +39,7 @@ __all__ = [
     "PublisherSettings",
     "RegistrySettings",
     "Role",
+    "RouterSettings",
     "Section",
     "Settings",
     "WatchSettings",

@@ -24,6 +24,7 @@ from tests.router.town import (
     begun,
     cases,
     move,
+    nothing_but,
 )
 from tests.trust.parties import ILZER_LAND, PERLESREUT, RINGELAI
 
@@ -40,10 +41,6 @@ def by_recipient(town: Town, passed: Passed) -> dict[str, Seen]:
     found = views(town, passed)
     assert len({one.recipient for one in found}) == len(found)
     return {one.recipient: one for one in found}
-
-
-def nothing_but(**given: object) -> dict[str, object]:
-    return {**dict.fromkeys(move()), **given}
 
 
 def test_each_recipient_gets_what_it_is_granted_and_no_more() -> None:

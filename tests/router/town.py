@@ -124,6 +124,11 @@ def move(**changes: Any) -> dict[str, Any]:
     return {**data, **changes}
 
 
+def nothing_but(**given: object) -> dict[str, object]:
+    """Return the data of a move of which all else was withheld."""
+    return {**dict.fromkeys(move()), **given}
+
+
 @dataclass
 class Town:
     """A bus of two towns, and the route of one contract."""
