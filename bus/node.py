@@ -30,6 +30,7 @@ from bus.telemetry import (
     Records,
     Registrations,
     Requests,
+    Routes,
     Storage,
     Subscriptions,
     Telemetry,
@@ -98,14 +99,15 @@ class Node(Startable):
 
     async def _start_all(self) -> None:
         self._settings = settings = in_force(self._settings)
-        opened = refuse_open_listeners(settings, (*self._roles, "ops"))
+        opened = refuse_open_listeners(settings, self._listeners)
         self._ops = ops = Ops(settings, self._telemetry, ready=lambda: self._ready)
         await self._start(ops)
         await self._start(Turns(self._telemetry, "node"))
         self.settings = await self._start_broker()
         registry = await self._start_registry()
+        await self._start_router(registry)
         portal = await self._start_portal()
-        certificates = watched(settings, (*self._roles, "ops"), Folder(settings.data).ca)
+        certificates = watched(settings, self._listeners, Folder(settings.data).ca)
         await self._start(CertificateWatch(certificates, self._telemetry))
         self._ready = True
         self.ready = Ready(
@@ -186,6 +188,19 @@ class Node(Startable):
         self._state = registry.state
         return registry.url
 
+    async def _start_router(self, registry: str | None) -> None:
+        if "router" not in self._roles:
+            return
+        from bus.router import Router
+
+        settings = self.settings
+        if registry is not None:
+            # The one of this node; an address that stands for all is none to go to.
+            url = registry.replace("//0.0.0.0:", "//localhost:").replace("//[::]:", "//localhost:")
+            there = settings.registry.model_copy(update={"url": url})
+            settings = settings.model_copy(update={"registry": there})
+        await self._start(Router(settings, self._telemetry))
+
     async def _start_portal(self) -> str | None:
         if "portal" not in self._roles:
             return None
@@ -200,9 +215,14 @@ class Node(Startable):
         return portal.url
 
     @property
+    def _listeners(self) -> tuple[str, ...]:
+        """What listens of a node: the router does not."""
+        return (*(role for role in self._roles if role != "router"), "ops")
+
+    @property
     def _others(self) -> set[str]:
         """The listeners beside the broker's."""
-        return {"registry", "ops", *self._roles} - {"broker"}
+        return {"registry", *self._listeners} - {"broker"}
 
 
 def telemetry_of(settings: Settings, roles: Sequence[Role]) -> Telemetry:
@@ -212,6 +232,8 @@ def telemetry_of(settings: Settings, roles: Sequence[Role]) -> Telemetry:
         telemetry.leave_out(Requests, Records, Storage)
     if "registry" not in there:
         telemetry.leave_out(Registrations)
+    if "router" not in there:
+        telemetry.leave_out(Routes)
     if "registry" not in there or not settings.watch.canary:
         telemetry.leave_out(Canaries)
     if not there & {"registry", "portal"}:

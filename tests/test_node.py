@@ -10,11 +10,15 @@ import pytest
 
 from bus.admin import Admin, TopicSpec
 from bus.errors import StorageUnusable
-from bus.kafka import Producer, Record
+from bus.kafka import LogReader, Producer, Record
 from bus.node import Node, process_age
+from bus.publisher import Publisher
+from bus.security.making import initialise
 from bus.settings import KafkaSettings, load
 from ops.node import NodeProcess
+from tests.city import READINGS, SYSTEM, reading
 from tests.engine import emptied
+from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 
@@ -115,6 +119,27 @@ async def test_metrics_tell_of_events_requests_and_storage(tmp_path: Path) -> No
         assert line.lower() in text.lower(), text
     assert "stadtbus_storage_size_bytes" in text
     assert "secret-key" not in text
+
+
+@pytest.mark.parametrize("secured", [False, True])
+async def test_a_node_with_the_role_routes(tmp_path: Path, secured: bool) -> None:
+    """Events get to the feed, also where the router has to log in at broker and registry."""
+    settings = load({**FREE, "data": tmp_path}, environ={}, directory=tmp_path)
+    if secured:
+        assert initialise(load({"data": tmp_path}, environ={}, directory=tmp_path), [])
+    async with Node(settings, ("broker", "registry", "router")) as node:
+        url = {"url": node.ready.registry}
+        there = node.settings.registry.model_copy(update=url)
+        mine = node.settings.model_copy(update={"registry": there})
+        async with Publisher(SYSTEM, mine) as publisher:
+            await publisher.publish(READINGS, reading())
+        async with LogReader(node.settings.kafka) as reader:
+
+            async def is_there() -> bool:
+                bounds = await reader.bounds(f"feed.open.{READINGS}")
+                return sum(end - first for first, end in bounds.values()) > 0
+
+            await until(is_there)
 
 
 async def _write_three(kafka: KafkaSettings) -> None:

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 Roles = Annotated[
     str | None,
     typer.Option(
-        metavar="ROLE,…", help="what to run [default: broker,registry,portal]", show_default=False
+        metavar="ROLE,…",
+        help="what to run: broker, registry, router, portal [default: broker,registry,portal]",
+        show_default=False,
     ),
 ]
 Cluster = Annotated[
@@ -119,16 +121,16 @@ def chosen_roles(given: str | None, *, external: bool) -> "tuple[Role, ...]":
     """Return the roles to run.
 
     Args:
-        given: comma separated, or None for all that exist.
+        given: comma separated, or None for those of a node that does not route.
         external: an Apache Kafka cluster takes the embedded broker's place.
 
     Raises:
         InvalidSettings: a role is unknown, or the broker is asked for beside a cluster.
     """
-    from bus.settings import ROLES
+    from bus.settings import DEFAULT_ROLES, ROLES
 
     if given is None:
-        return tuple(role for role in ROLES if not (external and role == "broker"))
+        return tuple(role for role in DEFAULT_ROLES if not (external and role == "broker"))
     asked = [role.strip() for role in given.split(",")]
     for role in asked:
         if role not in ROLES:

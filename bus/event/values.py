@@ -54,6 +54,9 @@ class Event(NamedTuple):
         position: where it was read; None for an event that was not read.
         redriven: its history, if it was set aside and comes once more, later than its key's events
             around it; None otherwise.
+        withheld: of an event of a restricted contract, the parts that its feed does not give.
+        grants: the grants under which it was sent.
+        state: which state of the journal said so; the same event may come once more under another.
     """
 
     topic: str
@@ -67,6 +70,9 @@ class Event(NamedTuple):
     sequence: str | None = None
     position: Position | None = None
     redriven: Redriven | None = None
+    withheld: tuple[str, ...] = ()
+    grants: tuple[str, ...] = ()
+    state: str | None = None
 
 
 class Draft(NamedTuple):

@@ -1,4 +1,4 @@
-"""Feeds and the router's dead letters: how their topics are called, and how they are made. Pure."""
+"""Feeds and the router's dead letters: how their topics are made. Pure."""
 
 from dataclasses import replace
 
@@ -9,17 +9,7 @@ from bus.letters import LARGEST_LETTER, letter_spec
 ADDED = 2**16
 """Bytes that a feed's batch may have beyond that of the shared topic, for the router's headers."""
 
-_OPEN, _DEAD = "feed.open.", "dead."
-
-
-def open_feed(topic: str) -> str:
-    """Return the topic that holds every valid event of an open contract."""
-    return _OPEN + topic
-
-
-def member_feed(recipient: str, topic: str) -> str:
-    """Return the topic that holds what a member is granted of a restricted contract."""
-    return f"feed.{recipient}.{topic}"
+_DEAD = "dead."
 
 
 def refused_topic(topic: str) -> str:

@@ -10,14 +10,14 @@ from uuid import UUID
 
 from bus import disclosures
 from bus.admin import Admin
-from bus.contracts import Contract
+from bus.contracts import Contract, member_feed, open_feed
 from bus.errors import BusError, BusUnavailable, PositionLost, UndecodableEvent
 from bus.event import new_id, read_envelope
 from bus.kafka import Fetched, GroupConsumer, LogReader, Place, Transactor
 from bus.letters import LARGEST_LETTER
 from bus.router.admission import Admission
 from bus.router.course import Course, OpenCourse, Portion
-from bus.router.feeds import feed_spec, member_feed, open_feed, refused_spec
+from bus.router.feeds import feed_spec, refused_spec
 from bus.router.identity import Identity
 from bus.router.journal import Flowing, JournalFollower
 from bus.router.lane import GROUP, Lane

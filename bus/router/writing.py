@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from bus.contracts import Contract
+from bus.contracts import Contract, member_feed
 from bus.event import CONTENT_TYPE, SOURCE, frame, write_time
 from bus.kafka import Record
 from bus.router.admission import Admitted, Version
-from bus.router.feeds import member_feed
 from bus.router.held import Had
 from bus.router.memory import mark_of
 from bus.router.pseudonyms import Pseudonyms

@@ -19,10 +19,11 @@ from bus.settings.listeners import (
 from bus.settings.loading import FILE, PREFIX, load, variable
 from bus.settings.publisher import PublisherSettings
 from bus.settings.router import RouterSettings
-from bus.settings.values import ROLES, Address, Mechanism, Role, Section, secret
+from bus.settings.values import DEFAULT_ROLES, ROLES, Address, Mechanism, Role, Section, secret
 from bus.settings.watch import WatchSettings
 
 __all__ = [
+    "DEFAULT_ROLES",
     "FILE",
     "MOST_UNPACKED",
     "PREFIX",

@@ -11,6 +11,7 @@ from bus.errors import InvalidSettings
 
 Role = Literal["broker", "registry", "router", "portal"]
 ROLES: tuple[Role, ...] = ("broker", "registry", "router", "portal")
+DEFAULT_ROLES: tuple[Role, ...] = ("broker", "registry", "portal")
 
 Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
 

@@ -5,6 +5,7 @@ import logging
 from datetime import UTC, datetime
 
 from bus.admin import Admin
+from bus.contracts import contract_topic
 from bus.errors import BusUnavailable, EventTooLarge
 from bus.kafka import Fetched, Producer
 from bus.letters import (
@@ -45,14 +46,14 @@ class DeadLetters:
         """Make the topics that dead letters of these topics go to.
 
         Args:
-            topics: source topics with their numbers of partitions.
+            topics: those that are read, with their numbers of partitions.
 
         Raises:
             BusUnavailable, NotAuthorised: the engine cannot be reached, or says no.
         """
         async with Admin(self._kafka) as admin:
             for topic, partitions in topics.items():
-                name = dead_topic(self._member, topic)
+                name = dead_topic(self._member, contract_topic(topic))
                 await admin.ensure_topic(letter_spec(name, partitions, LARGEST_LETTER))
 
     async def prepare_redriving(self, topics: dict[str, int]) -> list[str]:
@@ -61,13 +62,13 @@ class DeadLetters:
         To be called by who reads them: where there is none, nothing is re-driven.
 
         Args:
-            topics: source topics with their numbers of partitions.
+            topics: those that are read, with their numbers of partitions.
 
         Raises:
             BusUnavailable, NotAuthorised: the engine cannot be reached, or says no.
         """
         async with Admin(self._kafka) as admin:
-            names = [redrive_topic(self._member, topic) for topic in topics]
+            names = [redrive_topic(self._member, contract_topic(topic)) for topic in topics]
             for name, partitions in zip(names, topics.values(), strict=True):
                 await admin.ensure_topic(letter_spec(name, partitions, LARGEST_REDRIVEN))
         return names
@@ -84,7 +85,7 @@ class DeadLetters:
             earlier = history.letters
         smaller = letters(record, reason, detail, self._group, datetime.now(UTC), earlier)
         written = [next(smaller)]
-        topic = dead_topic(self._member, record.topic)
+        topic = dead_topic(self._member, contract_topic(record.topic))
         pause = FIRST_PAUSE
         while True:
             try:

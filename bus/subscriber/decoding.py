@@ -57,13 +57,18 @@ class Decoder:
                 f"there is no version {version}; {len(contract.versions)} are in force",
                 where=contract.topic,
             )
-        self.topic = contract.topic
+        self.topic = self.source = contract.topic
         self._registry = registry
         self._wanted = None if version is None else contract.versions[version - 1]
         self._by_id: dict[int, Decode] = {
             schema_id: self._decode(schema)
             for schema_id, schema in zip(contract.schema_ids, contract.versions, strict=False)
         }
+
+    @property
+    def _schemas_of(self) -> str:
+        """The topic under whose subject the registry has the schemas."""
+        return self.topic
 
     def event(self, record: Fetched) -> Event:
         """Return the event that a record carries.
@@ -103,7 +108,7 @@ class Decoder:
             BusUnavailable: the registry cannot be reached; ask again.
         """
         try:
-            schema = await self._registry.schema_on(self.topic, schema_id)
+            schema = await self._registry.schema_on(self._schemas_of, schema_id)
             self._by_id[schema_id] = self._decode(schema)
         except (NotFound, InvalidSchema) as error:
             raise UndecodableEvent(
@@ -137,7 +142,7 @@ class Redrive:
             UndecodableEvent, UnlearntSchema: as for `Decoder.event`.
         """
         found = original(record)
-        if found is None or found[0].topic != self._decoder.topic or found[1] != self._group:
+        if found is None or found[0].topic != self._decoder.source or found[1] != self._group:
             raise Elsewhere
         event = self._decoder.event(found[0])
         at = Position(record.topic, record.partition, record.offset, _moment(record.timestamp_ms))

@@ -9,9 +9,9 @@ from typing import Any, Self
 
 from sqlalchemy import Connection
 
-from bus.errors import BusError, BusUnavailable, Conflict, InvalidSettings
+from bus.errors import BusError, BusUnavailable, Conflict, InvalidSettings, NotAuthorised
 from bus.event import Event, member_of
-from bus.kafka import Fetched, GroupConsumer, Place
+from bus.kafka import Fetched, GroupConsumer, LogReader, Place
 from bus.schemas import SchemaClient
 from bus.settings import Settings, load
 from bus.subscriber.dead import DeadLetters
@@ -19,7 +19,7 @@ from bus.subscriber.decoding import Decoder, Redrive
 from bus.subscriber.inbox import Inbox
 from bus.subscriber.promise import is_promise, metadata
 from bus.subscriber.retry import RetryPolicy
-from bus.subscriber.sources import source_of
+from bus.subscriber.sources import decoder_for
 from bus.subscriber.worker import CHUNK, Apply, Worker
 
 log = logging.getLogger(__name__)
@@ -92,7 +92,8 @@ class Subscriber:
                 remedy="promise=30.0 is half a minute; None promises nothing",
             )
         self._beside = metadata(promise)
-        self._group, self._topics = group, tuple(dict.fromkeys(topics))
+        self._member, self._group = member, group
+        self._topics = tuple(dict.fromkeys(topics))
         self._settings = settings or load()
         self._inbox, self._retry = inbox, retry or RetryPolicy()
         self._versions = dict(versions or {})
@@ -114,17 +115,20 @@ class Subscriber:
 
         Raises:
             NotFound: there is no contract for a topic.
-            NotAuthorised: a contract is restricted, or the engine says no.
+            NotAuthorised: the engine says no, or a contract is restricted and nothing of it was
+                ever granted.
             BusUnavailable: registry or engine cannot be reached.
         """
         partitions = {}
         decoders = {}
         for topic in self._topics:
             contract = await self._registry.contract(topic)
-            source = source_of(contract)
-            decoder = Decoder(contract, self._registry, self._versions.get(topic))
-            decoders[source] = decoder
-            partitions[source] = contract.partitions
+            version = self._versions.get(topic)
+            decoder = decoder_for(self._member, contract, self._registry, version)
+            if decoder.source != topic:
+                await self._require_feed(decoder.source)
+            decoders[decoder.source] = decoder
+            partitions[decoder.source] = contract.partitions
         await self._dead.prepare(partitions)
         again = await self._dead.prepare_redriving(partitions)
         self._companions = dict(zip(again, partitions, strict=True))
@@ -132,6 +136,15 @@ class Subscriber:
         self._decoders = {**decoders, **dict(zip(again, redriven, strict=True))}
         if self._inbox is not None:
             await self._inbox.open()
+
+    async def _require_feed(self, feed: str) -> None:
+        async with LogReader(self._settings.kafka, client_id=self._group) as reader:
+            if not await reader.exists(feed):
+                raise NotAuthorised(
+                    "the contract is restricted, and there is no feed for this subscriber",
+                    where=feed,
+                    remedy="ask its owner for a grant (`stadtbus grant ask`)",
+                )
 
     async def close(self) -> None:
         """Close the connections; the inbox is its owner's to close."""

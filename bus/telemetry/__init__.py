@@ -36,6 +36,7 @@ __all__ = [
     "Records",
     "Registrations",
     "Requests",
+    "Routes",
     "Series",
     "Storage",
     "Subscriptions",

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from functools import lru_cache
 
+from bus.contracts import contract_topic
 from bus.errors import InvalidSchema, NotVerified
 from bus.event import unframe
 from bus.kafka import Fetched
@@ -11,11 +12,6 @@ from bus.trust.projection import Projection
 from bus.trust.reasons import Reason
 from bus.trust.signature import DIGESTS
 from bus.trust.signed import Content, Signed, read_whole
-
-
-def contract_topic(topic: str) -> str:
-    """Return the contract's topic of a shared topic or a feed, whose names end with it."""
-    return ".".join(topic.split(".")[-3:])
 
 
 def verified(record: Fetched, schema: str | None, keys: Mapping[str, bytes]) -> Signed:

@@ -2,11 +2,12 @@
 
 from bus.avro.canonical import canonical
 from bus.avro.schema import parse
+from bus.contracts import contract_topic
 from bus.errors import NotFound
 from bus.event import unframe
 from bus.kafka import Fetched
 from bus.schemas import SchemaClient
-from bus.trust.checking import contract_topic, projection
+from bus.trust.checking import projection
 from bus.trust.projection import FINGERPRINT
 
 

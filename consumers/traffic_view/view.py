@@ -14,8 +14,7 @@ from bus.kafka import LogReader
 from bus.schemas import SchemaClient
 from bus.settings import KafkaSettings, Settings
 from bus.subscriber.dead import DeadLetters
-from bus.subscriber.decoding import Decoder
-from bus.subscriber.sources import source_of
+from bus.subscriber.sources import decoder_for
 from bus.views.traffic import TOPIC
 from consumers.progress import Progress
 from consumers.traffic_view.application import LoadTable, application, fetched
@@ -45,7 +44,8 @@ async def keep_view(settings: Settings, stop: asyncio.Event, progress: Progress)
     async with AsyncExitStack() as opened:
         registry = await opened.enter_async_context(SchemaClient.of(settings, settings.cache))
         contract = await registry.contract(CONTRACT)
-        source = source_of(contract)
+        decoder = decoder_for(member, contract, registry)
+        source = decoder.source
         dead = DeadLetters(kafka, member, progress.group)
         opened.push_async_callback(dead.stop)
         await dead.prepare({source: contract.partitions})
@@ -57,7 +57,7 @@ async def keep_view(settings: Settings, stop: asyncio.Event, progress: Progress)
         intake = Intake(
             source,
             contract,
-            decoder=Decoder(contract, registry),
+            decoder=decoder,
             reader=reader,
             dead=dead,
             windows=table,

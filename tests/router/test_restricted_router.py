@@ -1,6 +1,7 @@
 """Restricted contracts on a bus: who gets what, from when on, and until when."""
 
-from collections.abc import AsyncIterator, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,11 @@ import pytest
 
 from bus.disclosures import TOPIC as DISCLOSURES
 from bus.disclosures import read
-from bus.kafka import LogReader, Producer, Record
+from bus.errors import BadEvent, NotAuthorised
+from bus.event import Event
+from bus.kafka import Fetched, LogReader, Producer, Record
+from bus.letters import Decider, read_letter
+from bus.subscriber import Subscriber
 from bus.trust.attestation import check_attestation
 from tests.city import City, records
 from tests.router.council import Council, committed, council_of, routing
@@ -169,3 +174,83 @@ async def test_nothing_flows_while_nobody_vouches_for_the_router(
     async with routing(council.settings):
         await until(lambda: "restricted contracts are not routed" in caplog.text)
     assert await council.feed(TAX) == []
+
+
+def reads(council: Council, handled: list[Event]) -> tuple[Subscriber, Callable[[Event], Any]]:
+    """Return a subscriber of the tax office, and what it does with events."""
+
+    async def handle(event: Event) -> None:
+        if event.data is not None and event.data["cause"] == "DEATH":
+            raise BadEvent("nobody expects that")
+        handled.append(event)
+
+    return Subscriber(f"{TAX}.cadastre", [TOPIC], council.city.settings), handle
+
+
+async def test_a_subscriber_reads_what_its_member_is_granted(council: Council) -> None:
+    grant = await council.grant(TAX, "cause household")
+    handled: list[Event] = []
+    async with routing(council.settings):
+        await council.publish(*people(10), person(10, cause="DEATH"))
+        await until(lambda: holds(council, TAX, 11))
+        subscriber, handle = reads(council, handled)
+        async with subscriber:
+            running = asyncio.create_task(subscriber.run(handle))
+            await until(lambda: len(handled) == 10)
+            await council.revoke(grant)
+            await until(lambda: len(handled) == 21)
+            subscriber.stop()
+            await running
+    given, gone = handled[:10], handled[10:]
+    assert all(one.data == nothing_but(cause="MOVE", household="household-1") for one in given)
+    assert all(one.topic == TOPIC and one.grants == (grant[:32],) for one in given)
+    assert all({"@key", "pseudonym", "new_address"} <= set(one.withheld) for one in given)
+    assert all(one.position.topic == f"feed.{TAX}.{TOPIC}" for one in given if one.position)
+    assert all(one.data is None for one in gone)
+    assert {one.key for one in given} < {one.key for one in gone}
+    (letter,) = await letters_of(council)
+    assert dict(letter.headers)["stadtbus-dead-origin"].startswith(f"feed.{TAX}.".encode())
+
+
+async def letters_of(council: Council) -> list[Fetched]:
+    async with LogReader(council.city.settings.kafka) as reader:
+        return await committed(reader, f"dead.{TAX}.{TOPIC}")
+
+
+async def test_what_was_set_aside_from_a_feed_comes_once_more(council: Council) -> None:
+    await council.grant(TAX, "cause")
+    handled: list[Event] = []
+    async with routing(council.settings):
+        await council.publish(person(1, cause="DEATH"))
+        subscriber, handle = reads(council, handled)
+        await until(lambda: holds(council, TAX, 1))
+        async with subscriber:
+            running = asyncio.create_task(subscriber.run(handle))
+            await until(lambda: _any(letters_of(council)))
+            subscriber.stop()
+            await running
+        (letter,) = [read_letter(one) for one in await letters_of(council)]
+        decider = Decider(council.city.settings.kafka, "somebody")
+        assert (await decider.redrive([letter])).done
+
+        async def accept(event: Event) -> None:
+            handled.append(event)
+
+        async with Subscriber(f"{TAX}.cadastre", [TOPIC], council.city.settings) as again:
+            running = asyncio.create_task(again.run(accept))
+            await until(lambda: bool(handled))
+            again.stop()
+            await running
+    (event,) = handled
+    assert event.redriven is not None
+    assert (event.data, event.topic) == (nothing_but(cause="DEATH"), TOPIC)
+
+
+async def _any(found: Awaitable[list[Fetched]]) -> bool:
+    return bool(await found)
+
+
+async def test_who_was_granted_nothing_is_told_so(council: Council) -> None:
+    with pytest.raises(NotAuthorised, match="there is no feed for this subscriber"):
+        async with Subscriber(f"{WATER}.meters", [TOPIC], council.city.settings):
+            pass
