@@ -15,13 +15,13 @@ from bus.router.held import Had
 from bus.router.memory import mark_of
 from bus.router.pseudonyms import Pseudonyms
 from bus.router.routing import Write
-from bus.trust.attestation import GRANT, STATE, attested
+from bus.trust.attestation import GRANT, SNAPSHOT, STATE, attested
 from bus.trust.grants.matching import Granted
 from bus.trust.leaves import KEY
 from bus.trust.part import part_of
 from bus.trust.signer import Signer
 
-SNAPSHOT, SEQUENCE = "stadtbus-snapshot", "stadtbus-seq"
+SEQUENCE = "stadtbus-seq"
 
 _FIXED = [("ce_specversion", b"1.0"), ("content-type", CONTENT_TYPE.encode())]
 

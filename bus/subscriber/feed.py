@@ -5,11 +5,9 @@ from bus.errors import UndecodableEvent
 from bus.event import BAD_ENVELOPE, Event
 from bus.kafka import Fetched
 from bus.subscriber.decoding import Decoder, Elsewhere, Schemas
-from bus.trust.attestation import GRANT, STATE
+from bus.trust.attestation import GRANT, STATE, is_mark
 from bus.trust.projection import Projection
 from bus.trust.signature import WITHHELD
-
-SNAPSHOT = "stadtbus-snapshot"
 
 
 class FeedDecoder(Decoder):
@@ -45,7 +43,7 @@ class FeedDecoder(Decoder):
             Elsewhere: it is a mark of the router's, and no event.
             UndecodableEvent, UnlearntSchema: as for `Decoder.event`.
         """
-        if not record.fault and any(name == SNAPSHOT for name, _ in record.headers):
+        if not record.fault and is_mark(record.headers):
             raise Elsewhere
         event = super().event(record)
         headers: dict[str, bytes] = dict(record.headers)

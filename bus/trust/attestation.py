@@ -17,10 +17,15 @@ from bus.trust.signature import Mark
 from bus.trust.signer import Signer, verifies
 
 ATTESTATION = "stadtbus-attestation"
-GRANT, STATE = "stadtbus-grant", "stadtbus-state"
+GRANT, STATE, SNAPSHOT = "stadtbus-grant", "stadtbus-state", "stadtbus-snapshot"
 
 _DOMAIN = b"stadtbus-attestation-1\0"
 _PLACE, _TIME = struct.Struct(">I"), struct.Struct(">Q")
+
+
+def is_mark(headers: Headers) -> bool:
+    """Whether a feed's record is a snapshot's mark, and so neither event nor disclosure."""
+    return any(name == SNAPSHOT for name, _ in headers)
 
 
 def attested(signer: Signer, feed: str, partition: int, record: Record, at_ms: int) -> Record:
