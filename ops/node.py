@@ -102,6 +102,11 @@ class NodeProcess:
         assert self._process is not None
         return self._process.pid
 
+    def send(self, signum: signal.Signals) -> None:
+        """Send it a signal."""
+        assert self._process is not None
+        self._process.send_signal(signum)
+
     def kill(self) -> None:
         """End the process as a power cut would: no signal that it could handle."""
         self._end(signal.SIGKILL)

@@ -23,12 +23,15 @@ from sqlite3 import sqlite_version
 
 from bus import __version__
 from bus.errors import BusError
+from bus.settings import load
 from ops.kafka import cluster
+from ops.node import NodeProcess
 from ops.torture import failover as brokers
 from ops.torture.broker import campaign as embedded
 from ops.torture.broker import page
 from ops.torture.kill import kill_campaign
 from ops.torture.nemesis import QUICK
+from ops.torture.router import Findings, router_campaign
 
 KILLS = 20
 """Kills of one round; each round begins with an empty folder."""
@@ -107,9 +110,47 @@ def broker(until: float, seed: int, timed: bool, *, write: bool = False) -> bool
     return kept and len(tried) == len(results) > 0
 
 
+HITS = 200
+"""Hits of the router campaign, in rounds of as many as `ROUND`; each begins with an empty bus."""
+
+ROUND = 20
+
+
+def router(until: float, seed: int, timed: bool) -> bool:
+    """Kill and stop routers in mid-stream while grants come and go."""
+    rounds = random.Random(seed)
+    hits = deliveries = withdrawals = 0
+    breaches: list[str] = []
+    while not breaches and hits < HITS and time.monotonic() < until:
+        with tempfile.TemporaryDirectory() as folder:
+            found = asyncio.run(_routers(Path(folder), rounds.randrange(2**31)))
+        hits += ROUND
+        deliveries += found.deliveries
+        withdrawals += found.withdrawals
+        breaches += found.breaches
+        print(
+            f"router: {hits} hits, {deliveries} deliveries, {withdrawals} withdrawals", flush=True
+        )
+    for breach in breaches:
+        print(f"router: broken: {breach}")
+    print(f"router: {hits} hits, promise kept: {not breaches}")
+    return not breaches and hits >= (ROUND if timed else HITS)
+
+
+async def _routers(folder: Path, seed: int) -> Findings:
+    (work := folder / "work").mkdir()
+    with NodeProcess(folder / "node", "--roles", "broker,registry") as node:
+        places = {
+            "kafka.bootstrap": node.ready["broker"],
+            "registry.url": node.ready["registry"],
+        }
+        return await router_campaign(work, load(places), hits=ROUND, seed=seed)
+
+
 CAMPAIGNS: dict[str, tuple[Callable[[float, int, bool], bool], float]] = {
     "kill": (kill, 20),
     "broker": (broker, embedded.MINUTES),
+    "router": (router, 90),
     "failover": (failover, 90),  # rounds take up to half a minute, and there are a hundred
 }
 """Each campaign, and the minutes that it takes at the most.
@@ -125,7 +166,7 @@ def main() -> None:
     parser.add_argument(
         "--minutes",
         type=float,
-        help="longest time of each campaign [kill 20, broker 60, failover 90]",
+        help="longest time of each campaign [kill 20, broker 60, router 90, failover 90]",
     )
     parser.add_argument(
         "--write", action="store_true", help="write docs/promises.md (only with broker)"

@@ -15,8 +15,8 @@ from bus.kafka import Fetched, LogReader, Producer, Record
 from bus.letters import Decider, read_letter
 from bus.subscriber import Subscriber
 from bus.trust.attestation import check_attestation
+from ops.council import Council, committed, council_of, routing
 from tests.city import City, records
-from tests.router.council import Council, committed, council_of, routing
 from tests.router.town import STATISTICS, TAX, TOPIC, WATER, nothing_but
 from tests.waiting import until
 
@@ -27,7 +27,7 @@ MOVES: Mapping[str, Any] = {"field": "cause", "is": "MOVE"}
 
 @pytest.fixture
 async def council(city: City, tmp_path: Path) -> AsyncIterator[Council]:
-    async with council_of(city, tmp_path) as found:
+    async with council_of(city.settings, tmp_path) as found:
         yield found
 
 
@@ -140,7 +140,7 @@ async def test_every_delivery_is_disclosed_and_attested(council: Council) -> Non
     told = await council.feed(TAX)
     for one in told:
         check_attestation(one.record, key.public)
-    async with LogReader(council.city.settings.kafka) as reader:
+    async with LogReader(council.bus.kafka) as reader:
         found = [one for record in await committed(reader, DISCLOSURES) for one in read(record)]
     assert sorted(one.event for one in found) == sorted(
         one.event for one in told if one.snapshot is None
@@ -151,9 +151,9 @@ async def test_every_delivery_is_disclosed_and_attested(council: Council) -> Non
 async def test_what_is_refused_holds_up_nothing(council: Council) -> None:
     await council.grant(TAX, "cause")
     await council.publish(person(1))
-    (good,) = await records(council.city.settings.kafka, TOPIC)
+    (good,) = await records(council.bus.kafka, TOPIC)
     unsigned = [h for h in good.headers if h[0] != "stadtbus-signature"]
-    async with Producer(council.city.settings.kafka) as producer:
+    async with Producer(council.bus.kafka) as producer:
         forged = Record(good.key, good.value, unsigned)
         await producer.append(TOPIC, good.partition, [forged])
     await council.publish(person(1, cause="DEATH"))
@@ -184,7 +184,7 @@ def reads(council: Council, handled: list[Event]) -> tuple[Subscriber, Callable[
             raise BadEvent("nobody expects that")
         handled.append(event)
 
-    return Subscriber(f"{TAX}.cadastre", [TOPIC], council.city.settings), handle
+    return Subscriber(f"{TAX}.cadastre", [TOPIC], council.bus), handle
 
 
 async def test_a_subscriber_reads_what_its_member_is_granted(council: Council) -> None:
@@ -213,7 +213,7 @@ async def test_a_subscriber_reads_what_its_member_is_granted(council: Council) -
 
 
 async def letters_of(council: Council) -> list[Fetched]:
-    async with LogReader(council.city.settings.kafka) as reader:
+    async with LogReader(council.bus.kafka) as reader:
         return await committed(reader, f"dead.{TAX}.{TOPIC}")
 
 
@@ -230,13 +230,13 @@ async def test_what_was_set_aside_from_a_feed_comes_once_more(council: Council) 
             subscriber.stop()
             await running
         (letter,) = [read_letter(one) for one in await letters_of(council)]
-        decider = Decider(council.city.settings.kafka, "somebody")
+        decider = Decider(council.bus.kafka, "somebody")
         assert (await decider.redrive([letter])).done
 
         async def accept(event: Event) -> None:
             handled.append(event)
 
-        async with Subscriber(f"{TAX}.cadastre", [TOPIC], council.city.settings) as again:
+        async with Subscriber(f"{TAX}.cadastre", [TOPIC], council.bus) as again:
             running = asyncio.create_task(again.run(accept))
             await until(lambda: bool(handled))
             again.stop()
@@ -252,5 +252,5 @@ async def _any(found: Awaitable[list[Fetched]]) -> bool:
 
 async def test_who_was_granted_nothing_is_told_so(council: Council) -> None:
     with pytest.raises(NotAuthorised, match="there is no feed for this subscriber"):
-        async with Subscriber(f"{WATER}.meters", [TOPIC], council.city.settings):
+        async with Subscriber(f"{WATER}.meters", [TOPIC], council.bus):
             pass

@@ -13,9 +13,9 @@ from kio.schema.errors import ErrorCode
 from bus.admin import Admin
 from bus.broker.keys import ApiKey
 from bus.contracts import Contract, load_all
+from bus.journal import TOPIC as JOURNAL
 from bus.journal import Journal
 from bus.journal.chain import digest_of, encode
-from bus.journal import TOPIC as JOURNAL
 from bus.kafka import LogReader, Producer, Record
 from bus.kafka.inquiry import parts
 from bus.registry.rules import Write, put_contract

@@ -3,15 +3,16 @@
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from bus.avro.codec import Codec
 from bus.event import unframe, write_time
 from bus.kafka import Fetched, LogReader
 from bus.publisher import Publisher
-from bus.rest import RestClient
 from bus.router import Router
 from bus.router.identity import FOLDER, KEY
 from bus.schemas import SchemaClient
@@ -21,14 +22,14 @@ from bus.trust import keys
 from bus.trust.client import TrustClient
 from bus.trust.keys import FileSigner, public_text
 from bus.trust.statements import Statement, compose
-from tests.city import City
-from tests.router.town import STATISTICS, TAX, TOPIC, WATER, R, move
-from tests.trust.parties import RINGELAI, signer
 
+TOPIC = "resident.address-changed.v1"
+RINGELAI = "de.mun.092720140140"
+TAX, WATER, STATISTICS = "de.agency.finanzamt", "de.util.stadtwerke", "de.agency.statistik"
 REGISTER = f"{RINGELAI}.meldewesen"
 OPERATOR, ROUTER = "de.util.stadtbus", "de.util.stadtbus.router"
-ROOT = signer(1)
-CODES = {RINGELAI: R}
+MEMBERS = (RINGELAI, OPERATOR, TAX, WATER, STATISTICS)
+CODES = {RINGELAI: "092720140140"}
 
 
 @dataclass
@@ -36,12 +37,12 @@ class Council:
     """Those who have a say on a bus, and what they say.
 
     Args:
-        city: the bus.
+        bus: how the bus is reached.
         folder: where the register's and the router's keys lie.
         client: reaches the journal.
     """
 
-    city: City
+    bus: Settings
     folder: Path
     client: TrustClient
     keys: dict[str, FileSigner] = field(default_factory=dict)
@@ -49,7 +50,7 @@ class Council:
     @property
     def settings(self) -> Settings:
         """The settings of the router."""
-        return self.city.settings.model_copy(
+        return self.bus.model_copy(
             update={"data": self.folder, "router": RouterSettings(system=ROUTER)}
         )
 
@@ -57,7 +58,7 @@ class Council:
     def register(self) -> Settings:
         """The settings of the residents' register."""
         chosen = PublisherSettings(signing_key=self.folder / "register.key")
-        return self.city.settings.model_copy(update={"publisher": chosen})
+        return self.bus.model_copy(update={"publisher": chosen})
 
     async def say(self, kind: str, says: Mapping[str, Any], *signers: FileSigner) -> Statement:
         """Hand in a statement that has an effect."""
@@ -68,9 +69,10 @@ class Council:
 
     async def begun(self) -> Self:
         """Name the root, admit a town and three agencies, and attest register and router."""
-        await self.say("root", {"public": public_text(ROOT.public)}, ROOT)
-        for number, member in enumerate((RINGELAI, OPERATOR, TAX, WATER, STATISTICS)):
-            key = self.keys[member] = signer(100 + number)
+        root = FileSigner(Ed25519PrivateKey.generate())
+        await self.say("root", {"public": public_text(root.public)}, root)
+        for member in MEMBERS:
+            key = self.keys[member] = FileSigner(Ed25519PrivateKey.generate())
             said = {
                 "member": member,
                 "name": f"Name of {member}",
@@ -80,7 +82,7 @@ class Council:
             }
             if member in CODES:
                 said["ars"] = {"value": CODES[member], "from": "2020-01-01"}
-            await self.say("member", said, ROOT)
+            await self.say("member", said, root)
         folder = self.folder / FOLDER
         folder.mkdir()
         made = {
@@ -125,8 +127,8 @@ class Council:
         """Return what a recipient's feed holds; nothing if it is not there."""
         topic, found = f"feed.{recipient}.{TOPIC}", list["Told"]()
         async with (
-            LogReader(self.city.settings.kafka) as reader,
-            SchemaClient.of(self.city.settings) as schemas,
+            LogReader(self.bus.kafka) as reader,
+            SchemaClient.of(self.bus) as schemas,
         ):
             if not await reader.exists(topic):
                 return found
@@ -183,7 +185,22 @@ def valid(key: FileSigner) -> dict[str, str]:
 
 def residents_move(**changes: Any) -> dict[str, Any]:
     """Return the data of a move within Ringelai, of the town's own register."""
-    return move(register=RINGELAI, **changes)
+    address = {"street": "Am Rathaus", "number": "7", "suffix": None, "postcode": "1", "place": "R"}
+    data: dict[str, Any] = {
+        "register": RINGELAI,
+        "pseudonym": "person-1",
+        "municipality": CODES[RINGELAI],
+        "cause": "MOVE",
+        "valid_from": date(2026, 7, 1),
+        "old_municipality": None,
+        "new_municipality": CODES[RINGELAI],
+        "old_address": None,
+        "new_address": address,
+        "household": "household-1",
+        "corrects": None,
+        "sealed": False,
+    }
+    return {**data, **changes}
 
 
 async def data_of(record: Fetched, schemas: SchemaClient) -> Mapping[str, Any] | None:
@@ -218,7 +235,7 @@ async def routing(settings: Settings) -> AsyncIterator[Telemetry]:
 
 
 @asynccontextmanager
-async def council_of(city: City, folder: Path) -> AsyncIterator[Council]:
-    """Return the council of a bus."""
-    async with TrustClient(RestClient(city.settings.registry.url)) as client:
-        yield await Council(city, folder, client).begun()
+async def council_of(bus: Settings, folder: Path) -> AsyncIterator[Council]:
+    """Return the council of a bus on which nobody has a say yet."""
+    async with TrustClient.of(bus) as client:
+        yield await Council(bus, folder, client).begun()
