@@ -77,7 +77,7 @@ def many(count: int) -> list[Subscription]:
             [
                 "Everything works: 26 events a second.",
                 (
-                    "2 subscribers are late: group-1, 1 minute, promised 30 seconds; "
+                    "2 subscribers are late: group-1, 1 minute 1 second, promised 30 seconds; "
                     "group-0, 1 minute, promised 30 seconds."
                 ),
             ],

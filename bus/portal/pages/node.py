@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from bus import __version__
+from bus.portal.condition import gauge
 from bus.portal.page import Page, Query, Sources
 from bus.portal.viewer import Role
 from bus.settings import Role as NodeRole
@@ -90,8 +91,8 @@ def view(
         started=started,
         versions=_versions(),
         data=str(settings.data.absolute()),
-        storage_size=_gauge(telemetry, "stadtbus_storage_size_bytes") if has_broker else None,
-        storage_free=_gauge(telemetry, "stadtbus_storage_free_bytes") if has_broker else None,
+        storage_size=gauge(telemetry, "stadtbus_storage_size_bytes") if has_broker else None,
+        storage_free=gauge(telemetry, "stadtbus_storage_free_bytes") if has_broker else None,
         given=[one for one in known if one.origin != DEFAULT],
         others=[one for one in known if one.origin == DEFAULT],
     )
@@ -106,14 +107,6 @@ def _versions() -> Sequence[tuple[str, str]]:
         (platform.system(), platform.release()),
         *((library, version(library)) for library in LIBRARIES),
     )
-
-
-def _gauge(telemetry: Telemetry, name: str) -> float | None:
-    """Return a metric's value; the registry itself would collect all others, too, for each one."""
-    for metric in telemetry.registry.restricted_registry([name]).collect():
-        for sample in metric.samples:
-            return sample.value
-    return None
 
 
 def _settings(settings: Settings, section: BaseModel, prefix: str) -> Iterator[Setting]:

@@ -21,7 +21,9 @@ class Row:
         topic: its name.
         titles: what its contract calls it, by language; nothing if no contract is known.
         own: it is the bus's own.
-        state: whether something flows.
+        state: whether something flows; a warning where its contract expects more.
+        expected: in how many seconds its contract expects an event; None: it does not say, or
+            nobody knows.
         partitions: how many it has.
         received: events a second; None: not known yet.
         records: events that are stored.
@@ -35,6 +37,7 @@ class Row:
     titles: Mapping[str, str]
     own: bool
     state: State
+    expected: float | None
     partitions: int
     received: float | None
     records: int
@@ -86,14 +89,17 @@ def view(picture: Picture | None, now: float, choice: Choice = USUAL) -> Topics:
 
 def rows(picture: Picture, now: float, *, everything: bool) -> Iterator[Row]:
     """Yield a row for each topic; the bus's own only if everything is asked for."""
+    silent = {one.topic for one in picture.silent(now)}
     for one in picture.topics(everything=everything):
+        expected = picture.expected.get(one.topic)
         received = picture.received(one.topic)
         flowing = bool(received) or (one.newest is not None and now - one.newest < FRESH)
         yield Row(
             topic=one.topic,
             titles=picture.titles(one.topic),
             own=is_hidden(one.topic),
-            state=State.GOOD if flowing else State.QUIET,
+            state=_state(flowing=flowing, silent=one.topic in silent),
+            expected=expected.interval if expected else None,
             partitions=one.partitions,
             received=received,
             records=one.records,
@@ -102,6 +108,12 @@ def rows(picture: Picture, now: float, *, everything: bool) -> Iterator[Row]:
             size=one.size,
             retention=one.retention,
         )
+
+
+def _state(*, flowing: bool, silent: bool) -> State:
+    if silent:
+        return State.WARNING
+    return State.GOOD if flowing else State.QUIET
 
 
 def _look(sources: Sources, query: Query) -> Topics:
