@@ -153,6 +153,14 @@ async def test_a_keyboard_is_enough(site: Site) -> None:
         await expect(page.locator("#chart-data")).to_be_visible()
 
 
+async def test_the_way_to_the_content_is_in_view_at_once(site: Site) -> None:
+    async with site.reader() as page:
+        await page.goto("/")
+        skip = page.get_by_role("link", name="Skip to the content")
+        place = "(link) => { link.focus(); return link.getBoundingClientRect().top; }"
+        assert await skip.evaluate(place) >= 0
+
+
 async def test_pages_can_be_read_without_scripts(site: Site) -> None:
     async with site.reader("de", scripts=False) as page:
         await page.goto("/")
@@ -180,6 +188,23 @@ async def test_the_chart_speaks_the_reader_s_language(site: Site) -> None:
         lines = page.locator(".u-legend .u-marker:visible")
         for line, style in enumerate(("solid", "solid", "dashed", "dashed")):
             await expect(lines.nth(line)).to_have_css("border-top-style", style)
+
+
+@pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/St_Johns"])
+@pytest.mark.parametrize("span", ["1h", "7d"])
+async def test_the_chart_goes_by_the_node_s_clock(site: Site, zone: str, span: str) -> None:
+    """As the table beside it does, wherever the reader is."""
+    async with site.reader("en", zone=zone) as page:
+        await page.goto(f"/?span={span}")
+        plot = page.locator(".u-over")
+        box = await plot.bounding_box()
+        assert box is not None
+        await plot.hover(position={"x": box["width"] - 1, "y": 50})
+        time = await page.locator(".u-legend .u-value").first.text_content()
+        last = await page.locator("#chart-data tbody time").last.text_content()
+        assert last is not None
+        assert time is not None
+        assert time.endswith(last[-5:])
 
 
 async def test_names_are_shown_and_not_run(site: Site) -> None:

@@ -12,9 +12,11 @@
   const number = new Intl.NumberFormat(document.documentElement.lang);
   let position = table.dataset.position;
   let source = null;
+  let again = 0;
   const control = window.stadtbus.control(document.getElementById("tail-control"), (paused) => {
-    if (paused) source.close();
-    else open();
+    clearTimeout(again);
+    source.close();
+    if (!paused) open();
   });
 
   function count(name, more) {
@@ -80,7 +82,7 @@
       full = false;
       // After a refusal a browser does not try again by itself.
       if (event.target.readyState !== EventSource.CLOSED) return;
-      setTimeout(() => control.isPaused() || open(), AGAIN);
+      again = setTimeout(open, AGAIN);
     });
   }
 
