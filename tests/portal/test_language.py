@@ -7,8 +7,10 @@ import pytest
 from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
+from pydantic import BaseModel
 
 from bus.portal.language import SOURCE, choose, iso, languages
+from bus.settings import Settings, names
 
 PORTAL = Path(__file__).parents[2] / "bus" / "portal"
 OTHERS = [code for code in languages() if code != SOURCE]
@@ -21,7 +23,22 @@ def spoken() -> Catalog:
     keywords = {"_": None, "gettext": None, "ngettext": (1, 2)}
     for _, _, message, _, _ in extract_from_dir(PORTAL, methods, keywords=keywords):
         catalogue.add(message)
+    for path in names():
+        catalogue.add(described(path))
     return catalogue
+
+
+def described(path: str) -> str:
+    """Return what a setting is for, as the node's page says it."""
+    section: type[BaseModel] = Settings
+    *sections, name = path.split(".")
+    for one in sections:
+        inner = section.model_fields[one].annotation
+        assert inner is not None
+        section = inner
+    told = section.model_fields[name].description
+    assert told is not None
+    return told
 
 
 def written(code: str) -> Catalog:

@@ -59,6 +59,12 @@ async def test_a_page_needs_nothing_from_elsewhere(client: httpx.AsyncClient, pa
     assert {(await client.get(address)).status_code for address in linked} == {200}
 
 
+async def test_settings_are_explained_in_the_reader_s_language(client: httpx.AsyncClient) -> None:
+    for language, told in (("de", "was der Knoten aufbewahrt"), ("en", "all that the node keeps")):
+        answer = await client.get("/node", headers={"accept-language": language})
+        assert told in answer.text
+
+
 @pytest.mark.parametrize("path", PATHS)
 async def test_a_page_is_there_before_anything_is_known(
     settings: Settings, telemetry: Telemetry, path: str

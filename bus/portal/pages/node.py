@@ -38,7 +38,7 @@ class Setting:
         origin: ``default``, ``stadtbus.toml``, ``environment``, ``flags``; ``node``: the node has
             settled it itself.
         secret: it leads to a secret, so its value is not shown.
-        tells: what it is for, in English as in the reference.
+        tells: what it is for, in the English of the reference, which catalogues have.
     """
 
     path: str
