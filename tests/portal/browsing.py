@@ -105,6 +105,7 @@ async def examine(page: Page) -> None:
         assert await page.evaluate(SIDEWAYS) == 0
         await page.evaluate(OPENED)
         assert await page.evaluate("document.documentElement.scrollWidth") <= width
+        assert await page.evaluate(SIDEWAYS) == 0
         await page.evaluate(CLOSED)
         for scheme in SCHEMES if width < 1920 else ():  # wider is the same with more ground
             await page.emulate_media(color_scheme=scheme)

@@ -15,7 +15,7 @@ from bus.portal.pages import PAGES
 from bus.portal.sums import Sum
 from bus.settings import load
 from bus.telemetry import Telemetry
-from tests.portal.browsing import SETTLED, Site, examine
+from tests.portal.browsing import SETTLED, SIDEWAYS, Site, examine
 from tests.portal.city import READINGS, survey, topic, town
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
@@ -67,7 +67,7 @@ async def test_axe_finds_nothing(site: Site, locale: str, path: str) -> None:
         await examine(page)
 
 
-async def test_a_table_that_is_wider_than_a_telephone_does_not_widen_the_page(site: Site) -> None:
+async def test_the_chart_s_table_fits_a_telephone(site: Site) -> None:
     """Cells without a figure say so to who is read the page, in columns out of sight, too."""
     async with site.reader() as page:
         await page.set_viewport_size({"width": 320, "height": 800})
@@ -75,6 +75,7 @@ async def test_a_table_that_is_wider_than_a_telephone_does_not_widen_the_page(si
         await page.get_by_text("The chart as a table").click()
         await expect(page.locator("#chart-data .unseen").last).to_have_text("not counted")
         assert await page.evaluate("document.documentElement.scrollWidth") == 320
+        assert await page.evaluate(SIDEWAYS) == 0
 
 
 async def test_an_open_page_follows_the_bus_and_keeps_what_its_reader_does(site: Site) -> None:

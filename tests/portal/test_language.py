@@ -34,7 +34,8 @@ def described(path: str) -> str:
     *sections, name = path.split(".")
     for one in sections:
         inner = section.model_fields[one].annotation
-        assert inner is not None
+        assert isinstance(inner, type)
+        assert issubclass(inner, BaseModel)
         section = inner
     told = section.model_fields[name].description
     assert told is not None
