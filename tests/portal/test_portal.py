@@ -59,6 +59,16 @@ async def test_a_page_needs_nothing_from_elsewhere(client: httpx.AsyncClient, pa
     assert {(await client.get(address)).status_code for address in linked} == {200}
 
 
+async def test_scripts_and_styles_are_fetched_once(client: httpx.AsyncClient) -> None:
+    address = "/static/vendor/htmx.min.js"
+    first = await client.get(address)
+    assert first.headers["cache-control"] == "no-cache"
+    again = await client.get(address, headers={"if-none-match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    missing = await client.get("/static/nothing.js")
+    assert (missing.status_code, missing.headers["cache-control"]) == (404, "no-store")
+
+
 async def test_settings_are_explained_in_the_reader_s_language(client: httpx.AsyncClient) -> None:
     for language, told in (("de", "was der Knoten aufbewahrt"), ("en", "all that the node keeps")):
         answer = await client.get("/node", headers={"accept-language": language})
