@@ -190,8 +190,8 @@ def _mark(message: Message, fresh: str, *, secure: bool, keeps: bool) -> None:
     headers = MutableHeaders(scope=message)
     for name, value in HEADERS.items():
         headers.setdefault(name, value)
-    kept = keeps and message["status"] in {200, 304}
-    headers.setdefault("cache-control", "no-cache" if kept else "no-store")
+    lasts = keeps and message["status"] in {200, 304}
+    headers.setdefault("cache-control", "no-cache" if lasts else "no-store")
     if fresh and headers.get("content-type", "").startswith("text/html"):
         giver = Response()
         keep(giver, VISIT, fresh, secure=secure)
