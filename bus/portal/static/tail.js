@@ -13,7 +13,8 @@
   let position = table.dataset.position;
   let source = null;
   let again = 0;
-  const control = window.stadtbus.control(document.getElementById("tail-control"), (paused) => {
+  const element = document.getElementById("tail-control");
+  const control = window.stadtbus.control(element, table.dataset.stream, (paused) => {
     clearTimeout(again);
     source.close();
     if (!paused) open();
