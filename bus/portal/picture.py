@@ -33,9 +33,9 @@ class Silent:
     interval: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Picture:
-    """The bus as it was last seen.
+    """The bus as it was last seen; each is another one, so that what is made of it can be kept.
 
     Args:
         survey: what was seen.

@@ -15,8 +15,9 @@ from bus.portal.pages import PAGES
 from bus.portal.sums import Sum
 from bus.settings import load
 from bus.telemetry import Telemetry
+from bus.watch.expected import Expected
 from tests.portal.browsing import SETTLED, SIDEWAYS, Site, examine
-from tests.portal.city import READINGS, survey, topic, town
+from tests.portal.city import ADDRESSES, READINGS, survey, topic, town
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
@@ -50,10 +51,12 @@ async def site(browser: Browser, folder: Path) -> AsyncIterator[Site]:
 
 @pytest.fixture(autouse=True)
 def fresh_town(site: Site) -> None:
-    """Begin with the same town."""
+    """Begin with the same town, with something of each kind wrong."""
     again = town()
     site.watch.latest, site.watch.previous = again.latest, again.previous
     site.watch.history = again.history
+    site.watch.silence = 40.0
+    site.watch.expected = {ADDRESSES: Expected(interval=30.0, since=0.0)}
 
 
 @pytest.mark.parametrize("locale", ["de", "en"])

@@ -124,5 +124,5 @@ def test_a_topic_is_silent_where_its_contract_expects_more(
     shown = replace(PICTURE, survey=seen, expected=expected)
     found = [Silent(topic=READINGS, seconds=seconds, interval=900.0)] if seconds else []
     assert list(shown.silent(NOW)) == found
-    row = {one.topic: one for one in topics.view(shown, NOW).listing.rows}[READINGS]
+    row = {one.topic: one for one in topics.view(shown).listing.rows}[READINGS]
     assert (row.state is State.WARNING, row.expected) == (bool(found), 900.0)

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from bus.portal.condition import Condition, condition
 from bus.portal.judging import Finding, judged
@@ -185,7 +186,7 @@ def view(
         recent: the last minutes.
         condition: how the bus is, its subscribers aside.
     """
-    troubles = sorted(_troubles(picture, now), key=_worst) if picture else []
+    troubles = _troubles(picture) if picture else ()
     survey = picture.survey if picture else None
     stale = picture is not None and picture.stale(now)
     topics = picture.topics() if picture else ()
@@ -309,12 +310,18 @@ def _rate(counted: Sum | None, what: str) -> float | None:
     return float(getattr(counted, what)) / counted.seconds
 
 
-def _troubles(picture: Picture, now: float) -> Iterator[Trouble]:
+@lru_cache(maxsize=1)  # the page is asked for more often than the bus is looked at
+def _troubles(picture: Picture) -> Sequence[Trouble]:
+    """Return what was wrong when the bus was seen, the worst first."""
+    return sorted(_found(picture), key=_worst)
+
+
+def _found(picture: Picture) -> Iterator[Trouble]:
     for group in picture.groups():
         for one in group.subscriptions.values():
             topic = picture.survey.topics.get(one.topic)
             retention = topic.retention if topic else None
-            finding = judged(one, retention, now)
+            finding = judged(one, retention, picture.survey.at)
             if finding.state.severity >= State.WARNING.severity:
                 yield Trouble(
                     group=one.group,
