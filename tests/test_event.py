@@ -103,6 +103,12 @@ def test_times_come_back(at: datetime, offset: int) -> None:
     assert read_time(written) == moment
 
 
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-00:01"])
+def test_a_time_that_utc_has_no_year_for_is_none(text: str) -> None:
+    with pytest.raises(ValueError, match="beyond the calendar"):
+        read_time(text)
+
+
 def test_a_time_without_zone_is_refused() -> None:
     with pytest.raises(InvalidEvent, match="no time zone"):
         write_time(datetime(2026, 7, 1))  # noqa: DTZ001  # the point of the case

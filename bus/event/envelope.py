@@ -91,12 +91,15 @@ def read_time(text: str) -> datetime:
     """Return a time written in RFC 3339, in UTC; digits past the microsecond are cut off.
 
     Raises:
-        ValueError: it is not RFC 3339, or no time.
+        ValueError: it is not RFC 3339, or no time, or outside of the years 1 to 9999 in UTC.
     """
     if not _TIME.fullmatch(text):
         raise ValueError(f'"{text[:40]}" is not RFC 3339')
     time = datetime.fromisoformat(text.upper())
-    return time if time.tzinfo is UTC else time.astimezone(UTC)
+    try:
+        return time if time.tzinfo is UTC else time.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError(f'"{text}" is beyond the calendar') from error
 
 
 def unchanging(source: str, topic: str) -> list[tuple[str, bytes]]:
@@ -184,7 +187,7 @@ def read_envelope(topic: str, headers: Sequence[tuple[str, bytes | None]]) -> En
         raise _bad(f"header {error.args[0]} is missing") from None
     except (UnicodeDecodeError, AttributeError):
         raise _bad("a header's value is no UTF-8") from None
-    except (ValueError, OverflowError) as error:
+    except ValueError as error:
         raise _bad(f"ce_time is no time: {error}") from None
     if content != b"application/avro":
         _check_content(content if content is not None else found.get("ce_datacontenttype"))

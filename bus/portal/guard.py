@@ -42,6 +42,9 @@ SAFE = frozenset({"GET", "HEAD"})
 STREAMS = "/live/"
 """Where the addresses of streams begin: they follow the bus, which is no use of a session."""
 
+STATIC = "/static/"
+"""Where the addresses of scripts and styles begin: the same for everybody, whoever asks."""
+
 LOOK_SECONDS = 2.0
 """How often a stream looks whether its session still counts, at the most."""
 
@@ -79,10 +82,11 @@ class Guard:
         state["secure"] = origin.startswith("https:")
         state["viewer"], state["person"] = self._unknown(), None
         state["csrf"], state["form"], fresh = "", ImmutableMultiDict(), ""
+        keeps = scope["path"].startswith(STATIC)
 
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
-                _mark(message, fresh, secure=state["secure"])
+                _mark(message, fresh, secure=state["secure"], keeps=keeps)
             await send(message)
 
         if self._local and not _is_local(Headers(scope=scope).get("host", "")):
@@ -120,7 +124,7 @@ class Guard:
     async def _look(self, request: Request, state: MutableMapping[str, Any]) -> str:
         """Find out who asks; return the secret of their session, if there is one."""
         session = kept(request, SESSION, secure=state["secure"])
-        if self._access is None or not session or request.url.path.startswith("/static/"):
+        if self._access is None or not session or request.url.path.startswith(STATIC):
             return ""
         used = not request.url.path.startswith(STREAMS)
         person = await self._access.who(session, used=used)
@@ -178,12 +182,16 @@ async def _posted(request: Request, origin: str, secret: str) -> ImmutableMultiD
     return form
 
 
-def _mark(message: Message, fresh: str, *, secure: bool) -> None:
-    """Give an answer its headers, and a page the secret of its forms if the browser has none."""
+def _mark(message: Message, fresh: str, *, secure: bool, keeps: bool) -> None:
+    """Give an answer its headers, and a page the secret of its forms if the browser has none.
+
+    Browsers keep no page. Scripts and styles they may, and ask whether they are still the same.
+    """
     headers = MutableHeaders(scope=message)
     for name, value in HEADERS.items():
         headers.setdefault(name, value)
-    headers.setdefault("cache-control", "no-store")
+    lasts = keeps and message["status"] in {200, 304}
+    headers.setdefault("cache-control", "no-cache" if lasts else "no-store")
     if fresh and headers.get("content-type", "").startswith("text/html"):
         giver = Response()
         keep(giver, VISIT, fresh, secure=secure)

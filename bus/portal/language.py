@@ -32,6 +32,8 @@ EARLIEST, LATEST = -62_000_000_000.0, 253_000_000_000.0
 """Seconds since 1970: the years 5 and 9987, in every zone."""
 
 _SPANS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
+_FEW = 10
+"""Of fewer of a unit the next smaller one is told, too; of fewer seconds a decimal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,21 +84,24 @@ class Language:
         return str(format_unit(value, unit, length="short", locale=self.locale))
 
     def span(self, seconds: float, length: Literal["short", "long"] = "short") -> str:
-        """Write how long something takes, in the largest unit that it has one of.
+        """Write how long something takes: in a large unit, and in the next where few are full.
+
+        So what is late can be told from what was promised: 75 s from a minute.
 
         Args:
             seconds: how long.
-            length: whether the unit is abbreviated.
+            length: whether the units are abbreviated.
         """
-        seconds = max(seconds, 0.0)
-        unit, size = next((one for one in _SPANS if seconds >= one[1]), _SPANS[-1])
-        value = round(seconds / size, 1 if seconds < 10 and unit == "second" else 0)
-        return str(format_unit(value, f"duration-{unit}", length=length, locale=self.locale))
+        return " ".join(
+            str(format_unit(value, f"duration-{unit}", length=length, locale=self.locale))
+            for unit, value in _parts(max(seconds, 0.0))
+        )
 
     def whole_span(self, seconds: float) -> str | None:
-        """Write how long something takes in one unit without rounding; None where none fits."""
-        size = next((size for _, size in _SPANS if seconds >= size), 1)
-        return None if seconds % size else self.span(seconds, "long")
+        """Write how long something takes without rounding; None where two units do not tell it."""
+        sizes = dict(_SPANS)
+        told = sum(value * sizes[unit] for unit, value in _parts(seconds))
+        return self.span(seconds, "long") if told == seconds else None
 
     def ago(self, seconds: float) -> str:
         """Write how long ago something was."""
@@ -112,6 +117,24 @@ class Language:
         skeleton = "EEE dd.MM. HH:mm" if self.code == "de" else "EEE d MMM, HH:mm"
         pattern = skeleton if with_day else "HH:mm"
         return str(format_datetime(_local(timestamp), pattern, locale=self.locale))
+
+
+def _parts(seconds: float) -> Iterator[tuple[str, float]]:
+    """Yield a span's units and how many there are of each, rounded."""
+    if seconds < _FEW:
+        yield "second", round(seconds, 1)
+        return
+    whole = round(seconds)
+    place = next(index for index, (_, size) in enumerate(_SPANS) if whole >= size)
+    unit, size = _SPANS[place]
+    smaller, step = _SPANS[min(place + 1, len(_SPANS) - 1)]
+    steps = round(whole / step)
+    if steps * step >= _FEW * size:
+        yield unit, round(whole / size)
+        return
+    yield unit, steps * step // size
+    if rest := steps % (size // step):
+        yield smaller, rest
 
 
 def iso(timestamp: float) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from typing import Any, Generic, TypeVar
 from urllib.parse import urlencode
 
@@ -113,12 +114,12 @@ def listed(
         keys: what a row is sorted by, by column.
     """
     sought = choice.find.casefold()
-    found = [row for row in rows if sought in name(row).casefold()]
+    found = [row for row in rows if not sought or sought in name(row).casefold()]
     found.sort(key=name)
-    key = keys[choice.sort]
-    known = [row for row in found if key(row) is not None]
-    known.sort(key=key, reverse=choice.down)
-    ordered = known + [row for row in found if key(row) is None]
+    keyed = [(keys[choice.sort](row), row) for row in found]
+    known = [one for one in keyed if one[0] is not None]
+    known.sort(key=itemgetter(0), reverse=choice.down)
+    ordered = [row for _, row in known] + [row for value, row in keyed if value is None]
     pages = max(-(-len(ordered) // ROWS), 1)
     page = min(choice.page, pages)
     return Listing(

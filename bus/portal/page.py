@@ -23,6 +23,7 @@ class Sources:
 
     Args:
         picture: the bus as it was last seen; None: never yet.
+        silence: seconds since an event of the bus's own came back; None: this node sends none.
         now: seconds since 1970.
         sums: events by the minute.
         settings: as they are in force.
@@ -35,6 +36,7 @@ class Sources:
     """
 
     picture: Picture | None
+    silence: float | None
     now: float
     sums: Sums
     settings: Settings

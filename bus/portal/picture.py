@@ -1,8 +1,9 @@
 """All that pages are made of, as it was at one moment; pure."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from bus.watch.expected import Expected
 from bus.watch.names import is_aside, is_internal
 from bus.watch.rates import Mark, Rates, Trend, trend
 from bus.watch.survey import GroupState, Survey, TopicState
@@ -18,20 +19,37 @@ Titles = Callable[[str], Mapping[str, str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Silent:
+    """A topic that gets fewer events than its contract says.
+
+    Args:
+        topic: its name.
+        seconds: how long nothing came.
+        interval: in how many seconds an event is to be expected.
+    """
+
+    topic: str
+    seconds: float
+    interval: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Picture:
-    """The bus as it was last seen.
+    """The bus as it was last seen; each is another one, so that what is made of it can be kept.
 
     Args:
         survey: what was seen.
         rates: events a second; None: not known yet.
         history: how far groups were behind, oldest first.
         titles: what contracts call their topics.
+        expected: how often contracts expect an event, by topic, as far as this node knows.
     """
 
     survey: Survey
     rates: Rates | None = None
     history: Sequence[Mark] = ()
     titles: Titles = lambda topic: {}
+    expected: Mapping[str, Expected] = field(default_factory=dict)
 
     def stale(self, now: float) -> bool:
         """Whether the survey tells no more how things are now (seconds since 1970)."""
@@ -58,6 +76,26 @@ class Picture:
     def trend(self, group: str, topic: str) -> Trend | None:
         """Return where a lag is going; None: not known yet."""
         return trend(self.history, group, topic)
+
+    def silent(self, now: float) -> Sequence[Silent]:
+        """Return the topics that are silent (seconds since 1970), the longest silent first.
+
+        A topic that holds no record counts from when its contract began to expect events, and only
+        where a group reads it: as the alarm does.
+        """
+        topics = self.survey.topics
+        read = {topic for group in self.groups() for topic in group.subscriptions}
+        found = []
+        for name, expected in self.expected.items():
+            topic = topics.get(name)
+            if topic is None:
+                continue
+            since = topic.newest
+            if since is None and topic.records == 0 and name in read:
+                since = expected.since
+            if since is not None and now - since > expected.interval:
+                found.append(Silent(topic=name, seconds=now - since, interval=expected.interval))
+        return tuple(sorted(found, key=lambda one: -one.seconds))
 
 
 def is_hidden(topic: str) -> bool:

@@ -182,6 +182,7 @@ class Portal:
     def _sources(self) -> Sources:
         return Sources(
             picture=self._picture(),
+            silence=self._watch.silence,
             now=time.time(),
             sums=self._sums,
             settings=self._settings,
@@ -202,6 +203,7 @@ class Portal:
                 rates=rates(self._watch.previous, latest),
                 history=(*self._watch.history, mark(latest)),
                 titles=partial(_titles, self._registry),
+                expected=self._watch.expected,
             )
         return self._pictured
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bus.event import ENVELOPE
+from bus.event import ENVELOPE, read_time
 from bus.letters import Letter
 from bus.portal.masking import MASK, Masking
 
@@ -20,6 +20,7 @@ class Preview:
     Args:
         spot: its partition and offset, ``<partition>:<offset>``.
         letter: the letter.
+        at: when its event was refused, in seconds since 1970; None: its header tells no time.
         detail: what was wrong with the event.
         key: the event's.
         headers: the event's.
@@ -27,6 +28,7 @@ class Preview:
 
     spot: str
     letter: Letter
+    at: float | None
     detail: str
     key: str
     headers: Sequence[tuple[str, str]]
@@ -44,6 +46,7 @@ def preview(letter: Letter, masking: Masking | None) -> Preview:
     return Preview(
         spot=f"{letter.partition}:{letter.offset}",
         letter=letter,
+        at=_seconds(letter.time),
         # It says what is wrong with pieces of what is there.
         detail=MASK if hides and letter.detail else letter.detail,
         key=key if masking and not hides else masking.key(key) if masking else MASK,
@@ -60,6 +63,14 @@ def _header(name: str, text: str, masking: Masking | None, *, hides: bool) -> st
     if name == SUBJECT and masking is not None:
         return masking.subject(text) or ""
     return text if name in ENVELOPE and name != SUBJECT else MASK
+
+
+def _seconds(written: str) -> float | None:
+    """Return a time that strangers may have written."""
+    try:
+        return read_time(written).timestamp()
+    except ValueError:
+        return None
 
 
 def _text(data: bytes | None) -> str:

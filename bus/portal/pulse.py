@@ -2,9 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
+from bus.watch.expected import Expected
 from bus.watch.rates import Mark
 from bus.watch.survey import Survey
 
@@ -31,6 +32,14 @@ class Watching(Protocol):
     @property
     def history(self) -> Sequence[Mark]:
         """How far groups were behind in the last surveys, oldest first."""
+
+    @property
+    def expected(self) -> Mapping[str, Expected]:
+        """How often an event is expected at the least, by topic, as far as this node knows."""
+
+    @property
+    def silence(self) -> float | None:
+        """Seconds since a canary's event came back; None: this node has sent none."""
 
 
 class Pulse:

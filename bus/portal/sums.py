@@ -1,7 +1,8 @@
 """Events by the minute for eight days, in a database of the portal's own.
 
-It holds no event and nothing that a bus could lose: a database that cannot be read is put aside,
-and counting begins anew.
+It holds no event and nothing that a bus could lose: a database that is none, or is damaged, is put
+aside, and counting begins anew. One that cannot be opened just now, as the disk is full, stays
+where it is and is tried again.
 """
 
 import logging
@@ -81,26 +82,22 @@ class Sums:
     def __init__(self, file: Path) -> None:
         self._file, self._lock = file, Lock()
         self._connection: sqlite3.Connection | None = None
+        self._again = False
 
     def open(self) -> None:
-        """Open the database, or begin a new one in the place of one that cannot be read."""
+        """Open the database, or begin a new one in the place of one that is none.
+
+        Where neither can be done nothing is counted for now: the node has more to do than this.
+        """
         with self._lock:
-            try:
-                self._connection = self._opened()
-            except sqlite3.DatabaseError as error:
-                if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
-                    log.warning("%s is another portal's: nothing is counted here", self._file)
-                    return
-                log.warning("%s cannot be read and is put aside: %s", self._file, error)
-                self._put_aside()
-                self._connection = self._opened()
+            self._try()
 
     def close(self) -> None:
         """Close it; from now on nothing is kept, and nothing is known."""
         with self._lock:
             if self._connection is not None:
                 self._connection.close()
-            self._connection = None
+            self._connection, self._again = None, False
 
     def add(self, counted: Mapping[int, Sum]) -> None:
         """Add to the sums of minutes (since 1970), and forget those that are too old.
@@ -110,6 +107,8 @@ class Sums:
         if not counted:
             return
         with self._lock:
+            if self._again:
+                self._try()
             if self._connection is None:
                 return
             try:
@@ -139,6 +138,29 @@ class Sums:
                 return {}
         return {number: Sum(*sums) for number, *sums in rows}
 
+    def _try(self) -> None:
+        """Open the database if that can be done."""
+        told, self._again = self._again, False
+        try:
+            self._connection = self._opened_or_new()
+        except (OSError, sqlite3.DatabaseError) as error:
+            if _is(error, sqlite3.SQLITE_BUSY):
+                log.warning("%s is another portal's: nothing is counted here", self._file)
+                return
+            self._again = True
+            if not told:
+                log.warning("%s cannot be opened, and is tried again: %s", self._file, error)
+
+    def _opened_or_new(self) -> sqlite3.Connection:
+        try:
+            return self._opened()
+        except sqlite3.DatabaseError as error:
+            if not _is(error, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+                raise
+            log.warning("%s cannot be read and is put aside: %s", self._file, error)
+            self._put_aside()
+            return self._opened()
+
     def _opened(self) -> sqlite3.Connection:
         self._file.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
@@ -163,3 +185,8 @@ class Sums:
         for left in self._file.parent.glob(f"{self._file.name}-*"):
             left.unlink()
         self._file.replace(self._file.with_suffix(".unreadable"))
+
+
+def _is(error: Exception, *codes: int) -> bool:
+    """Whether an error is one of SQLite's; what it adds to a code is left out."""
+    return isinstance(error, sqlite3.Error) and error.sqlite_errorcode & 0xFF in codes

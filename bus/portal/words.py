@@ -40,6 +40,16 @@ def state_word(state: State, say: Language) -> str:
     return words[state]
 
 
+def flow_word(state: State, say: Language) -> str:
+    """Return in a word whether something flows on a topic."""
+    words = {
+        State.GOOD: say.gettext("flows"),
+        State.QUIET: say.gettext("quiet"),
+        State.WARNING: say.gettext("silent"),
+    }
+    return words[state]
+
+
 def finding_word(finding: Finding, say: Language) -> str:
     """Return in a word or two what can be said of a subscription."""
     words = {
@@ -110,7 +120,7 @@ def access_word(access: str, say: Language) -> str:
 def lasting(text: str, say: Language) -> str:
     """Return in words how long a contract's events are kept, or how often they are expected.
 
-    What is no whole number of days, hours, minutes or seconds stays as the contract has it.
+    What two units do not tell, as 25.5 hours, stays as the contract has it.
     """
     if text == LAST_STATE:
         return say.gettext("the last state of each key, for good")

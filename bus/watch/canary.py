@@ -70,13 +70,21 @@ class Flock:
         self._name = uuid4().hex.encode()
         self._flying: dict[bytes, _Bird] = {}
         self._number = 0
+        self._heard: float | None = None
 
     def __len__(self) -> int:
         return len(self._flying)
 
+    @property
+    def silence(self) -> float | None:
+        """Seconds since an event came back, or since the first was sent; None: none was sent."""
+        return None if self._heard is None else self._clock() - self._heard
+
     def send(self) -> Record:
         """Return the next event; its time counts from now."""
         self._number += 1
+        if self._heard is None:
+            self._heard = self._clock()
         value = b"%d" % self._number
         self._flying[value] = _Bird(self._clock())
         return Record(self._name, value)
@@ -97,7 +105,8 @@ class Flock:
             return
         bird = self._flying.pop(record.value, None)
         if bird is not None:
-            took = self._clock() - bird.sent
+            self._heard = self._clock()
+            took = self._heard - bird.sent
             self._telemetry.canary_roundtrip.observe(took)
             if took > LATE:
                 self._telemetry.canary_late.inc()
@@ -128,6 +137,11 @@ class Canary:
         self._listening = asyncio.Event()
         self._told: set[str] = set()
         self._running: asyncio.Task[None] | None = None
+
+    @property
+    def silence(self) -> float | None:
+        """Seconds since an event came back, or since the first was sent; None: none was sent."""
+        return self._flock.silence
 
     async def start(self) -> None:
         """Begin in the background."""

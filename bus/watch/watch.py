@@ -56,6 +56,8 @@ class Watch:
         self._marks: deque[Mark] = deque(maxlen=MARKS)
         self.latest: Survey | None = None
         self.previous: Survey | None = None
+        self.expected: Mapping[str, Expected] = {}
+        """How often an event is expected at the least, by topic, when it was last looked at."""
         self.trouble: str | None = None
         """Why the bus cannot be looked at just now."""
 
@@ -63,6 +65,11 @@ class Watch:
     def history(self) -> Sequence[Mark]:
         """How far groups were behind within the last ten minutes, oldest first."""
         return tuple(self._marks)
+
+    @property
+    def silence(self) -> float | None:
+        """Seconds since a canary's event came back; None: none was sent by this node yet."""
+        return self._canary.silence if self._canary is not None else None
 
     @property
     def rates(self) -> Rates | None:
@@ -114,6 +121,7 @@ class Watch:
         expected = self._expected()
         # In a thread, as it takes long where there are many, and all others would wait.
         await asyncio.to_thread(self._gauges.show, survey, expected)
+        self.expected = expected
         self.previous, self.latest, self.trouble = self.latest, survey, None
         if not self._marks or survey.at - self._marks[-1].at >= APART:
             self._marks.append(mark(survey))

@@ -52,6 +52,7 @@ class Site:
         *,
         scripts: bool = True,
         complaints: bool = False,
+        zone: str | None = None,
     ) -> AsyncIterator[Page]:
         """Yield a page; nothing may be asked of anybody else, and nothing may go wrong.
 
@@ -59,10 +60,12 @@ class Site:
             locale: the reader's language.
             scripts: whether scripts are run.
             complaints: the browser may say that something went wrong.
+            zone: the time zone that the reader's machine is in; None: this machine's.
         """
         context = await self._browser.new_context(
             base_url=self.portal.url,
             locale=locale,
+            timezone_id=zone,
             viewport={"width": 1280, "height": 800},
             java_script_enabled=scripts,
         )
@@ -102,6 +105,7 @@ async def examine(page: Page) -> None:
         assert await page.evaluate(SIDEWAYS) == 0
         await page.evaluate(OPENED)
         assert await page.evaluate("document.documentElement.scrollWidth") <= width
+        assert await page.evaluate(SIDEWAYS) == 0
         await page.evaluate(CLOSED)
         for scheme in SCHEMES if width < 1920 else ():  # wider is the same with more ground
             await page.emulate_media(color_scheme=scheme)

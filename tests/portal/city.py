@@ -2,9 +2,10 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from bus.watch.expected import Expected
 from bus.watch.rates import Mark
 from bus.watch.survey import GroupState, Subscription, Survey, TopicState
 
@@ -56,6 +57,8 @@ class Watch:
     latest: Survey | None = None
     previous: Survey | None = None
     history: Sequence[Mark] = ()
+    expected: Mapping[str, Expected] = field(default_factory=dict)
+    silence: float | None = None
 
     def see(self, seen: Survey) -> None:
         """Take in a survey."""

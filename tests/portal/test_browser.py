@@ -15,8 +15,9 @@ from bus.portal.pages import PAGES
 from bus.portal.sums import Sum
 from bus.settings import load
 from bus.telemetry import Telemetry
-from tests.portal.browsing import SETTLED, Site, examine
-from tests.portal.city import READINGS, survey, topic, town
+from bus.watch.expected import Expected
+from tests.portal.browsing import SETTLED, SIDEWAYS, Site, examine
+from tests.portal.city import ADDRESSES, READINGS, survey, topic, town
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
@@ -50,10 +51,12 @@ async def site(browser: Browser, folder: Path) -> AsyncIterator[Site]:
 
 @pytest.fixture(autouse=True)
 def fresh_town(site: Site) -> None:
-    """Begin with the same town."""
+    """Begin with the same town, with something of each kind wrong."""
     again = town()
     site.watch.latest, site.watch.previous = again.latest, again.previous
     site.watch.history = again.history
+    site.watch.silence = 40.0
+    site.watch.expected = {ADDRESSES: Expected(interval=30.0, since=0.0)}
 
 
 @pytest.mark.parametrize("locale", ["de", "en"])
@@ -67,7 +70,7 @@ async def test_axe_finds_nothing(site: Site, locale: str, path: str) -> None:
         await examine(page)
 
 
-async def test_a_table_that_is_wider_than_a_telephone_does_not_widen_the_page(site: Site) -> None:
+async def test_the_chart_s_table_fits_a_telephone(site: Site) -> None:
     """Cells without a figure say so to who is read the page, in columns out of sight, too."""
     async with site.reader() as page:
         await page.set_viewport_size({"width": 320, "height": 800})
@@ -75,6 +78,7 @@ async def test_a_table_that_is_wider_than_a_telephone_does_not_widen_the_page(si
         await page.get_by_text("The chart as a table").click()
         await expect(page.locator("#chart-data .unseen").last).to_have_text("not counted")
         assert await page.evaluate("document.documentElement.scrollWidth") == 320
+        assert await page.evaluate(SIDEWAYS) == 0
 
 
 async def test_an_open_page_follows_the_bus_and_keeps_what_its_reader_does(site: Site) -> None:
@@ -153,6 +157,14 @@ async def test_a_keyboard_is_enough(site: Site) -> None:
         await expect(page.locator("#chart-data")).to_be_visible()
 
 
+async def test_the_way_to_the_content_is_in_view_at_once(site: Site) -> None:
+    async with site.reader() as page:
+        await page.goto("/")
+        skip = page.get_by_role("link", name="Skip to the content")
+        place = "(link) => { link.focus(); return link.getBoundingClientRect().top; }"
+        assert await skip.evaluate(place) >= 0
+
+
 async def test_pages_can_be_read_without_scripts(site: Site) -> None:
     async with site.reader("de", scripts=False) as page:
         await page.goto("/")
@@ -180,6 +192,23 @@ async def test_the_chart_speaks_the_reader_s_language(site: Site) -> None:
         lines = page.locator(".u-legend .u-marker:visible")
         for line, style in enumerate(("solid", "solid", "dashed", "dashed")):
             await expect(lines.nth(line)).to_have_css("border-top-style", style)
+
+
+@pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/St_Johns"])
+@pytest.mark.parametrize("span", ["1h", "7d"])
+async def test_the_chart_goes_by_the_node_s_clock(site: Site, zone: str, span: str) -> None:
+    """As the table beside it does, wherever the reader is."""
+    async with site.reader("en", zone=zone) as page:
+        await page.goto(f"/?span={span}")
+        plot = page.locator(".u-over")
+        box = await plot.bounding_box()
+        assert box is not None
+        await plot.hover(position={"x": box["width"] - 1, "y": 50})
+        time = await page.locator(".u-legend .u-value").first.text_content()
+        last = await page.locator("#chart-data tbody time").last.text_content()
+        assert last is not None
+        assert time is not None
+        assert time.endswith(last[-5:])
 
 
 async def test_names_are_shown_and_not_run(site: Site) -> None:

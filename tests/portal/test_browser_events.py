@@ -152,6 +152,27 @@ async def test_who_finds_no_room_sees_what_is_new_all_the_same(
         await expect(status).to_have_text("Live")
 
 
+async def test_who_pauses_while_the_stream_is_away_comes_back_once(town: Town) -> None:
+    async with town.reader(complaints=True) as page:
+        await page.clock.install()
+        streams: list[str] = []
+        page.on("request", lambda one: streams.append(one.url) if "/live/" in one.url else None)
+        await page.route("**/live/tail/topic?*", lambda route: route.fulfill(status=503))
+        await page.goto(EVENTS)
+        status = page.locator("#tail-control").get_by_role("status")
+        await expect(status).to_have_text("No connection. What is shown may be old.")
+        await page.get_by_role("button", name="Pause").click()
+        await page.unroute_all()
+        await page.get_by_role("button", name="Go on").click()
+        await page.locator(FOLLOWED).wait_for()
+        opened = len(streams)
+        await page.clock.fast_forward(10_000)
+        before = sum((await counts(page)).values())
+        await town.publish([event("once")])
+        await counted(page, before + 1)
+        assert len(streams) == opened
+
+
 async def test_events_are_shown_and_not_run(town: Town) -> None:
     async with town.reader() as page:
         await page.goto(EVENTS)

@@ -90,6 +90,9 @@ async def test_letters_are_seen_as_text_and_downloaded_as_bytes(
     assert not re.search(r"<(script>alert|img|b>|i>)", page.text)
     assert "\x1b" not in page.text
     assert len(page.text) < 100_000
+    times = re.findall(r'<time datetime="(\S+)" title="\1">([^<]+)</time>', page.text)
+    assert times
+    assert all(iso.startswith("20") and "T" not in shown for iso, shown in times)
     file = await operator.get(f"/letters/of/{DEAD}/1/0")
     assert file.content == VALUE
     assert file.headers["content-type"] == "application/octet-stream"

@@ -7,8 +7,10 @@ import pytest
 from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
+from pydantic import BaseModel
 
 from bus.portal.language import SOURCE, choose, iso, languages
+from bus.settings import Settings, names
 
 PORTAL = Path(__file__).parents[2] / "bus" / "portal"
 OTHERS = [code for code in languages() if code != SOURCE]
@@ -21,7 +23,23 @@ def spoken() -> Catalog:
     keywords = {"_": None, "gettext": None, "ngettext": (1, 2)}
     for _, _, message, _, _ in extract_from_dir(PORTAL, methods, keywords=keywords):
         catalogue.add(message)
+    for path in names():
+        catalogue.add(described(path))
     return catalogue
+
+
+def described(path: str) -> str:
+    """Return what a setting is for, as the node's page says it."""
+    section: type[BaseModel] = Settings
+    *sections, name = path.split(".")
+    for one in sections:
+        inner = section.model_fields[one].annotation
+        assert isinstance(inner, type)
+        assert issubclass(inner, BaseModel)
+        section = inner
+    told = section.model_fields[name].description
+    assert told is not None
+    return told
 
 
 def written(code: str) -> Catalog:
@@ -107,7 +125,16 @@ def test_numbers(value: float, german: str, english: str) -> None:
         (0.0, "0 Sek.", "0 sec"),
         (1.44, "1,4 Sek.", "1.4 sec"),
         (47.2, "47 Sek.", "47 sec"),
-        (90.0, "2 Min.", "2 min"),
+        (59.7, "1 Min.", "1 min"),
+        (75.0, "1 Min. 15 Sek.", "1 min 15 sec"),
+        (90.0, "1 Min. 30 Sek.", "1 min 30 sec"),
+        (599.8, "10 Min.", "10 min"),
+        (629.0, "10 Min.", "10 min"),
+        (3_599.9, "1 Std.", "1 hr"),
+        (5_400.0, "1 Std. 30 Min.", "1 hr 30 min"),
+        (35_990.0, "10 Std.", "10 hr"),
+        (86_399.0, "24 Std.", "24 hr"),
+        (129_600.0, "1 Tg. 12 Std.", "1 day 12 hr"),
         (7200.0, "2 Std.", "2 hr"),
         (604_800.0, "7 Tg.", "7 days"),
     ],

@@ -17,6 +17,7 @@ from bus.portal.pages import PAGES
 from bus.security import refuse_open_listeners
 from bus.settings import Settings, load
 from bus.telemetry import Telemetry
+from bus.watch.expected import Expected
 from tests.portal.city import Watch, subscription, survey, topic, town
 from tests.waiting import until
 
@@ -57,6 +58,35 @@ async def test_a_page_needs_nothing_from_elsewhere(client: httpx.AsyncClient, pa
     assert all(re.match(r"/(?!/)|#", address) for address in read.addresses)
     linked = {address for address in read.addresses if address.startswith("/static/")}
     assert {(await client.get(address)).status_code for address in linked} == {200}
+
+
+async def test_the_first_page_knows_what_the_watch_knows(
+    client: httpx.AsyncClient, watch: Watch
+) -> None:
+    watch.silence = 60.0
+    seen = survey([topic("quiet.feed.v1", newest=time.time() - 120.0)], at=time.time())
+    watch.see(seen)
+    watch.expected = {"quiet.feed.v1": Expected(interval=60.0, since=0.0)}
+    page = (await client.get("/")).text
+    assert "Events do not get through: for 1 min" in page
+    assert "1 topic is silent: quiet.feed.v1, nothing for 2 min" in page
+    assert "agreed interval: 1 minute" in (await client.get("/topics")).text
+
+
+async def test_scripts_and_styles_are_fetched_once(client: httpx.AsyncClient) -> None:
+    address = "/static/vendor/htmx.min.js"
+    first = await client.get(address)
+    assert first.headers["cache-control"] == "no-cache"
+    again = await client.get(address, headers={"if-none-match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    missing = await client.get("/static/nothing.js")
+    assert (missing.status_code, missing.headers["cache-control"]) == (404, "no-store")
+
+
+async def test_settings_are_explained_in_the_reader_s_language(client: httpx.AsyncClient) -> None:
+    for language, told in (("de", "was der Knoten aufbewahrt"), ("en", "all that the node keeps")):
+        answer = await client.get("/node", headers={"accept-language": language})
+        assert told in answer.text
 
 
 @pytest.mark.parametrize("path", PATHS)

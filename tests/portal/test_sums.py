@@ -1,6 +1,7 @@
 """Events by the minute, over eight days, kills and damage."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -104,6 +105,28 @@ def test_a_database_that_cannot_be_read_is_put_aside(file: Path, content: bytes)
     assert sums.read(5, 6) == {5: Sum(1, 1, 1)}
     sums.close()
     assert file.with_suffix(".unreadable").read_bytes() == content
+
+
+def test_a_database_for_which_there_is_no_room_stays_and_is_tried_again(
+    file: Path, sums: Sums, caplog: pytest.LogCaptureFixture
+) -> None:
+    sums.add({5: Sum(60, 120, 60)})
+    sums.close()
+    size = file.stat().st_size
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    again = Sums(file)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+        again.open()
+        again.add({6: Sum(60, 60, 60)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert caplog.text.count("cannot be opened, and is tried again") == 1
+    assert (again.read(0, 10), file.stat().st_size) == ({}, size)
+    again.add({7: Sum(60, 60, 60)})
+    assert again.read(0, 10) == {5: Sum(60, 120, 60), 7: Sum(60, 60, 60)}
+    assert not file.with_suffix(".unreadable").exists()
+    again.close()
 
 
 def test_a_second_portal_does_not_count_the_same_events_again(file: Path, sums: Sums) -> None:

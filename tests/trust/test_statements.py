@@ -87,6 +87,7 @@ def test_a_signature_of_another_text_is_none() -> None:
         text(issued="2026-07-01"),
         text(issued="2026-07-01T06:00:00+00:00"),
         text(issued="2026-13-01T06:00:00Z"),
+        text(issued="0001-01-01T00:00:00+14:00"),
         text(issued=0),
         "[" * 100_000,
         "null",

@@ -67,6 +67,18 @@ def test_an_event_is_counted_once(
     assert len(flock) == 0
 
 
+def test_it_says_for_how_long_it_has_heard_nothing(telemetry: Telemetry, clock: Clock) -> None:
+    flock = Flock(telemetry, clock)
+    assert flock.silence is None
+    sent = flock.send()
+    clock.now += 20.0
+    flock.send()
+    assert flock.silence == 20.0
+    back(flock, sent.key, sent.value)
+    clock.now += 3.0
+    assert flock.silence == 3.0
+
+
 def test_events_of_other_nodes_are_theirs(telemetry: Telemetry) -> None:
     flock, other = Flock(telemetry), Flock(Telemetry())
     sent, foreign = flock.send(), other.send()

@@ -1,7 +1,9 @@
 """The page of contracts: a catalogue to search in."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 from bus.errors import BusError
@@ -106,10 +108,7 @@ def _searched(row: Row) -> str:
 
 
 def _rows(known: Known, picture: Picture | None) -> Iterator[Row]:
-    readers: dict[str, int] = {}
-    for group in picture.groups() if picture else ():
-        for topic in group.subscriptions:
-            readers[topic] = readers.get(topic, 0) + 1
+    readers = _readers(picture) if picture else {}
     contracts: Mapping[str, Mapping[str, Any]] = known.contracts or {}
     topics = list(contracts)
     if known.contracts is None and picture is not None:
@@ -127,6 +126,12 @@ def _rows(known: Known, picture: Picture | None) -> Iterator[Row]:
             readers=readers.get(topic, 0) if picture else None,
             received=picture.received(topic) if picture else None,
         )
+
+
+@lru_cache(maxsize=1)  # the page is asked for more often than the bus is looked at
+def _readers(picture: Picture) -> Mapping[str, int]:
+    """Return how many groups read each topic."""
+    return Counter(topic for group in picture.groups() for topic in group.subscriptions)
 
 
 def _look(sources: Sources, query: Query) -> Contracts:

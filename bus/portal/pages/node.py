@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from bus import __version__
+from bus.portal.condition import gauge
 from bus.portal.page import Page, Query, Sources
 from bus.portal.viewer import Role
 from bus.settings import Role as NodeRole
@@ -37,7 +38,7 @@ class Setting:
         origin: ``default``, ``stadtbus.toml``, ``environment``, ``flags``; ``node``: the node has
             settled it itself.
         secret: it leads to a secret, so its value is not shown.
-        tells: what it is for, in English as in the reference.
+        tells: what it is for, in the English of the reference, which catalogues have.
     """
 
     path: str
@@ -90,8 +91,8 @@ def view(
         started=started,
         versions=_versions(),
         data=str(settings.data.absolute()),
-        storage_size=_gauge(telemetry, "stadtbus_storage_size_bytes") if has_broker else None,
-        storage_free=_gauge(telemetry, "stadtbus_storage_free_bytes") if has_broker else None,
+        storage_size=gauge(telemetry, "stadtbus_storage_size_bytes") if has_broker else None,
+        storage_free=gauge(telemetry, "stadtbus_storage_free_bytes") if has_broker else None,
         given=[one for one in known if one.origin != DEFAULT],
         others=[one for one in known if one.origin == DEFAULT],
     )
@@ -106,14 +107,6 @@ def _versions() -> Sequence[tuple[str, str]]:
         (platform.system(), platform.release()),
         *((library, version(library)) for library in LIBRARIES),
     )
-
-
-def _gauge(telemetry: Telemetry, name: str) -> float | None:
-    """Return a metric's value; the registry itself would collect all others, too, for each one."""
-    for metric in telemetry.registry.restricted_registry([name]).collect():
-        for sample in metric.samples:
-            return sample.value
-    return None
 
 
 def _settings(settings: Settings, section: BaseModel, prefix: str) -> Iterator[Setting]:

@@ -2,7 +2,9 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
+from bus.portal.condition import Condition, condition
 from bus.portal.judging import Finding, judged
 from bus.portal.language import Language
 from bus.portal.page import Page, Query, Sources
@@ -26,6 +28,8 @@ SPANS = {"1h": (60, 1), "24h": (DAY, 15), "7d": (7 * DAY, 120)}
 """What the chart can show: minutes in all, and minutes that one point stands for."""
 
 USUAL_SPAN = "1h"
+
+SOUND = Condition()
 
 _LOSING = {Finding.LOST, Finding.VANISHING}
 _BEHIND = {Finding.STALLED, Finding.STRAYED, Finding.ENDANGERED}
@@ -88,6 +92,7 @@ class Overview:
         at: when the bus was seen; None: never yet.
         stale: that was long ago.
         state: of the bus as a whole.
+        condition: how it is, its subscribers aside.
         received, sent: events a second; None: not known yet.
         recent: the last minutes, against yesterday's.
         topics, topics_active: how many topics there are, and how many of them got events just now.
@@ -105,6 +110,7 @@ class Overview:
     at: float | None
     stale: bool
     state: State
+    condition: Condition
     received: float | None
     sent: float | None
     recent: Point
@@ -131,8 +137,9 @@ class Overview:
         if self.stale:
             yield say.gettext("The bus does not answer: what is shown here is old.")
             return
-        if self.losing:
-            yield from _losing(self.losing, say)
+        failures = [*self.condition.failures(say), *_losing(self.losing, say)]
+        if failures:
+            yield from failures
         elif self.state is State.BAD:
             yield say.gettext("Something needs attention.")
         elif self.received is None:
@@ -143,6 +150,7 @@ class Overview:
                 "Everything works: %(number)s events a second.",
                 self.received,
             )
+        yield from self.condition.warnings(say)
         yield from _late(self.late, say)
         others = [one for one in self.troubles if one.finding in _BEHIND]
         if others:
@@ -166,6 +174,7 @@ def view(
     span: str = USUAL_SPAN,
     points: Sequence[Point] = (),
     recent: Point | None = None,
+    condition: Condition = SOUND,
 ) -> Overview:
     """Return what the first page shows.
 
@@ -175,8 +184,9 @@ def view(
         span: what the chart shows, one of `SPANS`.
         points: the chart.
         recent: the last minutes.
+        condition: how the bus is, its subscribers aside.
     """
-    troubles = sorted(_troubles(picture, now), key=_worst) if picture else []
+    troubles = _troubles(picture) if picture else ()
     survey = picture.survey if picture else None
     stale = picture is not None and picture.stale(now)
     topics = picture.topics() if picture else ()
@@ -193,7 +203,8 @@ def view(
     return Overview(
         at=survey.at if survey else None,
         stale=stale,
-        state=_state(survey is not None and not stale, troubles, bool(letters)),
+        state=_state(survey is not None and not stale, troubles, condition, bool(letters)),
+        condition=condition,
         received=picture.rates.into if picture and picture.rates else None,
         sent=picture.rates.out if picture and picture.rates else None,
         recent=recent or compared({}, {}),
@@ -299,12 +310,18 @@ def _rate(counted: Sum | None, what: str) -> float | None:
     return float(getattr(counted, what)) / counted.seconds
 
 
-def _troubles(picture: Picture, now: float) -> Iterator[Trouble]:
+@lru_cache(maxsize=1)  # the page is asked for more often than the bus is looked at
+def _troubles(picture: Picture) -> Sequence[Trouble]:
+    """Return what was wrong when the bus was seen, the worst first."""
+    return sorted(_found(picture), key=_worst)
+
+
+def _found(picture: Picture) -> Iterator[Trouble]:
     for group in picture.groups():
         for one in group.subscriptions.values():
             topic = picture.survey.topics.get(one.topic)
             retention = topic.retention if topic else None
-            finding = judged(one, retention, now)
+            finding = judged(one, retention, picture.survey.at)
             if finding.state.severity >= State.WARNING.severity:
                 yield Trouble(
                     group=one.group,
@@ -322,10 +339,10 @@ def _worst(one: Trouble) -> tuple[int, float, str, str]:
     return list(Finding).index(one.finding), -(one.seconds or 0.0), one.group, one.topic
 
 
-def _state(known: bool, troubles: Sequence[Trouble], letters: bool) -> State:
+def _state(known: bool, troubles: Sequence[Trouble], condition: Condition, letters: bool) -> State:
     if not known:
         return State.UNKNOWN
-    states = [one.finding.state for one in troubles]
+    states = [condition.state, *(one.finding.state for one in troubles)]
     if letters:
         states.append(State.WARNING)
     return max(states, key=lambda state: state.severity, default=State.GOOD)
@@ -344,6 +361,9 @@ def _look(sources: Sources, query: Query) -> Overview:
         span=span,
         points=points(*_sums(sources, first, end, step), first, end, step),
         recent=compared(*_sums(sources, this - RECENT, this, 1)),
+        condition=condition(
+            sources.picture, sources.silence, sources.roles, sources.telemetry, sources.now
+        ),
     )
 
 

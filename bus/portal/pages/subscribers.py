@@ -1,7 +1,8 @@
 """The page of subscribers: who is behind, by how much against what was promised, and where to."""
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from bus.portal.judging import Finding, judged
 from bus.portal.listing import Choice, Key, Listing, chosen, listed
@@ -9,6 +10,7 @@ from bus.portal.page import Page, Query, Sources
 from bus.portal.picture import Picture
 from bus.portal.viewer import Role
 from bus.watch.rates import Trend
+from bus.watch.survey import GroupState, Subscription
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,42 +72,49 @@ class Subscribers:
     listing: Listing[Row]
 
 
-def view(picture: Picture | None, now: float, choice: Choice = USUAL) -> Subscribers:
+def view(picture: Picture | None, choice: Choice = USUAL) -> Subscribers:
     """Return what the page shows.
 
     Args:
         picture: the bus as it was last seen; None: never yet.
-        now: seconds since 1970.
         choice: which rows; ``find`` looks into the names of groups and topics.
     """
-    rows = _rows(picture, now, everything=choice.everything) if picture else ()
+    rows = _rows(picture, everything=choice.everything) if picture else ()
     return Subscribers(
         at=picture.survey.at if picture else None,
         listing=listed(rows, choice, name=lambda row: f"{row.group} {row.topic}", keys=KEYS),
     )
 
 
-def _rows(picture: Picture, now: float, *, everything: bool) -> Iterator[Row]:
-    for group in picture.groups(everything=everything):
-        for one in group.subscriptions.values():
-            topic = picture.survey.topics.get(one.topic)
-            yield Row(
-                group=one.group,
-                topic=one.topic,
-                finding=judged(one, topic.retention if topic else None, now),
-                records=one.records,
-                seconds=one.seconds,
-                lost=one.lost,
-                trend=picture.trend(one.group, one.topic),
-                promise=one.promise,
-                moved=one.moved,
-                sent=picture.sent(one.group, one.topic),
-                members=group.members,
-            )
+@lru_cache(maxsize=2)  # pages are asked for more often than the bus is looked at
+def _rows(picture: Picture, *, everything: bool) -> Sequence[Row]:
+    """Return a row for each subscription, as it was when the bus was seen."""
+    return [
+        _row(picture, group, one)
+        for group in picture.groups(everything=everything)
+        for one in group.subscriptions.values()
+    ]
+
+
+def _row(picture: Picture, group: GroupState, one: Subscription) -> Row:
+    topic = picture.survey.topics.get(one.topic)
+    return Row(
+        group=one.group,
+        topic=one.topic,
+        finding=judged(one, topic.retention if topic else None, picture.survey.at),
+        records=one.records,
+        seconds=one.seconds,
+        lost=one.lost,
+        trend=picture.trend(one.group, one.topic),
+        promise=one.promise,
+        moved=one.moved,
+        sent=picture.sent(one.group, one.topic),
+        members=group.members,
+    )
 
 
 def _look(sources: Sources, query: Query) -> Subscribers:
-    return view(sources.picture, sources.now, chosen(query, KEYS, USUAL))
+    return view(sources.picture, chosen(query, KEYS, USUAL))
 
 
 PAGE = Page(name="subscribers", path="/subscribers", role=Role.VIEWER, view=_look)

@@ -30,15 +30,14 @@ class Tails:
     listing: Listing[Row]
 
 
-def view(picture: Picture | None, now: float, choice: Choice = USUAL) -> Tails:
+def view(picture: Picture | None, choice: Choice = USUAL) -> Tails:
     """Return what the page shows.
 
     Args:
         picture: the bus as it was last seen; None: never yet.
-        now: seconds since 1970.
         choice: which rows.
     """
-    found = rows(picture, now, everything=choice.everything) if picture else ()
+    found = rows(picture, everything=choice.everything) if picture else ()
     return Tails(
         at=picture.survey.at if picture else None,
         listing=listed(found, choice, name=lambda row: row.topic, keys=KEYS),
@@ -46,7 +45,7 @@ def view(picture: Picture | None, now: float, choice: Choice = USUAL) -> Tails:
 
 
 def _look(sources: Sources, query: Query) -> Tails:
-    return view(sources.picture, sources.now, chosen(query, KEYS, USUAL))
+    return view(sources.picture, chosen(query, KEYS, USUAL))
 
 
 PAGE = Page(name="tail", path="/tail", role=Role.OPERATOR, view=_look)

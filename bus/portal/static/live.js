@@ -4,7 +4,7 @@
   const element = document.getElementById("live-control");
   const live = document.getElementById("live");
   if (!element || !live) return;
-  const control = window.stadtbus.control(element, () => {});
+  const control = window.stadtbus.control(element, live.getAttribute("hx-sse:connect"), () => {});
 
   live.addEventListener("htmx:sse:before:message", (event) => {
     if (control.isPaused() && !event.detail.message.event) event.preventDefault();

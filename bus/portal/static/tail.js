@@ -12,9 +12,12 @@
   const number = new Intl.NumberFormat(document.documentElement.lang);
   let position = table.dataset.position;
   let source = null;
-  const control = window.stadtbus.control(document.getElementById("tail-control"), (paused) => {
-    if (paused) source.close();
-    else open();
+  let again = 0;
+  const element = document.getElementById("tail-control");
+  const control = window.stadtbus.control(element, table.dataset.stream, (paused) => {
+    clearTimeout(again);
+    source.close();
+    if (!paused) open();
   });
 
   function count(name, more) {
@@ -80,7 +83,7 @@
       full = false;
       // After a refusal a browser does not try again by itself.
       if (event.target.readyState !== EventSource.CLOSED) return;
-      setTimeout(() => control.isPaused() || open(), AGAIN);
+      again = setTimeout(open, AGAIN);
     });
   }
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import trustme
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, Page, expect
 
 from bus.portal import Portal
 from bus.settings import Settings, load
@@ -55,6 +55,33 @@ async def test_in_and_out_again(own_browser: Browser, portal: Portal) -> None:
     await page.goto("/topics")
     await page.wait_for_url(f"{url}/login?then=%2Ftopics")
     await context.close()
+
+
+async def test_a_page_that_is_open_says_that_its_reader_is_out(
+    own_browser: Browser, portal: Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page on a wall is not mistaken for a bus that does not answer."""
+    monkeypatch.setattr("bus.portal.guard.LOOK_SECONDS", 0.0)
+    url = f"https://localhost:{portal.address.port}"
+    context = await own_browser.new_context(base_url=url, locale="en", ignore_https_errors=True)
+    wall, desk = await context.new_page(), await context.new_page()
+    await desk.goto("/login")
+    await log_in(desk)
+    await wall.goto("/subscribers")
+    status = wall.locator("#live-control").get_by_role("status")
+    await expect(status).to_have_text("Live")
+    await desk.goto("/topics")
+    await desk.get_by_role("button", name="Log out").click()
+    await desk.wait_for_url(f"{url}/login")
+    await expect(status).to_have_text("You are logged out. Load the page again.", timeout=30_000)
+    await context.close()
+
+
+async def log_in(page: Page) -> None:
+    await page.locator("#name").fill("operator")
+    await page.locator("#password").fill(PASSWORD)
+    await page.keyboard.press("Enter")
+    await page.wait_for_url("**/")
 
 
 async def test_another_page_cannot_send_our_forms(own_browser: Browser, portal: Portal) -> None:
