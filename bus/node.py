@@ -30,6 +30,7 @@ from bus.telemetry import (
     Records,
     Registrations,
     Requests,
+    Rights,
     Storage,
     Subscriptions,
     Telemetry,
@@ -211,7 +212,7 @@ def telemetry_of(settings: Settings, roles: Sequence[Role]) -> Telemetry:
     if "broker" not in there:
         telemetry.leave_out(Requests, Records, Storage)
     if "registry" not in there:
-        telemetry.leave_out(Registrations)
+        telemetry.leave_out(Registrations, Rights)
     if "registry" not in there or not settings.watch.canary:
         telemetry.leave_out(Canaries)
     if not there & {"registry", "portal"}:

@@ -17,7 +17,7 @@ from bus.kafka import LogReader, Producer, accepts
 from bus.registry.api import Api
 from bus.registry.doorman import Doorman
 from bus.registry.edge import Edge
-from bus.registry.locking import Locking
+from bus.registry.reconciling import Reconciling
 from bus.registry.refusals import Refusal
 from bus.registry.state import State
 from bus.registry.store import Store
@@ -103,7 +103,7 @@ class Registry(Startable):
         self._show_alarms(trust)
         self._store, self._trust = Store(journal, state), trust
         if kafka.security_protocol != "PLAINTEXT":
-            await enter(Locking(kafka, self._store, trust.ledger))
+            await enter(Reconciling(kafka, self._store, trust.ledger, self._telemetry))
         doorman = _doorman(self._settings, self._notes, trust, self._telemetry)
         further = TrustApi(self._store, trust).handlers()
         api = Api(self._store, admin, self._telemetry, further)
