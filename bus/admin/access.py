@@ -54,6 +54,17 @@ AT_ONCE = 500
 """Rules that one request makes or deletes: Kafka's controller takes no more than 10,000 changes at
 a time, and looks at all rules there are for each that is to be deleted."""
 
+_PARTS = [
+    (kind, operation)
+    for operation in _OPERATIONS.values()
+    for kind in (_KINDS.values() if operation is AclOperation.READ else [ResourceType.ANY])
+]
+"""All rules, a part at a time: librdkafka (2.16) puts the texts of an answer on a stack of 8 MB,
+and ends the process where they are more, which some 100,000 rules are."""
+
+LISTING = 60.0
+"""Seconds that a list of rules may take, of those about one operation."""
+
 _ALTER, _DESCRIBE = "Alter on the cluster", "Describe on the cluster"
 
 
@@ -175,21 +186,25 @@ class Access(Admin):
         Raises:
             NotAuthorised: this needs Describe on the cluster.
         """
-        everything = AclBindingFilter(
-            ResourceType.ANY,
+        found = [await self._rules_of(kind, operation) for kind, operation in _PARTS]
+        return sorted(rule for some in found for rule in some)
+
+    async def _rules_of(self, kind: ResourceType, operation: AclOperation) -> list[Rule]:
+        wanted = AclBindingFilter(
+            kind,
             None,
             ResourcePatternType.ANY,
             None,
             None,
-            AclOperation.ANY,
+            operation,
             AclPermissionType.ANY,
         )
-        found = await self._call(
-            lambda c: c.describe_acls(everything, request_timeout=TIMEOUT).result(TIMEOUT + 5),
-            "rules",
-            _DESCRIBE,
-        )
-        return sorted(rule for one in found if (rule := _ours(one)) is not None)
+
+        def asked(client: Any) -> list[Rule]:
+            found = client.describe_acls(wanted, request_timeout=LISTING).result(LISTING + 5)
+            return [rule for one in found if (rule := _ours(one)) is not None]
+
+        return list(await self._call(asked, "rules", _DESCRIBE))
 
     async def add_rules(self, rules: Iterable[Rule]) -> None:
         """Put rules in force, in their order; those that are there stay.
