@@ -20,6 +20,8 @@ from bus.registry.state import State
 from bus.registry.store import Store
 from bus.settings import KafkaSettings
 from bus.telemetry import Rights
+from bus.tokens import Follower
+from bus.tokens.topic import lock
 from bus.trust.ledger import Ledger
 from bus.trust.lockout import locks
 from bus.trust.rights import changes, wanted
@@ -44,10 +46,19 @@ class Reconciling:
         store: the journal.
         ledger: who is who.
         rights: the metrics.
+        tokens: those of systems that are locked out are made not to count.
     """
 
-    def __init__(self, kafka: KafkaSettings, store: Store, ledger: Ledger, rights: Rights) -> None:
+    def __init__(
+        self,
+        kafka: KafkaSettings,
+        store: Store,
+        ledger: Ledger,
+        rights: Rights,
+        tokens: Follower,
+    ) -> None:
         self._kafka, self._store, self._ledger, self._rights = kafka, store, ledger, rights
+        self._tokens = tokens
         self._held: set[Rule] | None = None
         """What was put in force last; None before anything was."""
         self._seen: tuple[int, Collection[str]] = (-1, ())
@@ -95,6 +106,7 @@ class Reconciling:
             await self._look()
         elif self._seen != (self._ledger.statements, self._state.topics):
             await self._follow(self._held)
+        await self._lock_tokens()
 
     async def _follow(self, held: set[Rule]) -> None:
         """Put in force what statements and contracts have changed."""
@@ -159,6 +171,15 @@ class Reconciling:
     def _locks(self) -> dict[str, str]:
         at = max(int(time.time() * 1000), self._ledger.at)
         return dict(locks(self._ledger.standing, at))
+
+    async def _lock_tokens(self) -> None:
+        """Say beside the tokens whose do not count, for pages that do not read the journal."""
+        book = self._tokens.latest
+        if book is None:
+            return  # nobody is let in by one then
+        shall, are = frozenset(self._locks()) & book.users, frozenset(book.locked)
+        known = are & self._ledger.standing.systems.keys()
+        await lock(self._kafka, sorted(shall - are), sorted(known - shall))
 
     async def _take_passwords(self, access: Access) -> None:
         gone = frozenset(system for system, lock in self._locks().items() if lock == "gone")
