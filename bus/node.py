@@ -30,6 +30,7 @@ from bus.telemetry import (
     Records,
     Registrations,
     Requests,
+    Rights,
     Routes,
     Storage,
     Subscriptions,
@@ -231,7 +232,7 @@ def telemetry_of(settings: Settings, roles: Sequence[Role]) -> Telemetry:
     if "broker" not in there:
         telemetry.leave_out(Requests, Records, Storage)
     if "registry" not in there:
-        telemetry.leave_out(Registrations)
+        telemetry.leave_out(Registrations, Rights)
     if "router" not in there:
         telemetry.leave_out(Routes)
     if "registry" not in there or not settings.watch.canary:

@@ -1,8 +1,10 @@
 """Users and rules of an engine that asks who is there."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Literal
 
 from confluent_kafka import KafkaError, KafkaException
@@ -42,8 +44,26 @@ _OPERATIONS: dict[str, AclOperation] = {
     "IdempotentWrite": AclOperation.IDEMPOTENT_WRITE,
 }
 
+_KIND_WORDS = {kind: word for word, kind in _KINDS.items()}
+_OPERATION_WORDS = {operation: word for word, operation in _OPERATIONS.items()}
+
 _CLUSTER = "kafka-cluster"
 """What Kafka calls the cluster in rules about it."""
+
+AT_ONCE = 500
+"""Rules that one request makes or deletes: Kafka's controller takes no more than 10,000 changes at
+a time, and looks at all rules there are for each that is to be deleted."""
+
+_PARTS = [
+    (kind, operation)
+    for operation in _OPERATIONS.values()
+    for kind in (_KINDS.values() if operation is AclOperation.READ else [ResourceType.ANY])
+]
+"""All rules, a part at a time: librdkafka (2.16) puts the texts of an answer on a stack of 8 MB,
+and ends the process where they are more, which some 100,000 rules are."""
+
+LISTING = 60.0
+"""Seconds that a list of rules may take, of those about one operation."""
 
 _ALTER, _DESCRIBE = "Alter on the cluster", "Describe on the cluster"
 
@@ -69,6 +89,13 @@ class Rule:
     prefixed: bool = False
     allow: bool = True
     host: str = "*"
+
+    def __str__(self) -> str:
+        """Return it in words."""
+        may = "may" if self.allow else "may not"
+        name = f"{self.name}*" if self.prefixed else self.name
+        where = "" if self.host == "*" else f" from {self.host}"
+        return f"{self.user} {may} {self.operation} on the {self.kind} {name}{where}"
 
     def __post_init__(self) -> None:
         """Take Kafka's words in any case.
@@ -159,35 +186,37 @@ class Access(Admin):
         Raises:
             NotAuthorised: this needs Describe on the cluster.
         """
-        everything = AclBindingFilter(
-            ResourceType.ANY,
+        found = [await self._rules_of(kind, operation) for kind, operation in _PARTS]
+        return sorted(rule for some in found for rule in some)
+
+    async def _rules_of(self, kind: ResourceType, operation: AclOperation) -> list[Rule]:
+        wanted = AclBindingFilter(
+            kind,
             None,
             ResourcePatternType.ANY,
             None,
             None,
-            AclOperation.ANY,
+            operation,
             AclPermissionType.ANY,
         )
-        found = await self._call(
-            lambda c: c.describe_acls(everything, request_timeout=TIMEOUT).result(TIMEOUT + 5),
-            "rules",
-            _DESCRIBE,
-        )
-        return sorted(rule for one in found if (rule := _ours(one)) is not None)
+
+        def asked(client: Any) -> list[Rule]:
+            found = client.describe_acls(wanted, request_timeout=LISTING).result(LISTING + 5)
+            return [rule for one in found if (rule := _ours(one)) is not None]
+
+        return list(await self._call(asked, "rules", _DESCRIBE))
 
     async def add_rules(self, rules: Iterable[Rule]) -> None:
-        """Put rules in force; those that are there stay.
+        """Put rules in force, in their order; those that are there stay.
 
         Raises:
             NotAuthorised: this needs Alter on the cluster.
         """
-        for rule in rules:
-            await self._add(AclBinding(*_theirs(rule)))
+        for some in _batches(rules):
+            await self._add([AclBinding(*_theirs(rule)) for rule in some])
 
-    async def _add(self, bound: AclBinding) -> None:
-        await self._each(
-            bound.name, lambda c: c.create_acls([bound], request_timeout=TIMEOUT), _ALTER
-        )
+    async def _add(self, bound: list[AclBinding]) -> None:
+        await self._all(lambda c: c.create_acls(bound, request_timeout=TIMEOUT))
 
     async def remove_rules(self, rules: Iterable[Rule]) -> int:
         """Take rules out of force; return how many there were.
@@ -195,16 +224,27 @@ class Access(Admin):
         Raises:
             NotAuthorised: this needs Alter on the cluster.
         """
-        return sum([await self._take(AclBindingFilter(*_theirs(rule))) for rule in rules])
+        count = 0
+        for some in _batches(rules):
+            count += await self._take([AclBindingFilter(*_theirs(rule)) for rule in some])
+        return count
 
-    async def _take(self, exactly: AclBindingFilter) -> int:
-        gone = await self._each(
-            exactly.name, lambda c: c.delete_acls([exactly], request_timeout=TIMEOUT), _ALTER
-        )
-        return len(gone)
+    async def _take(self, exactly: list[AclBindingFilter]) -> int:
+        gone = await self._all(lambda c: c.delete_acls(exactly, request_timeout=TIMEOUT))
+        return sum(len(one) for one in gone)
+
+    async def _all(self, call: Callable[[Any], Mapping[Any, "Future[Any]"]]) -> list[Any]:
+        """Await all futures of a call that changes rules."""
+
+        def answers(client: Any) -> list[Any]:
+            return [answer.result(TIMEOUT + 5) for answer in call(client).values()]
+
+        return list(await self._call(answers, "rules", _ALTER))
 
 
 def _word(given: str, known: dict[str, Any], what: str) -> str:
+    if given in known:
+        return given
     plain = re.sub(r"[-_ ]", "", given).lower()
     for word in known:
         if word.replace("-", "").lower() == plain:
@@ -212,6 +252,12 @@ def _word(given: str, known: dict[str, Any], what: str) -> str:
     raise InvalidSettings(
         f'there is no {what} "{given}" in rules', remedy=nearest(given, list(known))
     )
+
+
+def _batches(rules: Iterable[Rule]) -> Iterator[list[Rule]]:
+    left = iter(dict.fromkeys(rules))  # librdkafka refuses one that is named twice
+    while some := list(islice(left, AT_ONCE)):
+        yield some
 
 
 def _theirs(rule: Rule) -> tuple[Any, ...]:
@@ -228,15 +274,13 @@ def _theirs(rule: Rule) -> tuple[Any, ...]:
 
 def _ours(bound: Any) -> Rule | None:
     """Return a rule of the engine as ours; None if it is on what this client does not know."""
-    kinds = {kind: word for word, kind in _KINDS.items()}
-    words = {operation: word for word, operation in _OPERATIONS.items()}
-    if bound.restype not in kinds or bound.operation not in words:
+    if bound.restype not in _KIND_WORDS or bound.operation not in _OPERATION_WORDS:
         return None
     return Rule(
         user=bound.principal.removeprefix("User:"),
-        kind=kinds[bound.restype],
+        kind=_KIND_WORDS[bound.restype],
         name=bound.name,
-        operation=words[bound.operation],
+        operation=_OPERATION_WORDS[bound.operation],
         prefixed=bound.resource_pattern_type == ResourcePatternType.PREFIXED,
         allow=bound.permission_type == AclPermissionType.ALLOW,
         host=bound.host,

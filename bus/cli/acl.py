@@ -60,7 +60,7 @@ def add(
     rules = rules_of(user, kind, name, operations, deny=deny, host=_address(host))
     asyncio.run(_add(client_settings(kafka, None), rules))
     for rule in rules:
-        say(f"in force: {sentence(rule)}")
+        say(f"in force: {rule}")
 
 
 @app.command("remove")
@@ -141,13 +141,6 @@ def _address(host: str) -> str:
             where="--host",
             remedy="write an IPv4 or IPv6 address; neither names nor networks are compared",
         ) from error
-
-
-def sentence(rule: "Rule") -> str:
-    """Return a rule in words."""
-    row = _row(rule)
-    where = "" if rule.host == "*" else f" from {rule.host}"
-    return f"{rule.user} {row['may']} {rule.operation} on the {rule.kind} {row['name']}{where}"
 
 
 def _row(rule: "Rule") -> dict[str, Any]:

@@ -19,6 +19,7 @@ from bus.cli import (
     portal,
     schema,
     system,
+    token,
     topic,
     trust,
     user,
@@ -50,6 +51,7 @@ app.add_typer(group.app, name="group")
 app.add_typer(dead.app, name="dead")
 app.add_typer(user.app, name="user")
 app.add_typer(acl.app, name="acl")
+app.add_typer(token.app, name="token")
 app.add_typer(certificate.app, name="certificate")
 app.add_typer(trust.app, name="trust")
 app.add_typer(member.app, name="member")

@@ -13,13 +13,13 @@ import typer
 from typer.core import TyperGroup
 
 from bus.cli.edge import emit
-from bus.cli.options import Data, Kafka, client_settings
+from bus.cli.options import Data, Kafka, Registry, client_settings
 from bus.cli.when import duration
 from bus.errors import BusError, BusUnavailable, InvalidSettings, NotFound
 from bus.principals import OWN_CLIENTS
 
 if TYPE_CHECKING:
-    from bus.settings import KafkaSettings
+    from bus.settings import KafkaSettings, Settings
     from bus.watch.limits import Limits
     from bus.watch.verdicts import Verdict
 
@@ -120,6 +120,20 @@ def lag(
     _leave("lag", judge, form)
 
 
+@app.command("rights")
+def rights(kafka: Kafka = None, registry: Registry = None, form: Written = Output.nagios) -> None:
+    """Whether the engine's rules are what the journal says, for all systems; changes nothing.
+
+    A registry repairs what is different within a minute. Systems that have no password are named:
+    they log in with a certificate, or nobody has made them a user.
+    """
+
+    def judge() -> "Verdict":
+        return asyncio.run(_rights(client_settings(kafka, registry)))
+
+    _leave("rights", judge, form)
+
+
 @app.command("disk")
 def disk(
     warn: Annotated[float, typer.Option("-w", "--warn", help="percent free, a warning below")] = 15,
@@ -204,6 +218,32 @@ async def _broker(kafka: "KafkaSettings") -> "Verdict":
     leaderless = [f"{t}-{p}" for (t, p), leader in sorted(layout.leaders.items()) if leader < 0]
     lagging = [f"{topic}-{partition}" for topic, partition in sorted(layout.lagging)]
     return verdicts.broker(len(layout.brokers), leaderless, lagging)
+
+
+async def _rights(settings: "Settings") -> "Verdict":
+    from bus.admin import Access
+    from bus.kafka import require_rules
+    from bus.schemas import SchemaClient
+    from bus.trust.client import TrustClient
+    from bus.trust.lockout import locks
+    from bus.trust.rights import changes, wanted
+    from bus.watch import verdicts
+
+    await require_rules(settings.kafka)
+    async with Access(settings.kafka) as access:
+        there, users = await access.rules(), await access.users()
+    # Read after the rules, so that nothing that was just put in force looks like too much.
+    async with TrustClient.of(settings) as client, SchemaClient.of(settings) as schemas:
+        ledger, contracts = await client.follow(), await schemas.contracts()
+    at = max(int(time.time() * 1000), ledger.at)
+    shall = wanted(ledger.standing, frozenset(contracts), at)
+    missing, surplus = changes(ledger.standing, shall, there)
+    without = set(ledger.standing.systems) - set(users) - set(locks(ledger.standing, at))
+    return verdicts.rights(
+        [str(rule) for rule in sorted(missing)],
+        [str(rule) for rule in sorted(surplus)],
+        sorted(without),
+    )
 
 
 async def _survey(kafka: "KafkaSettings", groups: list[str] | None) -> Any:

@@ -1,11 +1,12 @@
 """`stadtbus system`: members' applications and their keys."""
 
+import asyncio
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bus.cli.options import Format, Output, Registry
+from bus.cli.options import Format, Output, Registry, client_settings
 from bus.cli.output import show
 from bus.cli.signing import (
     VALID_DAYS,
@@ -23,6 +24,7 @@ from bus.cli.signing import (
     state,
     with_reason,
 )
+from bus.errors import NotFound
 
 if TYPE_CHECKING:
     from bus.trust.records import System
@@ -43,18 +45,19 @@ def ls(
     registry: Registry = None,
     output: Output = Format.table,
 ) -> None:
-    """List systems, whether what they sign now counts, and their keys."""
+    """List systems, whether what they sign now counts, what they publish, and their keys."""
     standing = ledger(registry).standing
     rows = [
         {
             "system": system.id,
             "state": _state(standing, system),
+            "publishes": list(system.publishes),
             "keys": {key: key_in_words(standing.keys[key]) for key in system.keys},
         }
         for system in standing.systems.values()
         if member in (None, system.member)
     ]
-    show("systems", rows, ("system", "state", "keys"), output)
+    show("systems", rows, ("system", "state", "publishes", "keys"), output)
 
 
 @app.command("attest")
@@ -77,6 +80,64 @@ def attest(
     state("system", says, Way(sign, passphrase_file, to, registry, output))
 
 
+@app.command("register")
+def register(
+    system: SystemId,
+    topics: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[TOPIC]...",
+            help="contracts that it publishes, such as sensor.reading.v1 [default: none]",
+            show_default=False,
+        ),
+    ] = None,
+    sign: Sign = None,
+    passphrase_file: PassphraseFile = None,
+    to: To = None,
+    registry: Registry = None,
+    output: Output = Format.table,
+) -> None:
+    """Register a system for the contracts that it publishes, and no others; its member signs.
+
+    On a secured engine it may write to their topics within five seconds, and no longer to those of
+    contracts that it was registered for before and that are not named again.
+    """
+    says = {"system": system, "topics": sorted(set(topics or ()))}
+    state("system-publishes", says, Way(sign, passphrase_file, to, registry, output))
+
+
+@app.command("rights")
+def rights(system: SystemId, registry: Registry = None, output: Output = Format.table) -> None:
+    """List what a system may do on a secured engine, and why; the journal alone decides.
+
+    Whether the engine keeps to it is told by `stadtbus check rights`.
+    """
+    from bus.trust.lockout import denials, lock_of
+    from bus.trust.rights import Right, rights_of
+
+    standing, contracts = asyncio.run(_standing_and_contracts(registry))
+    found = standing.systems.get(system)
+    if found is None:
+        raise NotFound("there is no such system", where=system, remedy="see `stadtbus system ls`")
+    lock = lock_of(standing, system, int(datetime.now(UTC).timestamp() * 1000))
+    if lock is None:
+        given = rights_of(found, contracts)
+    else:
+        why = "it is retired, or its member has left" if lock == "gone" else "it is suspended"
+        given = [Right(rule, why) for rule in denials(system)]
+    rows = [
+        {
+            "may": "may" if rule.allow else "may not",
+            "operation": rule.operation,
+            "kind": rule.kind,
+            "name": f"{rule.name}*" if rule.prefixed else rule.name,
+            "why": why,
+        }
+        for rule, why in given
+    ]
+    show("rights", rows, ("may", "operation", "kind", "name", "why"), output)
+
+
 @app.command("retire")
 def retire(
     system: SystemId,
@@ -94,6 +155,16 @@ def retire(
     """
     says = with_reason({"system": system}, reason)
     state("system-retired", says, Way(sign, passphrase_file, to, registry, output))
+
+
+async def _standing_and_contracts(registry: str | None) -> "tuple[Standing, list[str]]":
+    """Return who is who, and the topics of the contracts in force."""
+    from bus.schemas import SchemaClient
+    from bus.trust.client import TrustClient
+
+    settings = client_settings(None, registry)
+    async with TrustClient.of(settings) as client, SchemaClient.of(settings) as schemas:
+        return (await client.follow()).standing, await schemas.contracts()
 
 
 def _state(standing: "Standing", system: "System") -> str:

@@ -77,7 +77,7 @@ def add(
 
 @app.command("remove")
 def remove(user: User, kafka: Kafka = None) -> None:
-    """Take a user's rules and password; what it has open may do nothing from then on."""
+    """Take a user's rules, tokens and password; what it has open may do nothing from then on."""
     count = asyncio.run(_remove(client_settings(kafka, None), user))
     say(f"{user} can log in no more; {count} rules went with it")
 
@@ -195,7 +195,10 @@ async def _refuse(access: "Access", user: str, *, renew: bool) -> None:
 async def _remove(settings: "Settings", user: str) -> int:
     from bus.admin import Access
     from bus.kafka import require_rules
+    from bus.tokens.topic import all_tokens, revoke
 
     await require_rules(settings.kafka)
+    tokens = await all_tokens(settings.kafka)
+    await revoke(settings.kafka, [token.id for token in tokens.of(user)])
     async with Access(settings.kafka) as access:
         return await access.remove_user(user)

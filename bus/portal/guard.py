@@ -1,6 +1,7 @@
 """What holds for every request: who asks, under which name, with which form; and every answer."""
 
 import logging
+import math
 import secrets
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -13,10 +14,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from bus.errors import StorageUnusable
+from bus.errors import BusError, BusUnavailable, NotAuthenticated, NotAuthorised, StorageUnusable
 from bus.portal.security.cookies import SESSION, VISIT, keep, kept
 from bus.portal.security.forms import LARGEST, TOKEN, fields, from_here, genuine, token
-from bus.portal.viewer import ANYBODY, LOCAL, STRANGER, Viewer
+from bus.portal.viewer import ANYBODY, LOCAL, STRANGER, Viewer, address
+from bus.tokens.follower import TooOften
 
 if TYPE_CHECKING:
     from bus.portal.security.access import Access
@@ -94,7 +96,11 @@ class Guard:
             await answer(scope, receive, guarded)
             return
         try:
-            session = await self._look(request, state)
+            bearer = self._borne(request, state)
+            session = "" if bearer else await self._look(request, state)
+        except (NotAuthenticated, NotAuthorised, BusUnavailable) as error:
+            await _turned_away(error)(scope, receive, guarded)
+            return
         except StorageUnusable as error:
             log.error("nobody knows who asks: %s", error)
             await (await self._problem(request, 503))(scope, receive, guarded)
@@ -112,14 +118,27 @@ class Guard:
                 return
             except ClientDisconnect:
                 return
-        follows = session and scope["path"].startswith(STREAMS)
-        await self._app(scope, receive, self._until_out(guarded, session) if follows else guarded)
+        follows = (session or bearer) and scope["path"].startswith(STREAMS)
+        sending = self._until_out(guarded, session, bearer) if follows else guarded
+        await self._app(scope, receive, sending)
 
     def _unknown(self) -> Viewer:
         """Return what somebody may do who has not logged in."""
         if self._access is not None:
             return STRANGER
         return LOCAL if self._local else ANYBODY
+
+    def _borne(self, request: Request, state: MutableMapping[str, Any]) -> str:
+        """Return the token that a request bears, if there is one that lets somebody in.
+
+        Raises:
+            NotAuthenticated, NotAuthorised, BusUnavailable: there is one, and it does not.
+        """
+        scheme, _, text = request.headers.get("authorization", "").partition(" ")
+        if self._access is None or scheme.lower() != "bearer":
+            return ""
+        state["viewer"] = self._access.by_token(text.strip(), address(request))
+        return text.strip()
 
     async def _look(self, request: Request, state: MutableMapping[str, Any]) -> str:
         """Find out who asks; return the secret of their session, if there is one."""
@@ -133,8 +152,8 @@ class Guard:
         state["viewer"], state["person"] = Viewer(name=person.name, role=person.role), person
         return session
 
-    def _until_out(self, send: Send, session: str) -> Send:
-        """Return a way to send a stream, which ends soon after the session has."""
+    def _until_out(self, send: Send, session: str, bearer: str) -> Send:
+        """Return a way to send a stream, which ends soon after the session, or the token, has."""
         looked, over = time.monotonic(), False
 
         async def follow(message: Message) -> None:
@@ -143,7 +162,13 @@ class Guard:
                 return
             if time.monotonic() - looked >= LOOK_SECONDS and self._access is not None:
                 looked = time.monotonic()
-                if await self._access.who(session, used=False) is None:
+                access = self._access
+                counts = (
+                    access.token_counts(bearer)
+                    if bearer
+                    else await access.who(session, used=False) is not None
+                )
+                if not counts:
                     over = True
                     message = {"type": "http.response.body", "body": b"", "more_body": False}
             await send(message)
@@ -155,6 +180,18 @@ class Guard:
         if self._access is not None and self._access.origin:
             return self._access.origin
         return f"{request.url.scheme}://{request.headers.get('host', '')}"
+
+
+def _turned_away(error: BusError) -> Response:
+    """Return the answer to a program whose token does not let it in."""
+    headers = {}
+    if isinstance(error, TooOften):
+        status, headers["retry-after"] = 429, str(math.ceil(error.seconds))
+    elif isinstance(error, NotAuthenticated):
+        status, headers["www-authenticate"] = 401, 'Bearer realm="stadtbus", error="invalid_token"'
+    else:
+        status = 403 if isinstance(error, NotAuthorised) else 503
+    return PlainTextResponse(f"{error}\n", status, headers)
 
 
 async def _posted(request: Request, origin: str, secret: str) -> ImmutableMultiDict[str, str]:

@@ -1,6 +1,6 @@
 """Who may read and write at the registry: owners of certificates, and users of the engine.
 
-Users log in by HTTP Basic (RFC 7617).
+Users log in by HTTP Basic (RFC 7617), or with a bearer token (RFC 6750).
 """
 
 import asyncio
@@ -15,9 +15,12 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from starlette.types import Scope
 
 from bus.audit import Notes, quoted
+from bus.errors import NotAuthorised
 from bus.http import PRINCIPAL
 from bus.registry import refusals
 from bus.telemetry import Telemetry
+from bus.tokens import Follower, TokenRefused
+from bus.tokens.follower import TooOften
 
 KNOWN_SECONDS = 60.0
 """Seconds that an accepted password counts without asking the engine again."""
@@ -46,6 +49,7 @@ class Doorman:
         clock: seconds that only go forward.
         locked_out: whether a principal is locked out, whatever password it has; an accepted one
             is remembered for a while.
+        tokens: knows bearer tokens; None where nobody has any.
     """
 
     def __init__(
@@ -57,8 +61,9 @@ class Doorman:
         notes: Notes | None = None,
         clock: Callable[[], float] = time.monotonic,
         locked_out: Callable[[str], bool] = lambda _: False,
+        tokens: Follower | None = None,
     ) -> None:
-        self._locked_out = locked_out
+        self._locked_out, self._tokens = locked_out, tokens
         self._accepts, self._writers, self._clock = accepts, frozenset(writers), clock
         self._denials = telemetry.denials.labels("registry")
         self._salt = secrets.token_bytes(32)
@@ -94,7 +99,9 @@ class Doorman:
         self._notes.tell("denied", principal, what, line)
 
     async def _principal(self, scope: Scope, host: str) -> str:
-        """Return who has logged in with a password."""
+        """Return who has logged in with a token or a password."""
+        if self._tokens is not None and (text := _bearer(scope)) is not None:
+            return self._by_token(text, host, self._tokens)
         try:
             if self._accepts is None:
                 raise refusals.not_logged_in("Show a client's certificate to log in here.")
@@ -108,6 +115,19 @@ class Doorman:
                 f"The engine does not know the user {user[:LONGEST]} by this password."
             )
         return f"User:{user}"
+
+    def _by_token(self, text: str, host: str, tokens: Follower) -> str:
+        """Return whose token somebody has."""
+        try:
+            return f"User:{tokens.admit(text, host).user}"
+        except NotAuthorised as error:
+            raise refusals.locked_out_token(error.what) from error
+        except TokenRefused as error:
+            line = f"token refused host={quoted(host)} at=registry reason={quoted(error.what)}"
+            self._notes.tell("token", host, (host, error.what), line)
+            if isinstance(error, TooOften):
+                raise refusals.too_often(error.seconds) from error
+            raise refusals.token_refused(error.what) from error
 
     async def _knows(self, user: str, password: str, host: str, accepts: Accepts) -> bool:
         key = hmac.digest(self._salt, f"{user}\0{password}".encode(), "sha256")
@@ -139,6 +159,13 @@ class Doorman:
         if len(self._kept) > MOST_KEPT:
             self._kept.popitem(last=False)
         return known
+
+
+def _bearer(scope: Scope) -> str | None:
+    """Return the token that a request bears; None if it says who it is from in another way."""
+    headers: Mapping[bytes, bytes] = dict(scope["headers"])
+    scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
+    return token.strip().decode("latin-1") if scheme.lower() == b"bearer" else None
 
 
 def _credentials(scope: Scope) -> tuple[str, str]:

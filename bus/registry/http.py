@@ -16,6 +16,10 @@ from bus.registry.state import encode
 MEDIA_TYPE = "application/vnd.schemaregistry.v1+json"
 MAX_BODY = 2**20
 MAX_SUBJECT = 255
+BASIC = 'Basic realm="stadtbus", charset="UTF-8"'
+BEARER = 'Bearer realm="stadtbus", error="invalid_token"'
+"""How one logs in here, as a refusal says it (RFC 7617, RFC 6750)."""
+
 LATEST = -1
 """The version that stands for the newest one, as ``latest`` does."""
 
@@ -34,7 +38,8 @@ def refused(refusal: Refusal) -> Response:
     if refusal.status == 503:
         response.headers["retry-after"] = "1"
     if refusal.status == 401:
-        response.headers["www-authenticate"] = 'Basic realm="stadtbus", charset="UTF-8"'
+        by_token = refusal.code == refusals.TOKEN_REFUSED
+        response.headers["www-authenticate"] = BEARER if by_token else BASIC
     return response
 
 

@@ -16,6 +16,8 @@ from bus.errors import (
     StatementRefused,
 )
 
+TOKEN_REFUSED = 40102
+
 
 class Refusal(Exception):
     """A request that is answered with an error.
@@ -123,6 +125,14 @@ def not_logged_in(reason: str) -> Refusal:
     return Refusal(401, 40101, reason)
 
 
+def token_refused(reason: str) -> Refusal:
+    return Refusal(401, TOKEN_REFUSED, f"The token lets nobody in: {reason}.")
+
+
+def too_often(seconds: float) -> Refusal:
+    return Refusal(429, 42901, f"Too many wrong tokens: try again in {seconds:.0f} seconds.")
+
+
 def not_entitled(user: str, what: str) -> Refusal:
     message = f"The user {user} may read here, but not {what}."
     return Refusal(403, 40301, message)
@@ -131,6 +141,10 @@ def not_entitled(user: str, what: str) -> Refusal:
 def locked_out(user: str) -> Refusal:
     message = f"The system {user} is retired, or its member is suspended or has left."
     return Refusal(403, 40303, message)
+
+
+def locked_out_token(reason: str) -> Refusal:
+    return Refusal(403, 40303, f"{reason[:1].upper()}{reason[1:]}.")
 
 
 def malformed(reason: str) -> Refusal:

@@ -17,7 +17,7 @@ from bus.kafka import LogReader, Producer, accepts
 from bus.registry.api import Api
 from bus.registry.doorman import Doorman
 from bus.registry.edge import Edge
-from bus.registry.locking import Locking
+from bus.registry.reconciling import Reconciling
 from bus.registry.refusals import Refusal
 from bus.registry.state import State
 from bus.registry.store import Store
@@ -27,6 +27,7 @@ from bus.security import asks_for_password, lacking
 from bus.settings import Address, Settings
 from bus.startable import Startable
 from bus.telemetry import Telemetry
+from bus.tokens import Follower
 from bus.trust.ledger import Ledger
 
 log = logging.getLogger(__name__)
@@ -102,9 +103,11 @@ class Registry(Startable):
         self._followed = True
         self._show_alarms(trust)
         self._store, self._trust = Store(journal, state), trust
+        tokens = None
         if kafka.security_protocol != "PLAINTEXT":
-            await enter(Locking(kafka, self._store, trust.ledger))
-        doorman = _doorman(self._settings, self._notes, trust, self._telemetry)
+            tokens = await enter(Follower(kafka))
+            await enter(Reconciling(kafka, self._store, trust.ledger, self._telemetry, tokens))
+        doorman = _doorman(self._settings, self._notes, trust, self._telemetry, tokens)
         further = TrustApi(self._store, trust).handlers()
         api = Api(self._store, admin, self._telemetry, further)
         for contract in contracts:
@@ -147,7 +150,11 @@ class Registry(Startable):
 
 
 def _doorman(
-    settings: Settings, notes: Notes, trust: Trust, telemetry: Telemetry
+    settings: Settings,
+    notes: Notes,
+    trust: Trust,
+    telemetry: Telemetry,
+    tokens: Follower | None,
 ) -> Doorman | None:
     """Return who lets users in: with TLS, by certificates or passwords that the engine knows."""
     kafka, registry = settings.kafka, settings.registry
@@ -160,4 +167,6 @@ def _doorman(
     if kafka.username is not None:
         writers.add(f"User:{kafka.username}")
     asks = partial(accepts, kafka) if by_password else None
-    return Doorman(asks, writers, telemetry, notes=notes, locked_out=trust.is_locked_out)
+    return Doorman(
+        asks, writers, telemetry, notes=notes, locked_out=trust.is_locked_out, tokens=tokens
+    )

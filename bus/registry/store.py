@@ -43,7 +43,7 @@ class Store:
         if time.monotonic() < self._respite_until:
             return
         try:
-            await self._catch_up()
+            await self.catch_up()
         except BusError as error:
             self._respite_until = time.monotonic() + RESPITE
             log.warning("answering with what is known, as the journal is not there: %s", error)
@@ -56,7 +56,7 @@ class Store:
         """
         found = look(self.state)
         if found is None:
-            await self._catch_up()
+            await self.catch_up()
             found = look(self.state)
         return found
 
@@ -68,7 +68,7 @@ class Store:
             BusUnavailable, OutcomeUnknown: the journal cannot be read or written.
         """
         async with self._writing:
-            await self._catch_up()
+            await self.catch_up()
             for _ in range(ATTEMPTS):
                 outcome = decide(self.state)
                 if not isinstance(outcome, Write):
@@ -80,7 +80,12 @@ class Store:
                 return outcome.answer(self.state)
         raise BusUnavailable("other nodes were quicker every time", remedy="try again")
 
-    async def _catch_up(self) -> None:
+    async def catch_up(self) -> None:
+        """Read what other nodes have written.
+
+        Raises:
+            BusUnavailable: the journal cannot be read now.
+        """
         try:
             async with asyncio.timeout(FRESH_WITHIN):
                 await self.journal.catch_up()

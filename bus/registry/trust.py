@@ -39,7 +39,8 @@ class Trust:
 
     def is_locked_out(self, principal: str) -> bool:
         """Whether a principal (``User:name``) is a system that is retired, suspended or gone."""
-        system, now = principal.removeprefix("User:"), int(time.time() * 1000)
+        system = principal.removeprefix("User:")
+        now = max(int(time.time() * 1000), self.ledger.at)
         return lock_of(self.ledger.standing, system, now) is not None
 
     def page(self, after: int) -> dict[str, Any]:

@@ -286,6 +286,35 @@ class Registrations(Group):
         )
 
 
+class Rights(Group):
+    """Systems' rights on the engine, held against the journal; nothing where nobody looks."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__(registry)
+        self.drift = self._series(
+            "rights_drift_rules",
+            "Rules on the engine that were found changed by somebody else than the registry, by "
+            "what they were: missing, or surplus. As of the last look; they are repaired.",
+            "state",
+        )
+        self.repaired = self._counter(
+            "rights_repaired_total",
+            "Rules on the engine that somebody else had changed and the registry has put right, by "
+            "what they were: missing, or surplus.",
+            "state",
+        )
+        self.looked = self._series(
+            "rights_last_look_timestamp_seconds",
+            "When all rules on the engine were last held against the journal, in seconds since "
+            "1970.",
+        )
+        self.without_login = self._series(
+            "rights_systems_without_password",
+            "Systems of the journal that have rights on the engine and no password there: nobody "
+            "made one, or they log in with a certificate.",
+        )
+
+
 class Subscriptions(Group):
     """Consumer groups, as the protocol tells them."""
 

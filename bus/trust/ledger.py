@@ -121,6 +121,11 @@ class Ledger:
         """
         self._judged(statement, max(self._at, int(now.timestamp() * 1000)), number=0)
 
+    @property
+    def at(self) -> int:
+        """When the engine took the last statement, in milliseconds since 1970."""
+        return self._at
+
     def alarm_at(self, number: int) -> Alarm | None:
         """Return why an entry has no effect; None if it has."""
         return next(

@@ -155,6 +155,7 @@ class System:
         keys: the names of its keys, oldest first.
         retired: when it was retired, in milliseconds since 1970.
         entry: the number of the journal's entry that attested its first key.
+        publishes: the topics of the contracts that its member registered it for.
     """
 
     id: str
@@ -162,6 +163,7 @@ class System:
     keys: tuple[str, ...]
     entry: int
     retired: int | None = None
+    publishes: tuple[str, ...] = ()
 
 
 Record = Key | Member | System

@@ -24,6 +24,7 @@ from bus.trust.says import (
     MemberKey,
     NewKey,
     OfMember,
+    Publishing,
     Retirement,
     Revocation,
     Root,
@@ -160,15 +161,16 @@ def _attestation(case: Case) -> Records:
     return (key, replace(before, keys=(*before.keys, key.id)))
 
 
+def _publishing(case: Case) -> Records:
+    said = form_of(case.statement, Publishing)
+    case.require_member(member_of(said.system) or said.system)
+    return (replace(_in_use(case, said.system), publishes=tuple(sorted(said.topics))),)
+
+
 def _retirement(case: Case) -> Records:
     said = form_of(case.statement, Retirement)
     case.require_member(member_of(said.system) or said.system, or_root=True)
-    system = case.standing.systems.get(said.system)
-    if system is None:
-        case.refuse(UNKNOWN, f"there is no system {said.system}", remedy="see `system ls`")
-    if system.retired is not None:
-        case.refuse(STATE, f"{system.id} is retired already")
-    return (replace(system, retired=case.at),)
+    return (replace(_in_use(case, said.system), retired=case.at),)
 
 
 def _mandate(case: Case) -> Records:
@@ -223,6 +225,7 @@ RULES: Mapping[str, Callable[[Case], Records]] = MappingProxyType(
         "key": _member_key,
         "key-revoked": _revocation,
         "system": _attestation,
+        "system-publishes": _publishing,
         "system-retired": _retirement,
         "mandate": _mandate,
         "mandate-ended": _mandate_ended,
@@ -287,6 +290,16 @@ def _there(case: Case, name: str) -> Member:
     if member.phase == "left":
         case.refuse(STATE, f"{name} has left, and an id is never given again")
     return member
+
+
+def _in_use(case: Case, name: str) -> System:
+    """Return a system that is not retired."""
+    system = case.standing.systems.get(name)
+    if system is None:
+        case.refuse(UNKNOWN, f"there is no system {name}", remedy="see `system ls`")
+    if system.retired is not None:
+        case.refuse(STATE, f"{name} is retired already")
+    return system
 
 
 def _later(

@@ -19,6 +19,7 @@ from pydantic import (
     model_validator,
 )
 
+from bus.contracts import TOPIC
 from bus.errors import InvalidStatement
 from bus.event import member_of, read_time, write_time
 from bus.trust.grants.terms import ARS_LEVELS
@@ -82,6 +83,12 @@ def _ars_prefix(value: Any) -> str:
     return value
 
 
+def _topic(value: Any) -> str:
+    if not isinstance(value, str) or len(value) > _LONGEST_ID or not TOPIC.fullmatch(value):
+        raise ValueError("is no contract's topic, such as sensor.reading.v1")
+    return value
+
+
 def _public(value: Any) -> bytes:
     if not isinstance(value, str):
         raise ValueError("is no base64")  # pydantic takes values' errors alone
@@ -110,6 +117,7 @@ Ars = Annotated[str, BeforeValidator(_ars)]
 ArsPrefix = Annotated[str, BeforeValidator(_ars_prefix)]
 Name = Annotated[str, BeforeValidator(_printable), StringConstraints(min_length=1, max_length=200)]
 Reason = Annotated[str, BeforeValidator(_printable), StringConstraints(max_length=500)]
+Topic = Annotated[str, BeforeValidator(_topic)]
 RoleAddress = Annotated[str, BeforeValidator(_role_address)]
 
 
@@ -209,6 +217,19 @@ class Attestation(Says):
 
     system: SystemId
     key: NewKey
+
+
+class Publishing(Says):
+    """``system-publishes``: the contracts that a system publishes: these, and no others."""
+
+    system: SystemId
+    topics: Annotated[list[Topic], Field(max_length=200)]
+
+    @model_validator(mode="after")
+    def _once(self) -> "Publishing":
+        if len(set(self.topics)) < len(self.topics):
+            raise ValueError("names a contract twice")
+        return self
 
 
 class Retirement(Says):

@@ -23,6 +23,14 @@ class Standing:
         self.root: Key | None = None
         self._by_ars: dict[str, set[str]] = {}
 
+    def copy(self) -> "Standing":
+        """Return what is known now, for who looks at it while statements go on arriving."""
+        copy = Standing()
+        copy.members, copy.systems = self.members.copy(), self.systems.copy()
+        copy.keys, copy.root = self.keys.copy(), self.root
+        copy._by_ars = {ars: set(held) for ars, held in self._by_ars.items()}
+        return copy
+
     def put(self, record: Record) -> None:
         """Put a record in the place of the one of the same name."""
         match record:

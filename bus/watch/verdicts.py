@@ -151,6 +151,34 @@ def broker(brokers: int, leaderless: Sequence[str], lagging: Sequence[str]) -> V
     return Verdict(status=status, text=text, details=details, measures=measures)
 
 
+def rights(missing: Sequence[str], surplus: Sequence[str], without: Sequence[str]) -> Verdict:
+    """Judge an engine's rules, as they were held against the journal.
+
+    Args:
+        missing: rules that there should be, in words.
+        surplus: rules that allow a system more than it may.
+        without: systems that have rights and no password, which is fine with a certificate.
+    """
+    details = [
+        *(f"CRITICAL: too much: {rule}" for rule in surplus),
+        *(f"CRITICAL: missing: {rule}" for rule in missing),
+        *(f"{system} has no password" for system in without),
+    ]
+    drift = bool(missing or surplus)
+    text = (
+        f"{len(missing)} rights missing, {len(surplus)} too many"
+        if drift
+        else "as the journal says"
+    )
+    measures = (
+        Measure(name="missing", value=len(missing), critical=0),
+        Measure(name="surplus", value=len(surplus), critical=0),
+        Measure(name="without_password", value=len(without)),
+    )
+    status = Status.CRITICAL if drift else Status.OK
+    return Verdict(status=status, text=text, details=details, measures=measures)
+
+
 def disk(where: str, free: int, total: int, limits: Limits) -> Verdict:
     """Judge the room on a disk.
 

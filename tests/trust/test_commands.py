@@ -60,6 +60,19 @@ def test_from_the_root_to_a_system(town: Desk) -> None:
     assert "every statement is signed" in town.run("trust", "check").stdout
 
 
+def test_a_system_is_registered_for_what_it_publishes(town: Desk) -> None:
+    residents, sign = "resident.address-changed.v1", ("--sign", "city.key")
+    town.does("system", "register", MELDEWESEN, residents, "sensor.reading.v1", *sign)
+    (listed,) = town.does("system", "ls")["systems"]
+    assert listed["publishes"] == [residents, "sensor.reading.v1"]
+    town.does("system", "register", MELDEWESEN, *sign)
+    assert town.does("system", "ls")["systems"][0]["publishes"] == []
+    refused = town.fails(2, "system", "register", MELDEWESEN, "sensor.reading", *sign)
+    assert "is no contract's topic" in refused
+    refused = town.fails(3, "system", "register", f"{RINGELAI}.nothing", residents, *sign)
+    assert "there is no system" in refused
+
+
 def test_a_life_of_keys(town: Desk) -> None:
     """Rotation with overlap, revocation, retirement, suspension, leaving."""
     both = ("--sign", "city.key", "--sign", "next.key")

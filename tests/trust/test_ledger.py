@@ -74,6 +74,10 @@ def of_new_system(bus: Parties) -> dict[str, Any]:
     return {"system": system, "key": bus.new_key(bus.key(system))}
 
 
+def of_publishing(bus: Parties) -> dict[str, Any]:
+    return {"system": MELDEWESEN, "topics": ["resident.address-changed.v1"]}
+
+
 def of_new_key(bus: Parties) -> dict[str, Any]:
     return {"member": RINGELAI, "key": bus.new_key(bus.key("new"))}
 
@@ -107,6 +111,7 @@ ENTITLED: list[tuple[str, Says, set[frozenset[str]]]] = [
         {frozenset({ROOT}), frozenset({OWN}), frozenset({MELDEWESEN})},
     ),
     ("system", of_new_system, {frozenset({OWN})}),
+    ("system-publishes", of_publishing, {frozenset({OWN})}),
     ("system-retired", of_system, {frozenset({ROOT}), frozenset({OWN})}),
 ]
 

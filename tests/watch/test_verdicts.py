@@ -142,3 +142,26 @@ def test_a_group_s_name_forges_nothing() -> None:
     assert first.count("|") == 1
     assert "\x1b" not in shown
     assert "STADTBUS LAG OK" in second, "as a part of a name, within a line"
+
+
+@pytest.mark.parametrize(
+    ("missing", "surplus", "without", "status", "words"),
+    [
+        pytest.param((), (), (), Status.OK, [], id="as the journal says"),
+        pytest.param((), (), ("de.a.b.c",), Status.OK, ["de.a.b.c has no password"], id="login"),
+        pytest.param(("x",), (), (), Status.CRITICAL, ["CRITICAL: missing: x"], id="missing"),
+        pytest.param((), ("x",), (), Status.CRITICAL, ["CRITICAL: too much: x"], id="too much"),
+    ],
+)
+def test_rights_against_the_journal(
+    missing: tuple[str, ...],
+    surplus: tuple[str, ...],
+    without: tuple[str, ...],
+    status: Status,
+    words: list[str],
+) -> None:
+    verdict = verdicts.rights(missing, surplus, without)
+    assert verdict.status is status
+    assert list(verdict.details) == words
+    counted = [measure.value for measure in verdict.measures]
+    assert counted == [len(missing), len(surplus), len(without)]

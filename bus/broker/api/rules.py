@@ -19,8 +19,13 @@ from bus.broker.security.rules import (
 )
 from bus.broker.wire import Each, Fields, Request
 from bus.broker.writer import StorageFailed
+from bus.pause import Pause
 
-MOST_RULES = 100_000
+AT_ONCE = 1000
+"""Rules that are looked at before it may be the others' turn."""
+
+MOST_RULES = 300_000
+"""As many as two systems of each German municipality need, and some."""
 
 Verdict = tuple[ErrorCode, str]
 _FINE: Verdict = (ErrorCode.none, "")
@@ -41,7 +46,7 @@ async def describe_acls(engine: Engine, request: Request) -> Fields:
     if wanted is None:
         error, reason = _UNKNOWN
     elif error is ErrorCode.none:
-        found = [rule for rule in engine.security.rules if wanted.finds(rule)]
+        found = await _found(list(engine.security.rules), wanted)
     # Rules come in order, so those about one thing stand together.
     resources = [
         {
@@ -87,8 +92,10 @@ async def delete_acls(engine: Engine, request: Request) -> Fields:
         if wanted is None:
             verdict = _UNKNOWN
         verdicts.append(verdict)
-        known = engine.security.rules if verdict == _FINE else ()
-        found.append([rule for rule in known if wanted is not None and wanted.finds(rule)])
+        if wanted is None or verdict != _FINE:
+            found.append([])
+        else:
+            found.append(engine.security.rules.found(wanted))
     gone = {rule for some in found for rule in some}
     if gone:
         problem = await _change(engine, request, deleted=sorted(gone))
@@ -103,6 +110,16 @@ async def delete_acls(engine: Engine, request: Request) -> Fields:
             for (error, reason), some in zip(verdicts, found, strict=True)
         ]
     }
+
+
+async def _found(rules: Sequence[Rule], wanted: Filter) -> list[Rule]:
+    """Return the rules that a filter means; others have their turn meanwhile."""
+    found: list[Rule] = []
+    pause = Pause()
+    for start in range(0, len(rules), AT_ONCE):
+        found += [rule for rule in rules[start : start + AT_ONCE] if wanted.finds(rule)]
+        await pause()
+    return found
 
 
 def _filter(one: Any) -> Filter | None:

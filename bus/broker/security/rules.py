@@ -144,18 +144,28 @@ class Rules:
         self._named: defaultdict[_Place, dict[str, set[Rule]]] = defaultdict(dict)
         self._lengths: Counter[tuple[Kind, int]] = Counter()  # of prefixes
         self.version = 0
+        self._ordered: list[Rule] | None = None
         self._add(rules)
 
     def __len__(self) -> int:
         return len(self._rules)
 
     def __iter__(self) -> Iterator[Rule]:
-        return iter(sorted(self._rules))
+        if self._ordered is None:
+            self._ordered = sorted(self._rules)
+        return iter(self._ordered)
+
+    def found(self, wanted: "Filter") -> list[Rule]:
+        """Return the rules that are meant, in order; one that is named in full without a search."""
+        if (exactly := wanted.rule) is not None:
+            return [exactly] if exactly in self._rules else []
+        return [rule for rule in self if wanted.finds(rule)]
 
     def change(self, made: Iterable[Rule], deleted: Iterable[Rule]) -> None:
         """Bring this up to what is stored."""
         self._remove(deleted)
         self._add(made)
+        self._ordered = None
         self.version += 1
 
     def _add(self, made: Iterable[Rule]) -> None:
@@ -254,6 +264,29 @@ class Filter(NamedTuple):
     host: str | None
     operation: Operation
     permission: Permission
+
+    @property
+    def rule(self) -> Rule | None:
+        """The only rule that can be meant; None if there can be several."""
+        if (
+            self.kind is Kind.ANY
+            or self.pattern in {Pattern.ANY, Pattern.MATCH}
+            or self.name is None
+            or self.principal is None
+            or self.host is None
+            or self.operation is Operation.ANY
+            or self.permission is Permission.ANY
+        ):
+            return None
+        return Rule(
+            self.kind,
+            self.pattern,
+            self.name,
+            self.principal,
+            self.host,
+            self.operation,
+            self.permission,
+        )
 
     def finds(self, rule: Rule) -> bool:
         """Whether the rule is meant (AclBindingFilter.matches of Apache Kafka)."""

@@ -16,10 +16,12 @@ from bus.portal.security import browsers
 from bus.portal.security.database import Database
 from bus.portal.security.passwords import Passwords
 from bus.portal.security.sessions import Person, Sessions
-from bus.portal.security.throttle import Throttle
 from bus.portal.security.users import LONGEST, User, Users
+from bus.portal.viewer import Role, Viewer
+from bus.security.throttle import Throttle
 from bus.settings import Settings
 from bus.telemetry import Telemetry
+from bus.tokens import Follower, TokenRefused
 
 if TYPE_CHECKING:
     from bus.portal.security.provider import Begun, Provider
@@ -77,6 +79,9 @@ class Access:
         self.origin = origin = settings.portal.url
         """How browsers address the portal; None: as they say."""
         self._throttle = Throttle(time.monotonic)
+        kafka = settings.kafka
+        # Where the engine asks nobody who they are, anybody could write a token of their own.
+        self._tokens = Follower(kafka) if kafka.security_protocol != "PLAINTEXT" else None
         self._own = secrets.token_bytes(32)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="stadtbus-logins")
         self._hashing = ThreadPoolExecutor(HASHING_AT_ONCE, thread_name_prefix="stadtbus-passwords")
@@ -105,6 +110,8 @@ class Access:
         )
         loop = asyncio.get_running_loop()
         self._passwords = await loop.run_in_executor(self._hashing, self._make_passwords)
+        if self._tokens is not None:
+            await self._tokens.start()
 
     def hurry(self) -> None:
         """Let nobody wait for the answer to a failure any more: the portal ends."""
@@ -112,6 +119,8 @@ class Access:
 
     async def stop(self) -> None:
         """Close it, once those who are about to log in have."""
+        if self._tokens is not None:
+            await self._tokens.stop()
         self._hashing.shutdown()
         with suppress(AttributeError):  # it never started
             await self._at_the_database(self._database.close)
@@ -127,6 +136,32 @@ class Access:
         )
         known = self.provider.issuer if self.provider else ""
         return person if person and person.issuer in {"", known} else None
+
+    def by_token(self, text: str, host: str) -> Viewer:
+        """Return whose bearer token it is, and what they may do.
+
+        Raises:
+            TokenRefused: it lets nobody in.
+            NotAuthorised: it is not for the page, or its user is locked out.
+            BusUnavailable: nobody knows.
+        """
+        try:
+            if self._tokens is None:
+                raise TokenRefused("there are no tokens here, as the engine asks for no login")
+            token = self._tokens.admit(text, host)
+            if not token.role:
+                raise NotAuthorised(
+                    "this token is for the registry alone",
+                    remedy="make one for the page: `stadtbus token new --role viewer`",
+                )
+        except (TokenRefused, NotAuthorised) as error:
+            self._refused("", host, "token", error.what)
+            raise
+        return Viewer(name=token.user, role=Role[token.role.upper()])
+
+    def token_counts(self, text: str) -> bool:
+        """Whether a token that has let somebody in does so still."""
+        return self._tokens is not None and self._tokens.counts(text)
 
     async def log_in(
         self, name: str, password: str, host: str, before: str | None, mark: str = ""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bus.portal.security.throttle import (
+from bus.security.throttle import (
     FORGOTTEN,
     FREE,
     LONGEST_ADDRESS,
