@@ -13,13 +13,15 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from bus.errors import StorageUnusable
+from bus.errors import NotAuthenticated, StorageUnusable
+from bus.portal.security.basic import login_of
 from bus.portal.security.cookies import SESSION, VISIT, keep, kept
 from bus.portal.security.forms import LARGEST, TOKEN, fields, from_here, genuine, token
-from bus.portal.viewer import ANYBODY, LOCAL, STRANGER, Viewer
+from bus.portal.viewer import ANYBODY, LOCAL, STRANGER, Viewer, address
 
 if TYPE_CHECKING:
     from bus.portal.security.access import Access
+    from bus.portal.security.sessions import Person
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +41,10 @@ HEADERS = {
 }
 
 SAFE = frozenset({"GET", "HEAD"})
+PROGRAMS = "/data/"
+"""Where the addresses begin that are for programs, which say who asks with each request, by HTTP
+Basic. No browser is asked for that, and a session counts for them, too."""
+
 STREAMS = "/live/"
 """Where the addresses of streams begin: they follow the bus, which is no use of a session."""
 
@@ -91,6 +97,10 @@ class Guard:
             return
         try:
             session = await self._look(request, state)
+        except NotAuthenticated as error:
+            status = 429 if error.retriable else 401
+            await (await self._problem(request, status))(scope, receive, guarded)
+            return
         except StorageUnusable as error:
             log.error("nobody knows who asks: %s", error)
             await (await self._problem(request, 503))(scope, receive, guarded)
@@ -120,14 +130,25 @@ class Guard:
     async def _look(self, request: Request, state: MutableMapping[str, Any]) -> str:
         """Find out who asks; return the secret of their session, if there is one."""
         session = kept(request, SESSION, secure=state["secure"])
+        if self._access is not None and request.url.path.startswith(PROGRAMS):
+            said = login_of(request.headers.get("authorization", ""))
+            if said is not None:
+                name, password = said
+                self._let_in(state, await self._access.identify(name, password, address(request)))
+                return ""
         if self._access is None or not session or request.url.path.startswith("/static/"):
             return ""
         used = not request.url.path.startswith(STREAMS)
         person = await self._access.who(session, used=used)
         if person is None:
             return ""
-        state["viewer"], state["person"] = Viewer(name=person.name, role=person.role), person
+        self._let_in(state, person)
         return session
+
+    @staticmethod
+    def _let_in(state: MutableMapping[str, Any], person: "Person") -> None:
+        state["person"] = person
+        state["viewer"] = Viewer(name=person.name, role=person.role, officer_of=person.officer_of)
 
     def _until_out(self, send: Send, session: str) -> Send:
         """Return a way to send a stream, which ends soon after the session has."""
