@@ -102,7 +102,8 @@ def test_the_registry_runs_beside_an_engine_of_its_own(elsewhere: str, tmp_path:
             assert len(httpx.get(f"{ready['registry']}/contracts").json()) == 4
             assert node.stop() == 0
         kept = {file.name for file in (tmp_path / "node").iterdir()}
-        assert kept == {"portal.db"}  # what the page compares today with
+        # What the page compares today with, and its copy of the disclosures.
+        assert kept == {"portal.db", "disclosures.db"}
 
 
 async def test_metrics_tell_of_events_requests_and_storage(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from bus.cli import (
     check,
     contract,
     dead,
+    disclosure,
     grant,
     group,
     key,
@@ -58,6 +59,7 @@ app.add_typer(member.app, name="member")
 app.add_typer(system.app, name="system")
 app.add_typer(key.app, name="key")
 app.add_typer(grant.app, name="grant")
+app.add_typer(disclosure.app, name="disclosure")
 app.add_typer(portal.app, name="portal")
 app.add_typer(broker.app, name="broker")
 app.add_typer(check.app, name="check")

@@ -39,8 +39,16 @@ PasswordFile = Annotated[
 def ls(data: Data = None, output: Output = Format.table) -> None:
     """List the users and what they may do."""
     with _users(data) as users:
-        rows = [{"user": one.name, "role": one.role.name.lower()} for one in users.all()]
-    show("users", rows, ("user", "role"), output)
+        officers = users.officers()
+        rows = [
+            {
+                "user": one.name,
+                "role": one.role.name.lower(),
+                "officer_of": officers.get(one.name),
+            }
+            for one in users.all()
+        ]
+    show("users", rows, ("user", "role", "officer_of"), output)
 
 
 @user.command("add")
@@ -86,6 +94,25 @@ def role(
     with _users(data) as users:
         users.set_role(name, ROLES[role])
     say(f"{name} is {role} from now on")
+
+
+@user.command("officer")
+def officer(
+    name: Name,
+    member: Annotated[
+        str,
+        typer.Argument(metavar="MEMBER", help="such as de.mun.092720140140; none for no member"),
+    ],
+    data: Data = None,
+) -> None:
+    """Make a user the data protection officer of a member, and log them out everywhere.
+
+    The officer sees what was disclosed of this member's data and to it, and of no other member.
+    """
+    of = None if member == "none" else member
+    with _users(data) as users:
+        users.set_officer(name, of)
+    say(f"{name} is the data protection officer of {of or 'no member'} from now on")
 
 
 @contextmanager

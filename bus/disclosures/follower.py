@@ -37,20 +37,25 @@ class Follower:
     ) -> None:
         self._kafka, self._store, self._clock = kafka, store, clock
         self._looked: float | None = None
+        self._forgotten: float | None = None
         self.at: float | None = None
         """When all was copied that was there, in seconds since 1970; None: not yet."""
 
     async def run(self) -> None:
         """Follow the topic until cancelled, whatever happens to the engine."""
+        said = ""
         while True:
             try:
                 async with LogReader(self._kafka, client_id="_stadtbus.disclosures") as reader:
                     self._looked = None
                     while True:
                         await self.refresh(reader)
+                        said = ""
                         await asyncio.sleep(TURN)
             except BusError as error:
-                log.warning("disclosures are not copied just now: %s", error)
+                if str(error) != said:  # once for each trouble, however long it lasts
+                    said = str(error)
+                    log.warning("disclosures are not copied just now: %s", error)
                 await asyncio.sleep(TURN)
 
     async def refresh(self, reader: LogReader) -> None:
@@ -67,17 +72,16 @@ class Follower:
             BusUnavailable: the engine cannot be reached.
             StorageUnusable: the copy cannot be written.
         """
-        look = self._looked is None or self._clock() - self._looked >= LOOKING
-        if look:
-            oldest = int(self._clock() * 1000) - KEPT_MS
-            await asyncio.to_thread(self._store.forget, oldest)
-            self._looked = self._clock()
+        if self._is_due(self._forgotten):
+            await asyncio.to_thread(self._store.forget, int(self._clock() * 1000) - KEPT_MS)
+            self._forgotten = self._clock()
         if not await reader.exists(TOPIC):
             return
         try:
             bounds = await reader.bounds(TOPIC)
-            if look:
+            if self._is_due(self._looked):
                 await self._look()
+                self._looked = self._clock()
             reach = await asyncio.to_thread(self._store.reach)
             if any(reach.following.get(p, 0) > end for p, (_, end) in bounds.items()):
                 log.error("%s ends before what was copied of it: it is copied anew", TOPIC)
@@ -90,6 +94,9 @@ class Follower:
         except (NotFound, PositionLost) as error:  # it was deleted or cut just now
             log.info("disclosures are looked for once more: %s", error)
             self._looked = None
+
+    def _is_due(self, last: float | None) -> bool:
+        return last is None or self._clock() - last >= LOOKING
 
     async def _look(self) -> None:
         """Begin anew if the topic is another one than before."""

@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from heapq import merge
 from itertools import islice
 from pathlib import Path
@@ -161,7 +162,7 @@ class Store:
             following: the offset of the next record to be read.
         """
         with self._transaction() as connection:
-            known: dict[tuple[str, ...], int] = {}
+            known: dict[tuple[object, ...], int] = {}
             for offset, disclosures in read:
                 rows = [
                     (partition, offset, number, *_row(connection, known, one))
@@ -248,20 +249,21 @@ class Store:
 
 
 def _row(
-    connection: sqlite3.Connection, known: dict[tuple[str, ...], int], one: Disclosure
+    connection: sqlite3.Connection, known: dict[tuple[object, ...], int], one: Disclosure
 ) -> tuple[object, ...]:
-    terms = (
-        one.owner,
-        one.recipient,
-        one.topic,
-        json.dumps([grant.hex() for grant in one.grants]),
-        json.dumps(one.purposes),
-        json.dumps(one.fields),
-    )
+    terms = one.owner, one.recipient, one.topic, one.grants, one.purposes, one.fields
     number = known.get(terms)
     if number is None:
-        connection.execute(_TERMS, terms)
-        (number,) = connection.execute(_TERMS_ID, terms).fetchone()
+        written = (
+            one.owner,
+            one.recipient,
+            one.topic,
+            json.dumps([grant.hex() for grant in one.grants]),
+            json.dumps(one.purposes),
+            json.dumps(one.fields),
+        )
+        connection.execute(_TERMS, written)
+        (number,) = connection.execute(_TERMS_ID, written).fetchone()
         known[terms] = number
     return (
         one.owner,
@@ -278,18 +280,30 @@ def _row(
 def _found(row: Sequence[Any]) -> Found:
     mark = Mark(at_ms=row[5], partition=row[0], offset=row[1], number=row[2])
     *_, subject, event, at_ms, source, source_offset = row[:8]
-    owner, recipient, topic, grants, purposes, fields = row[8:]
+    owner, recipient, topic, *lists = row[8:]
+    grants, purposes, fields = _lists(*lists)
     disclosure = Disclosure(
         subject,
         owner,
         recipient,
-        tuple(bytes.fromhex(one) for one in json.loads(grants)),
-        tuple(json.loads(purposes)),
+        grants,
+        purposes,
         str(UUID(bytes=event)),
-        tuple(json.loads(fields)),
+        fields,
         at_ms,
         topic,
         source,
         source_offset,
     )
     return Found(mark, disclosure)
+
+
+@lru_cache(1024)  # few terms, many disclosures
+def _lists(
+    grants: str, purposes: str, fields: str
+) -> tuple[tuple[bytes, ...], tuple[str, ...], tuple[str, ...]]:
+    return (
+        tuple(bytes.fromhex(one) for one in json.loads(grants)),
+        tuple(json.loads(purposes)),
+        tuple(json.loads(fields)),
+    )

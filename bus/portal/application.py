@@ -20,7 +20,7 @@ from starlette.types import ASGIApp
 from bus.counted import Counted
 from bus.errors import StorageUnusable
 from bus.portal import words
-from bus.portal.guard import SAFE, STREAMS, Guard
+from bus.portal.guard import PROGRAMS, SAFE, STREAMS, Guard
 from bus.portal.language import Language, choose, languages
 from bus.portal.page import Page, Sources
 from bus.portal.render import Templates
@@ -89,6 +89,8 @@ class Application:
         for part in self._parts:
             routes.extend(part(self))
         for page in self._pages:
+            if page.view is None:
+                continue
             routes.append(Route(page.path, partial(self._page, page)))
             routes.append(Route(f"/live/{page.name}", partial(self._stream, page)))
         routes.append(Mount("/static", StaticFiles(packages=[("bus.portal", "static")])))
@@ -176,7 +178,7 @@ class Application:
         """Return a page as HTML, or the part of it that changes, which is the same for all."""
         sources, asked = self._sources(), _without_language(query)
         values = {
-            "view": page.view(sources, query),
+            "view": page.view(sources, query) if page.view else None,
             "page": page.name,
             "path": page.path,
             "query": asked,
@@ -186,7 +188,7 @@ class Application:
         return self._rendered(f"{page.name}{part}.html", say, sources.now, values)
 
     async def _refused(self, request: Request, error: HTTPException) -> Response:
-        viewed = request.method in SAFE and not request.url.path.startswith(STREAMS)
+        viewed = request.method in SAFE and not request.url.path.startswith((STREAMS, PROGRAMS))
         if error.status_code == 401 and viewed:
             asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
             return RedirectResponse(f"/login?then={quote(asked, safe='')}", 303)

@@ -15,6 +15,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bus.errors import BusError, BusUnavailable, NotAuthenticated, NotAuthorised, StorageUnusable
+from bus.portal.security.basic import login_of
 from bus.portal.security.cookies import SESSION, VISIT, keep, kept
 from bus.portal.security.forms import LARGEST, TOKEN, fields, from_here, genuine, token
 from bus.portal.viewer import ANYBODY, LOCAL, STRANGER, Viewer, address
@@ -22,6 +23,7 @@ from bus.tokens.follower import TooOften
 
 if TYPE_CHECKING:
     from bus.portal.security.access import Access
+    from bus.portal.security.sessions import Person
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +43,10 @@ HEADERS = {
 }
 
 SAFE = frozenset({"GET", "HEAD"})
+PROGRAMS = "/data/"
+"""Where the addresses begin that are for programs, which say who asks with each request, by HTTP
+Basic. No browser is asked for that, and a session counts for them, too."""
+
 STREAMS = "/live/"
 """Where the addresses of streams begin: they follow the bus, which is no use of a session."""
 
@@ -97,9 +103,14 @@ class Guard:
             return
         try:
             bearer = self._borne(request, state)
-            session = "" if bearer else await self._look(request, state)
         except (NotAuthenticated, NotAuthorised, BusUnavailable) as error:
             await _turned_away(error)(scope, receive, guarded)
+            return
+        try:
+            session = "" if bearer else await self._look(request, state)
+        except NotAuthenticated as error:
+            status = 429 if error.retriable else 401
+            await (await self._problem(request, status))(scope, receive, guarded)
             return
         except StorageUnusable as error:
             log.error("nobody knows who asks: %s", error)
@@ -143,14 +154,25 @@ class Guard:
     async def _look(self, request: Request, state: MutableMapping[str, Any]) -> str:
         """Find out who asks; return the secret of their session, if there is one."""
         session = kept(request, SESSION, secure=state["secure"])
+        if self._access is not None and request.url.path.startswith(PROGRAMS):
+            said = login_of(request.headers.get("authorization", ""))
+            if said is not None:
+                name, password = said
+                self._let_in(state, await self._access.identify(name, password, address(request)))
+                return ""
         if self._access is None or not session or request.url.path.startswith(STATIC):
             return ""
         used = not request.url.path.startswith(STREAMS)
         person = await self._access.who(session, used=used)
         if person is None:
             return ""
-        state["viewer"], state["person"] = Viewer(name=person.name, role=person.role), person
+        self._let_in(state, person)
         return session
+
+    @staticmethod
+    def _let_in(state: MutableMapping[str, Any], person: "Person") -> None:
+        state["person"] = person
+        state["viewer"] = Viewer(name=person.name, role=person.role, officer_of=person.officer_of)
 
     def _until_out(self, send: Send, session: str, bearer: str) -> Send:
         """Return a way to send a stream, which ends soon after the session, or the token, has."""

@@ -57,12 +57,13 @@ class Page:
             sent again when it has changed.
         path: its address.
         role: who may see it.
-        view: returns what it shows.
+        view: returns what it shows; None: a part of the portal answers at that address, and this
+            is its place in the menu alone.
         listed: says whether the menu has it.
     """
 
     name: str
     path: str
     role: Role
-    view: Callable[[Sources, Query], Any]
+    view: Callable[[Sources, Query], Any] | None
     listed: Callable[[Sources], bool] = lambda sources: True

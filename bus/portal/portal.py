@@ -16,6 +16,7 @@ from bus.portal.application import Application
 from bus.portal.aside import Aside
 from bus.portal.catalogue import Catalogue
 from bus.portal.desk import Desk
+from bus.portal.disclosing import Disclosing
 from bus.portal.page import Sources
 from bus.portal.pages import PAGES
 from bus.portal.payloads import Payloads
@@ -81,11 +82,17 @@ class Portal:
         self._traffic = TrafficFollower(settings.kafka, self._has_traffic)
         self._unmasking = Unmasking()
         self._desk = Desk(settings.kafka, self._aside, known, self._unmasking)
+        self._disclosing = Disclosing(settings, self._unmasking)
         payloads = Payloads(self._aside, self._feeds, self._streams, self._unmasking)
         notes = Notes()
         self._access = self._asking(settings, notes, telemetry)
         local = settings.portal.listen.is_loopback and self._access is None
-        parts = [self._desk.routes, payloads.routes, self._unmasking.routes]
+        parts = [
+            self._desk.routes,
+            self._disclosing.routes,
+            payloads.routes,
+            self._unmasking.routes,
+        ]
         if self._access is not None:
             from bus.portal.security.login import Login
 
@@ -133,6 +140,7 @@ class Portal:
         await asyncio.to_thread(self._sums.open)
         self._aside.start()
         await self._aside.run(self._turns.start())
+        await self._aside.run(self._disclosing.open())
         self._aside.post(self._traffic.run())
         self._aside.post(self._catalogue.run())
         await self._listener.start()
@@ -160,6 +168,7 @@ class Portal:
         await self._turns.stop()
         await self._feeds.close()
         await self._desk.close()
+        await self._disclosing.close()
         if self._schemas is not None:
             await self._schemas.close()
 

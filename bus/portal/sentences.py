@@ -21,6 +21,17 @@ def _(message: str) -> str:
 
 
 SENTENCES = (
+    _("%(text)s is no day"),
+    _("write it like 2026-07-01"),
+    _("this is no place among disclosures"),
+    _("begin without one; each answer says where the next one begins"),
+    _("an event's id is a UUID"),
+    _("copy it from ce_id"),
+    _("disclosures cannot be read or kept: %(reason)s"),
+    _(
+        "let this user read and write the file; if it is damaged, delete it: it is made anew "
+        "from its topic"
+    ),
     _("no letter was chosen"),
     _("a letter's place is <partition>:<offset>"),
     _("the letter has no value"),

@@ -95,13 +95,32 @@ class Unmasking:
             refused="refused" in request.query_params,
         )
 
-    def looked(self, request: Request, topic: str, *, clear: bool) -> None:
-        """Note that somebody looks at a topic's payloads; what repeats is counted by the minute."""
+    def looked(self, request: Request, topic: str, *, clear: bool, what: str = "") -> None:
+        """Note that somebody looks at a topic's payloads; what repeats is counted by the minute.
+
+        Args:
+            request: who looks.
+            topic: the topic.
+            clear: nothing is masked.
+            what: more of what they see, as it stands in the line.
+        """
         masks = "off" if clear else "on"
-        line = f"payloads viewed {_who(request, topic)} masks={masks}"
+        line = f"payloads viewed {_who(request, topic)} masks={masks}{what and f' {what}'}"
         viewer: Viewer = request.state.viewer
         who = f"{viewer.name}@{address(request)}"
-        self._notes.tell("payloads viewed", who, (who, topic, clear), line)
+        self._notes.tell("payloads viewed", who, (who, topic, clear, what), line)
+
+    def unmasked(self, request: Request, topic: str, reason: str) -> bool:
+        """Note that somebody sees a topic's payloads without masks this once, for a reason.
+
+        Returns:
+            Whether it is a reason, and who looks may.
+        """
+        reason = " ".join(reason.split())
+        if request.state.viewer.role < Role.ADMINISTRATOR or not _is_reason(reason):
+            return False
+        log.warning("payloads unmasked %s reason=%s", _who(request, topic), quoted(reason))
+        return True
 
     async def _unmask(self, request: Request) -> Response:
         """Take a topic's masks off for a while, for a reason, and note it."""
@@ -109,7 +128,7 @@ class Unmasking:
         form = request.state.form
         topic, reason = form.get("topic", ""), " ".join(form.get("reason", "").split())
         then = place(form.get("then", "/"))
-        if not SHORTEST_REASON <= len(reason) <= LONGEST_REASON:
+        if not _is_reason(reason):
             refused = urlencode({"refused": "1"})
             return RedirectResponse(f"{then}{'&' if '?' in then else '?'}{refused}", 303)
         now = self._clock()
@@ -119,6 +138,10 @@ class Unmasking:
         log.warning("payloads unmasked %s reason=%s", _who(request, topic), quoted(reason))
         self._until[_place(request, topic)] = now + SECONDS
         return RedirectResponse(then, 303)
+
+
+def _is_reason(text: str) -> bool:
+    return SHORTEST_REASON <= len(text) <= LONGEST_REASON
 
 
 def _place(request: Request, topic: str) -> _Place:

@@ -24,10 +24,13 @@ class Viewer:
     Args:
         name: who it is; empty where nobody is asked.
         role: what they may do.
+        officer_of: the member whose data protection officer it is, who sees what was disclosed of
+            and to this member; empty: of none.
     """
 
     name: str
     role: Role
+    officer_of: str = ""
 
 
 LOCAL = Viewer(name="", role=Role.ADMINISTRATOR)

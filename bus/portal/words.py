@@ -7,6 +7,7 @@ from bus.portal.language import Language
 from bus.portal.shown import clipped, visible
 from bus.portal.states import State
 from bus.portal.viewer import Role
+from bus.trust.grants.vocabulary import PURPOSES
 from bus.watch.rates import Trend
 
 
@@ -20,6 +21,7 @@ def page_title(name: str, say: Language) -> str:
         "contract": say.gettext("Contract"),
         "tail": say.gettext("Events"),
         "traffic": say.gettext("Traffic"),
+        "disclosures": say.gettext("Disclosures"),
         "letters": say.gettext("Dead letters"),
         "node": say.gettext("Node"),
         "login": say.gettext("Log in"),
@@ -164,6 +166,20 @@ def role_word(role: Role, say: Language) -> str:
         Role.ADMINISTRATOR: say.gettext("administrator"),
     }
     return words[role]
+
+
+def purpose_word(purpose: str, say: Language) -> str:
+    """Return what data may be used for; a word of a newer vocabulary stays as it is."""
+    known = PURPOSES.get(purpose)
+    if known is None:
+        return purpose
+    return known.de if say.code == "de" else known.en
+
+
+def purposes(say: Language) -> list[tuple[str, str]]:
+    """Return what data may be used for, each as a word and in the reader's language, sorted."""
+    known = [(word, purpose_word(word, say)) for word in PURPOSES]
+    return sorted(known, key=lambda one: one[1].casefold())
 
 
 def problem(status: int, say: Language) -> tuple[str, str]:

@@ -34,12 +34,26 @@ def test_users_come_and_go(tmp_path: Path) -> None:
     assert add(tmp_path, "bert", "--role", "operator").exit_code == 0
     assert add(tmp_path, "anna").exit_code == 0
     assert listed(tmp_path) == [
-        {"user": "anna", "role": "viewer"},
-        {"user": "bert", "role": "operator"},
+        {"user": "anna", "role": "viewer", "officer_of": None},
+        {"user": "bert", "role": "operator", "officer_of": None},
     ]
     assert run(tmp_path, "role", "anna", "administrator").exit_code == 0
     assert run(tmp_path, "rm", "bert").exit_code == 0
-    assert listed(tmp_path) == [{"user": "anna", "role": "administrator"}]
+    assert listed(tmp_path) == [{"user": "anna", "role": "administrator", "officer_of": None}]
+
+
+def test_an_officer_is_of_one_member(tmp_path: Path) -> None:
+    add(tmp_path, "anna")
+    for member in ("de.mun.092720140140", "de.agency.finanzamt"):
+        assert run(tmp_path, "officer", "anna", member).exit_code == 0
+        assert listed(tmp_path)[0]["officer_of"] == member
+    assert run(tmp_path, "officer", "anna", "none").exit_code == 0
+    assert listed(tmp_path)[0]["officer_of"] is None
+    # A name that is given again is of nobody.
+    run(tmp_path, "officer", "anna", "de.agency.finanzamt")
+    run(tmp_path, "rm", "anna")
+    add(tmp_path, "anna")
+    assert listed(tmp_path)[0]["officer_of"] is None
 
 
 def test_another_password_ends_what_the_first_one_began(tmp_path: Path) -> None:
@@ -70,6 +84,8 @@ def test_another_password_ends_what_the_first_one_began(tmp_path: Path) -> None:
         pytest.param(["add", "bert", "--role", "king"], SystemExit, id="no role"),
         pytest.param(["rm", "bert"], NotFound, id="nobody to remove"),
         pytest.param(["role", "bert", "viewer"], NotFound, id="nobody to change"),
+        pytest.param(["officer", "bert", "de.mun.1"], NotFound, id="nobody to appoint"),
+        pytest.param(["officer", "anna", "de.mun"], InvalidSettings, id="of no member"),
         pytest.param(["password", "bert", "--password-file", "-"], NotFound, id="nobody's"),
     ],
 )

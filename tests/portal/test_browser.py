@@ -11,6 +11,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, expect
 
 from bus.portal import Portal
+from bus.portal.page import Page
 from bus.portal.pages import PAGES
 from bus.portal.sums import Sum
 from bus.settings import load
@@ -60,12 +61,13 @@ def fresh_town(site: Site) -> None:
 
 
 @pytest.mark.parametrize("locale", ["de", "en"])
-@pytest.mark.parametrize("path", [page.path for page in PAGES])
-async def test_axe_finds_nothing(site: Site, locale: str, path: str) -> None:
+@pytest.mark.parametrize("shown", PAGES, ids=lambda page: page.name)
+async def test_axe_finds_nothing(site: Site, locale: str, shown: Page) -> None:
     """Nothing has to be moved sideways, either."""
     async with site.reader(locale) as page:
-        await page.goto(path)
-        await page.locator(SETTLED).wait_for()
+        await page.goto(shown.path)
+        if shown.view is not None:  # it follows the bus
+            await page.locator(SETTLED).wait_for()
         assert await page.evaluate("document.documentElement.lang") == locale
         await examine(page)
 

@@ -20,6 +20,8 @@ SHOWN = (
     "letters/*.py",
     "admin/connection.py",
     "avro/codec.py",
+    "disclosures/question.py",
+    "disclosures/store.py",
     "event/envelope.py",
     "event/framing.py",
     "event/keys.py",

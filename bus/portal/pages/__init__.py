@@ -4,6 +4,7 @@ from bus.portal.page import Page
 from bus.portal.pages import (
     contract,
     contracts,
+    disclosures,
     letters,
     node,
     overview,
@@ -21,6 +22,7 @@ PAGES: tuple[Page, ...] = (
     contracts.PAGE,
     contract.PAGE,
     tail.PAGE,
+    disclosures.PAGE,
     traffic.PAGE,
     node.PAGE,
 )

@@ -178,6 +178,35 @@ class Access:
             TryLater: it was said too often, or there are too many just now.
             NotAuthenticated: name or password is wrong; nobody is told which.
         """
+        user = await self._identified(name, password, host, mark)
+        person = Person(issuer="", subject=user.name, name=user.name, role=user.role)
+        session = await self._begun(person, host, "password", before)
+        # A hash that was made anew signs another.
+        now = await self._at_the_database(lambda: self._users.find(name))
+        return session, browsers.mark(now or user)
+
+    async def identify(self, name: str, password: str, host: str) -> Person:
+        """Return who a program asks for, which says name and password with each request.
+
+        Args:
+            name, password: what it says.
+            host: from where.
+
+        Raises:
+            TryLater, NotAuthenticated: as `log_in`.
+        """
+        user = await self._identified(name, password, host, "")
+        officers = await self._at_the_database(self._users.officers)
+        return Person(
+            issuer="",
+            subject=user.name,
+            name=user.name,
+            role=user.role,
+            officer_of=officers.get(user.name, ""),
+        )
+
+    async def _identified(self, name: str, password: str, host: str, mark: str) -> User:
+        """Return the user whose password it is, once it is their turn."""
         begun = time.monotonic()
         user = await self._at_the_database(lambda: self._users.find(name))
         browser = browsers.known(mark, user) if user else ""
@@ -194,11 +223,7 @@ class Access:
             await self._until(begun + FAILED_SECONDS)
             raise NotAuthenticated("wrong name or password")
         self._throttle.succeeded(host, name, browser)
-        person = Person(issuer="", subject=user.name, name=user.name, role=user.role)
-        session = await self._begun(person, host, "password", before)
-        # A hash that was made anew signs another.
-        now = await self._at_the_database(lambda: self._users.find(name))
-        return session, browsers.mark(now or user)
+        return user
 
     async def ask_provider(self, then: str) -> tuple[str, str]:
         """Return where to send the browser to log in, and what it shall keep until it is back.

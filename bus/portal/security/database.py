@@ -17,6 +17,10 @@ create table if not exists user (
     role integer not null,
     hash text not null
 ) strict;
+create table if not exists officer (
+    name text primary key,
+    member text not null
+) strict;
 create table if not exists session (
     hash blob primary key,
     issuer text not null,

@@ -25,6 +25,7 @@ class Person:
         name: as people read it.
         role: what they may do.
         id_token: what the provider wants to see when they log out; empty where there is none.
+        officer_of: the member whose data protection officer it is; empty: of none.
     """
 
     issuer: str
@@ -32,6 +33,7 @@ class Person:
     name: str
     role: Role
     id_token: str = ""
+    officer_of: str = ""
 
 
 class Sessions:
@@ -82,7 +84,7 @@ class Sessions:
     def find(self, secret: str, now: float, *, used: bool = True) -> Person | None:
         """Return whose session it is; None: it has ended, or never was.
 
-        A local user has the role that the database says now, not that of the login.
+        A local user is what the database says now, not what it said at the login.
 
         Args:
             secret: what the browser keeps.
@@ -92,13 +94,14 @@ class Sessions:
         with self._database.transaction() as connection:
             row = connection.execute(
                 "select issuer, subject, session.name, coalesce(user.role, session.role), id_token,"
-                " began, seen, issuer = '' and user.name is null from session "
-                "left join user on issuer = '' and user.name = subject where session.hash = ?",
+                " began, seen, issuer = '' and user.name is null, coalesce(officer.member, '') "
+                "from session left join user on issuer = '' and user.name = subject "
+                "left join officer on officer.name = user.name where session.hash = ?",
                 (_hash(secret),),
             ).fetchone()
             if row is None:
                 return None
-            issuer, subject, name, role, id_token, began, seen, removed = row
+            issuer, subject, name, role, id_token, began, seen, removed, officer_of = row
             if removed or not self._counts(began, seen, now):
                 connection.execute("delete from session where hash = ?", (_hash(secret),))
                 return None
@@ -106,7 +109,14 @@ class Sessions:
                 connection.execute(
                     "update session set seen = ? where hash = ?", (now, _hash(secret))
                 )
-        return Person(issuer=issuer, subject=subject, name=name, role=Role(role), id_token=id_token)
+        return Person(
+            issuer=issuer,
+            subject=subject,
+            name=name,
+            role=Role(role),
+            id_token=id_token,
+            officer_of=officer_of,
+        )
 
     def end(self, person: Person) -> int:
         """End all sessions of somebody, in all their browsers; return how many there were."""

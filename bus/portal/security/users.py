@@ -4,6 +4,7 @@ import re
 from typing import NamedTuple
 
 from bus.errors import Conflict, InvalidSettings, NotFound
+from bus.event import member_of
 from bus.portal.security.database import Database
 from bus.portal.viewer import Role
 
@@ -76,6 +77,8 @@ class Users:
             NotFound: there is none.
         """
         self._change(name, "delete from user where name = ?", ())
+        with self._database.transaction() as connection:
+            connection.execute("delete from officer where name = ?", (name,))
 
     def set_hash(self, name: str, hashed: str) -> None:
         """Give a user another password.
@@ -92,6 +95,26 @@ class Users:
             NotFound: there is no such user.
         """
         self._change(name, "update user set role = ? where name = ?", (int(role),))
+
+    def officers(self) -> dict[str, str]:
+        """Return whose data protection officer each user is who is one: the member, by name."""
+        with self._database.transaction() as connection:
+            return dict(connection.execute("select name, member from officer"))
+
+    def set_officer(self, name: str, member: str | None) -> None:
+        """Make a user the data protection officer of a member, or of none any more.
+
+        Raises:
+            InvalidSettings: it is no member's id.
+            NotFound: there is no such user.
+        """
+        if member is not None:
+            require_member(member)
+        self._change(name, "update user set name = name where name = ?", ())
+        with self._database.transaction() as connection:
+            connection.execute("delete from officer where name = ?", (name,))
+            if member is not None:
+                connection.execute("insert into officer values (?, ?)", (name, member))
 
     def rehash(self, before: User, hashed: str) -> None:
         """Keep the same password under a newer hash, unless it was changed meanwhile."""
@@ -125,6 +148,20 @@ def require_name(name: str) -> None:
             "letter or digit",
             where=name or '""',
             remedy="name it like anna.beispiel",
+        )
+
+
+def require_member(member: str) -> None:
+    """Refuse what is no member's id.
+
+    Raises:
+        InvalidSettings: it is none.
+    """
+    if member_of(f"{member}.system") != member:
+        raise InvalidSettings(
+            "this is no member's id",
+            where=member or '""',
+            remedy="write it like de.mun.092720140140; see `stadtbus member ls`",
         )
 
 
