@@ -195,6 +195,7 @@ async def _entries(settings: "Settings", feed: str, day: date) -> "AsyncIterator
     from bus.event import member_of, unframe
     from bus.kafka import LogReader
     from bus.schemas import SchemaClient
+    from bus.trust.attestation import is_mark
 
     recipient = member_of(feed.removeprefix("feed.")) if feed.startswith("feed.") else None
     if recipient is None:
@@ -209,6 +210,8 @@ async def _entries(settings: "Settings", feed: str, day: date) -> "AsyncIterator
     async with LogReader(settings.kafka) as reader, SchemaClient.of(settings) as schemas:
         contract = await schemas.contract(feed.removeprefix(f"feed.{recipient}."))
         async for record in records(reader, feed, span):
+            if is_mark(record.headers):
+                continue
             try:
                 given: tuple[str, ...] = ()
                 if record.value is not None:

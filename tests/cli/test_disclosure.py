@@ -13,6 +13,7 @@ from typer.testing import CliRunner, Result
 
 from bus.admin import Admin, TopicSpec
 from bus.cli.app import app
+from bus.contracts import member_feed
 from bus.disclosures.digest import entry_of, totals
 from bus.disclosures.store import Store
 from bus.errors import (
@@ -30,7 +31,6 @@ from bus.portal.security.database import Database
 from bus.portal.security.passwords import Passwords
 from bus.portal.security.users import User, Users
 from bus.portal.viewer import Role
-from bus.router.feeds import member_feed
 from bus.router.routing import Write
 from bus.schemas import SchemaClient
 from bus.settings import load

@@ -9,6 +9,7 @@ import pytest
 
 from bus.disclosures import TOPIC as DISCLOSURES
 from bus.disclosures import read
+from bus.disclosures.digest import entry_of, entry_on, totals
 from bus.errors import BadEvent, NotAuthorised
 from bus.event import Event
 from bus.kafka import Fetched, LogReader, Producer, Record
@@ -17,7 +18,7 @@ from bus.subscriber import Subscriber
 from bus.trust.attestation import check_attestation
 from ops.council import Council, committed, council_of, routing
 from tests.city import City, records
-from tests.router.town import STATISTICS, TAX, TOPIC, WATER, nothing_but
+from tests.router.town import STATISTICS, TAX, TOPIC, WATER, move, nothing_but
 from tests.waiting import until
 
 pytestmark = pytest.mark.slow
@@ -146,6 +147,9 @@ async def test_every_delivery_is_disclosed_and_attested(council: Council) -> Non
         one.event for one in told if one.snapshot is None
     )
     assert {one.subject for one in found} == {f"person-{number}" for number in range(12)}
+    names = tuple(move())
+    theirs = [entry_on(one.record, TAX, names, "pseudonym") for one in told if not one.snapshot]
+    assert totals(theirs) == totals(map(entry_of, found))
 
 
 async def test_what_is_refused_holds_up_nothing(council: Council) -> None:
