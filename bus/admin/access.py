@@ -1,10 +1,12 @@
 """Users and rules of an engine that asks who is there."""
 
+import asyncio
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import dataclass, fields
+from itertools import chain, islice
+from operator import attrgetter
 from typing import Any, Literal
 
 from confluent_kafka import KafkaError, KafkaException
@@ -109,6 +111,10 @@ class Rule:
             object.__setattr__(self, "name", _CLUSTER)
 
 
+_IN_ORDER = attrgetter(*(field.name for field in fields(Rule)))
+"""Rules' own order, without a call of Python's for each two that are compared."""
+
+
 class Access(Admin):
     """Administers users and rules.
 
@@ -187,7 +193,8 @@ class Access(Admin):
             NotAuthorised: this needs Describe on the cluster.
         """
         found = [await self._rules_of(kind, operation) for kind, operation in _PARTS]
-        return sorted(rule for some in found for rule in some)
+        # Aside, as hundreds of thousands take a second.
+        return await asyncio.to_thread(sorted, chain.from_iterable(found), key=_IN_ORDER)
 
     async def _rules_of(self, kind: ResourceType, operation: AclOperation) -> list[Rule]:
         wanted = AclBindingFilter(

@@ -27,6 +27,7 @@ from bus.cli.signing import (
 from bus.errors import NotFound
 
 if TYPE_CHECKING:
+    from bus.trust.ledger import Ledger
     from bus.trust.records import System
     from bus.trust.standing import Standing
 
@@ -115,11 +116,12 @@ def rights(system: SystemId, registry: Registry = None, output: Output = Format.
     from bus.trust.lockout import denials, lock_of
     from bus.trust.rights import Right, rights_of
 
-    standing, contracts = asyncio.run(_standing_and_contracts(registry))
+    ledger, contracts = asyncio.run(_ledger_and_contracts(registry))
+    standing, now = ledger.standing, int(datetime.now(UTC).timestamp() * 1000)
     found = standing.systems.get(system)
     if found is None:
         raise NotFound("there is no such system", where=system, remedy="see `stadtbus system ls`")
-    lock = lock_of(standing, system, int(datetime.now(UTC).timestamp() * 1000))
+    lock = lock_of(standing, system, max(now, ledger.at))
     if lock is None:
         given = rights_of(found, contracts)
     else:
@@ -157,14 +159,14 @@ def retire(
     state("system-retired", says, Way(sign, passphrase_file, to, registry, output))
 
 
-async def _standing_and_contracts(registry: str | None) -> "tuple[Standing, list[str]]":
+async def _ledger_and_contracts(registry: str | None) -> "tuple[Ledger, list[str]]":
     """Return who is who, and the topics of the contracts in force."""
     from bus.schemas import SchemaClient
     from bus.trust.client import TrustClient
 
     settings = client_settings(None, registry)
     async with TrustClient.of(settings) as client, SchemaClient.of(settings) as schemas:
-        return (await client.follow()).standing, await schemas.contracts()
+        return await client.follow(), await schemas.contracts()
 
 
 def _state(standing: "Standing", system: "System") -> str:

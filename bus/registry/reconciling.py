@@ -111,8 +111,9 @@ class Reconciling:
     async def _follow(self, held: set[Rule]) -> None:
         """Put in force what statements and contracts have changed."""
         seen, shall = await self._wanted()
+        missing, surplus = await asyncio.to_thread(lambda: (shall - held, held - shall))
         async with Access(self._kafka) as access:
-            await _change(access, shall - held, held - shall)
+            await _change(access, missing, surplus)
             await self._take_passwords(access)
         self._held, self._seen = shall, seen
 
