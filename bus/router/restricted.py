@@ -17,12 +17,7 @@ from bus.router.journal_state import JournalState
 from bus.router.routing import Passed, Refused, Write
 from bus.router.writing import Moment, Writing, Written
 from bus.trust.reasons import Reason
-
-SEALED = "sealed"
-"""The field by which a source says that nobody is to hear of the subject, whatever was granted.
-
-A convention for all restricted contracts: a setting of each could be forgotten.
-"""
+from bus.trust.sealed import is_sealed
 
 Sent = Mapping[bytes, Held]
 """What feeds hold of a contract's events, by the source's key."""
@@ -157,7 +152,7 @@ class RestrictedRoute:
     def _given(self, admitted: Admitted, moment: Moment) -> dict[str, Written]:
         """Return what each recipient gets of an event."""
         event, version = admitted.event, admitted.version
-        if event.data is None or version is None or _is_sealed(event.data):
+        if event.data is None or version is None or is_sealed(event.data):
             return {}
         found = self.state.grants.match(
             event.topic, admitted.owner, admitted.ars, event.data, moment.at_ms
@@ -194,8 +189,3 @@ class RestrictedRoute:
             )
             for recipient, one in written
         ]
-
-
-def _is_sealed(data: Mapping[str, object]) -> bool:
-    """Whether a source says so; whatever else stands there than no is taken for yes."""
-    return data.get(SEALED) not in (None, False)

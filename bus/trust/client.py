@@ -54,8 +54,12 @@ class TrustClient:
     ) -> None:
         await self._rest.close()
 
-    async def follow(self) -> Ledger:
+    async def follow(self, *, until_ms: int | None = None) -> Ledger:
         """Read what was written since the last call, verify it, and return who is who.
+
+        Args:
+            until_ms: pass over what the engine took later, in milliseconds since 1970: who was who
+                then.
 
         Raises:
             BusUnavailable: the registry cannot be reached.
@@ -65,7 +69,7 @@ class TrustClient:
         while more:
             match await self._ask("GET", f"{PATH}?after={self._number}"):
                 case {"entries": list(entries), "more": bool(more)} if entries or not more:
-                    self._take(entries)
+                    self._take(entries, until_ms)
                 case _:
                     raise InvalidStatement("hands out no entries", where=self._rest.url)
         return self.ledger
@@ -86,13 +90,14 @@ class TrustClient:
                 return number
         raise BusUnavailable("answers with what is no number", where=self._rest.url)
 
-    def _take(self, entries: list[Any]) -> None:
+    def _take(self, entries: list[Any], until_ms: int | None) -> None:
         for value in entries:
             entry = entry_of(value)
             if entry.number <= self._number:
                 raise InvalidStatement("hands out entries out of order", where=self._rest.url)
             self._number = entry.number
-            self.ledger.apply(entry)
+            if until_ms is None or entry.appended <= until_ms:
+                self.ledger.apply(entry)
 
     async def _ask(self, method: str, path: str, body: Any = None) -> Any:
         try:

@@ -138,6 +138,14 @@ def fields_of(schema: Schema, type_: Type) -> tuple[Field, ...]:
     return ()
 
 
+def symbols_of(schema: Schema, type_: Type) -> tuple[str, ...]:
+    """Return the symbols of an enum, also of one that may be null; none for other types."""
+    match _without_null(schema, type_):
+        case Enum(symbols=symbols):
+            return symbols
+    return ()
+
+
 def _type_at(schema: Schema, path: str, where: str) -> Type:
     type_: Type = schema.root
     for name in path.split("."):
