@@ -42,27 +42,28 @@ class Trust:
         system, now = principal.removeprefix("User:"), int(time.time() * 1000)
         return lock_of(self.ledger.standing, system, now) is not None
 
-    def page(self, after: int) -> dict[str, Any]:
-        """Return entries that follow a number, and whether there are more."""
+    def entries(self, after: int) -> tuple[list[Entry], bool]:
+        """Return entries that follow a number, a page of them, and whether there are more."""
         start = bisect_right(self._entries, after, key=lambda entry: entry.number)
-        found, size = [], 0
-        for entry in self._entries[start:]:
-            found.append(
-                {
-                    "number": entry.number,
-                    "appended": entry.appended,
-                    "kind": entry.kind,
-                    "body": entry.body,
-                }
-            )
-            size += len(encode(entry.body))
-            if size >= PAGE_BYTES:
-                break
-        return {
-            "chain": self.ledger.chain,
-            "entries": found,
-            "more": start + len(found) < len(self._entries),
-        }
+        end, size = start, 0
+        while end < len(self._entries) and size < PAGE_BYTES:
+            size += len(encode(self._entries[end].body))
+            end += 1
+        return self._entries[start:end], end < len(self._entries)
+
+    def page(self, after: int) -> dict[str, Any]:
+        """Return the same as JSON values."""
+        entries, more = self.entries(after)
+        found = [
+            {
+                "number": entry.number,
+                "appended": entry.appended,
+                "kind": entry.kind,
+                "body": entry.body,
+            }
+            for entry in entries
+        ]
+        return {"chain": self.ledger.chain, "entries": found, "more": more}
 
     def decide(self, body: Mapping[str, Any], *, begins: bool) -> Write[dict[str, Any]]:
         """Decide on a statement that somebody hands in.

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.slow
 
 OFFICE, WATER = "de.agency.finanzamt", "de.util.stadtwerke"
 TOPIC = "resident.address-changed.v1"
-FIELDS = ("cause", "pseudonym", "valid_from")
+FIELDS = ("cause", "household", "pseudonym", "valid_from")
 
 
 @pytest.fixture(scope="module")
@@ -185,7 +186,7 @@ def test_who_would_lose_what_is_said_before_it_is_so(desk: Desk) -> None:
     assert done.exit_code == 3
     wanted = f'The field "valid_from" is dropped: {OFFICE} does not get it any more after that'
     assert done.stdout.startswith(wanted)
-    (desk.folder / "other.avsc").write_text(schema_without("household"))
+    (desk.folder / "other.avsc").write_text(schema_without("corrects"))
     nobody = desk.run("grant", "impact", "other.avsc", "--topic", TOPIC)
     assert (nobody.exit_code, nobody.stdout) == (0, "Nobody would lose anything.\n")
     ends = desk.run("grant", "impact", "--topic", TOPIC, "-o", "json")
@@ -210,6 +211,31 @@ def test_what_is_no_change_is_said(desk: Desk, code: int, words: str, arguments:
     assert words in desk.fails(code, "grant", "impact", *arguments)
 
 
+def evolved(folder: Path) -> Path:
+    """Return the shipped contract with a second version that drops a granted field."""
+    shutil.copytree("schemas/resident/address-changed/v1", folder)
+    (folder / "2.avsc").write_text(schema_without("household"))
+    contract = folder / "contract.yaml"
+    contract.write_text(contract.read_text().replace("  household: restricted\n", ""))
+    for file in (folder / "examples").iterdir():
+        example = json.loads(file.read_text())
+        del example["household"]
+        file.write_text(json.dumps(example))
+    return folder
+
+
+def test_checks_say_who_would_lose_what(desk: Desk, tmp_path: Path) -> None:
+    folder = evolved(tmp_path / "resident" / "address-changed" / "v1")
+    wanted = f'! The field "household" is dropped: {OFFICE} does not get it any more after that'
+    checked = desk.run("contract", "check", folder, "--live")
+    assert checked.exit_code == 0
+    assert checked.stderr.startswith(wanted)
+    assert desk.run("contract", "check", folder).stderr == ""
+    asks = desk.run("schema", "check", f"{TOPIC}-value", folder / "2.avsc")
+    assert asks.exit_code == 0
+    assert asks.stderr.startswith(wanted)
+
+
 def test_the_register_of_processing(desk: Desk) -> None:
     for member, side in ((RINGELAI, "owner"), (OFFICE, "recipient")):
         said = desk.does("grant", "register", member, "--as", side)
@@ -224,3 +250,12 @@ def test_the_register_of_processing(desk: Desk) -> None:
         assert (line["recipient_id"], line["norm"]) == (OFFICE, "§ 34 Abs. 1 BMG")
     assert desk.does("grant", "register", WATER)["activities"] == []
     assert "no such member" in desk.fails(6, "grant", "register", GRAFENAU)
+
+
+def test_who_puts_a_contract_in_force_is_told_who_loses_what(desk: Desk, tmp_path: Path) -> None:
+    """The last test, as it changes the contract for all others."""
+    folder = evolved(tmp_path / "resident" / "address-changed" / "v1")
+    applied = desk.run("contract", "apply", folder)
+    assert applied.exit_code == 0, applied.output
+    assert f"{OFFICE} does not get it any more after that" in applied.stderr
+    assert desk.run("contract", "apply", folder).stderr == ""
