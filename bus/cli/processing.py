@@ -98,7 +98,7 @@ def _rows(member: str, side: Side, language: Words, registry: str | None) -> "li
     return register_of(
         grants,
         granted.contracts_in_force(registry, topics),
-        contacts_of(standing),
+        contacts_of(standing.members.values()),
         owner=member if owned else None,
         language="de" if language is Words.de else "en",
         at_ms=granted.now_ms(),

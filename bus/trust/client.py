@@ -54,6 +54,10 @@ class TrustClient:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections."""
         await self._rest.close()
 
     async def follow(self, *, until_ms: int | None = None) -> Ledger:

@@ -4,7 +4,9 @@ from bus.portal.page import Page
 from bus.portal.pages import (
     contract,
     contracts,
+    grants,
     letters,
+    members,
     node,
     overview,
     subscribers,
@@ -20,6 +22,8 @@ PAGES: tuple[Page, ...] = (
     letters.PAGE,
     contracts.PAGE,
     contract.PAGE,
+    members.PAGE,
+    grants.PAGE,
     tail.PAGE,
     traffic.PAGE,
     node.PAGE,

@@ -130,6 +130,15 @@ _WORDS: dict[type[Condition], str] = {
 }
 
 
+def asked_of(schema: Schema, path: str) -> Asked:
+    """Return what may be asked of a field.
+
+    Raises:
+        InvalidGrant: there is no such field.
+    """
+    return _asked(schema, _type_at(schema, path, path))
+
+
 def fields_of(schema: Schema, type_: Type) -> tuple[Field, ...]:
     """Return the fields of a record, also of one that may be null; none for other types."""
     match _without_null(schema, type_):

@@ -14,7 +14,7 @@ from bus.event import write_time
 from bus.trust.grants.grant import Grant, State
 from bus.trust.grants.plain import Language
 from bus.trust.grants.vocabulary import PURPOSES
-from bus.trust.standing import Standing
+from bus.trust.records import Member
 
 # fmt: off
 EUROPEAN = frozenset({
@@ -141,11 +141,9 @@ def _activity(
     )
 
 
-def contacts_of(standing: Standing) -> dict[str, Contact]:
-    """Return how a register names the members."""
-    return {
-        one.id: Contact(one.name, one.contact, one.privacy) for one in standing.members.values()
-    }
+def contacts_of(members: Iterable[Member]) -> dict[str, Contact]:
+    """Return how a register names members."""
+    return {one.id: Contact(one.name, one.contact, one.privacy) for one in members}
 
 
 COLUMNS = tuple(field.name for field in fields(Activity))
