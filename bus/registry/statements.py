@@ -31,11 +31,12 @@ class Statements:
 
         Raises:
             StatementRefused: it would have no effect.
+            InvalidGrant: it is about a grant that can give nothing.
             BusUnavailable, OutcomeUnknown: whether it was appended is not known.
         """
         body = statement.body()
 
-        def decide(_: State) -> dict[str, Any] | Write[dict[str, Any]]:
-            return self._trust.decide(body, begins=False)
+        def decide(state: State) -> dict[str, Any] | Write[dict[str, Any]]:
+            return self._trust.decide(body, state, begins=False)
 
         return int((await self._store.change(decide))["number"])

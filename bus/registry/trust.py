@@ -10,8 +10,9 @@ from bus.errors import StatementRefused
 from bus.journal import Entry
 from bus.journal.chain import CHAIN
 from bus.registry import refusals
+from bus.registry.granting import check_grant
 from bus.registry.rules import Write
-from bus.registry.state import encode
+from bus.registry.state import State, encode
 from bus.trust.ledger import Ledger
 from bus.trust.lockout import lock_of
 from bus.trust.statements import ENTRY, Statement, read
@@ -65,21 +66,26 @@ class Trust:
         ]
         return {"chain": self.ledger.chain, "entries": found, "more": more}
 
-    def decide(self, body: Mapping[str, Any], *, begins: bool) -> Write[dict[str, Any]]:
+    def decide(
+        self, body: Mapping[str, Any], state: State, *, begins: bool
+    ) -> Write[dict[str, Any]]:
         """Decide on a statement that somebody hands in.
 
         Args:
             body: the statement.
+            state: the contracts in force.
             begins: it is handed in by who may name the first root.
 
         Raises:
             InvalidStatement: it cannot be read.
             StatementRefused: it would have no effect.
+            InvalidGrant: it is about a grant that can give nothing.
             Refusal: 40302, it would name the first root, and who hands it in may not.
         """
         statement = read(body)
         self._refuse_stranger(statement, begins)
         self.ledger.judge(statement, datetime.now(UTC))
+        check_grant(statement, self.ledger, state)
         return Write(ENTRY, statement.body(), lambda _: self._outcome(statement))
 
     def _refuse_stranger(self, statement: Statement, begins: bool) -> None:

@@ -72,6 +72,11 @@ class Book:
             raise NotFound(f"there is no grant {grant.hex()}")
         return self.holdings.core(number).purpose
 
+    def named(self, grant: bytes) -> Grant | None:
+        """Return a grant by its id, without legal basis and times of its steps; None: no such."""
+        number = self.holdings.find(grant)
+        return None if number is None else self._grant(number)
+
     def approved(self, topic: str) -> Iterator[Grant]:
         """Yield the approved grants on a topic, without legal basis and times of their steps.
 
@@ -96,7 +101,7 @@ class Book:
             until=until,
         )
         id_ = self.holdings.facts(number).id
-        return Grant(id=id_, terms=terms, state=State.APPROVED, asked=0, asked_ms=0)
+        return Grant(id=id_, terms=terms, state=self.holdings.state(number), asked=0, asked_ms=0)
 
     def expire(self, at_ms: int) -> list[int]:
         """Take the grants whose time is over out of force, and return their numbers.
