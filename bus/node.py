@@ -41,6 +41,7 @@ from bus.telemetry import (
 
 if TYPE_CHECKING:
     from bus.registry.state import State
+    from bus.registry.statements import Statements
     from bus.watch.watch import Watch
 
 
@@ -85,6 +86,7 @@ class Node(Startable):
         self._ready = False
         self._watch: Watch | None = None
         self._state: State | None = None
+        self._statements: Statements | None = None
 
     async def start(self) -> None:
         """Start every role and return once all of them answer.
@@ -186,7 +188,7 @@ class Node(Startable):
             expected=lambda: expected_intervals(registry.state),
         )
         await self._start(self._watch)
-        self._state = registry.state
+        self._state, self._statements = registry.state, registry.statements
         return registry.url
 
     async def _start_router(self, registry: str | None) -> None:
@@ -211,7 +213,14 @@ class Node(Startable):
         if self._watch is None:
             self._watch = Watch(self.settings.kafka, self._telemetry)
             await self._start(self._watch)
-        portal = Portal(self.settings, self._telemetry, self._watch, self._state, roles=self._roles)
+        portal = Portal(
+            self.settings,
+            self._telemetry,
+            self._watch,
+            self._state,
+            statements=self._statements,
+            roles=self._roles,
+        )
         await self._start(portal)
         return portal.url
 

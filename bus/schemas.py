@@ -10,7 +10,7 @@ import json
 import logging
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 from urllib.parse import quote
 
 from bus.contracts import Contract
@@ -29,6 +29,18 @@ from bus.settings import Settings
 log = logging.getLogger(__name__)
 
 _DETAILS = "details: "
+
+
+class Checked(NamedTuple):
+    """What the registry finds of a schema: a sentence for each.
+
+    Args:
+        problems: promises that it would break; none if it fits.
+        impact: what recipients would lose by it, by the live grants.
+    """
+
+    problems: list[str]
+    impact: list[str]
 
 
 class SchemaClient:
@@ -202,17 +214,19 @@ class SchemaClient:
         path = f"/subjects/{quote(subject, safe='')}/versions"
         return int((await self._ask("POST", path, {"schema": _text(schema)}, subject))["id"])
 
-    async def check(self, subject: str, schema: Any) -> list[str]:
-        """Return a sentence for each promise that a schema would break; none if it fits.
+    async def check(self, subject: str, schema: Any) -> Checked:
+        """Return what a schema would break, and who would lose what by it.
 
         Raises:
             InvalidSchema: it is no Avro, or goes past the limits.
         """
         path = f"/compatibility/subjects/{quote(subject, safe='')}/versions?verbose=true"
         answer = await self._ask("POST", path, {"schema": _text(schema)})
+        lost = list(answer.get("impact") or ())
         if answer.get("is_compatible"):
-            return []
-        return list(answer.get("messages") or ["it is not compatible"])
+            return Checked([], lost)
+        said = [one for one in answer.get("messages") or () if one not in lost]
+        return Checked(said or ["it is not compatible"], lost)
 
     async def _ask(self, method: str, path: str, body: Any = None, subject: str = "") -> Any:
         try:

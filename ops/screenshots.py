@@ -64,6 +64,9 @@ MOTIFS = (
     Motif("letters-of-topic", f"/letters/of/dead.de.agency.statistik.{READINGS}", ("tbody tr",)),
     Motif("contracts", "/contracts", (LIVE, f"tr:has-text('{TRAFFIC}')")),
     Motif("contract", f"/contract?topic={READINGS}", (LIVE, "#publishers ~ .table")),
+    Motif("members", "/members", (LIVE,)),
+    Motif("grants", "/grants", (LIVE,)),
+    Motif("grant-new", "/grants/new?topic=resident.address-changed.v1", ("fieldset",)),
     Motif("tail", "/tail", (LIVE, f"tr:has-text('{TRAFFIC}')")),
     Motif(
         "events",

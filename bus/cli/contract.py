@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bus.cli.edge import emit
+from bus.cli.edge import emit, say
 from bus.cli.options import Format, Output, Registry, client_settings
 from bus.cli.output import show, show_one
 
@@ -70,11 +70,24 @@ def show_contract(
 
 
 @app.command("check")
-def check(folder: Folder, output: Output = Format.table) -> None:
-    """Check a contract's folder: its rules, documentation, examples and versions."""
+def check(
+    folder: Folder,
+    live: Annotated[
+        bool,
+        typer.Option("--live", help="also say who would lose what, by the grants on the bus"),
+    ] = False,
+    registry: Registry = None,
+    output: Output = Format.table,
+) -> None:
+    """Check a contract's folder: its rules, documentation, examples and versions.
+
+    It needs no bus, unless it is to say who would lose what by it.
+    """
     from bus.contracts import load_folder
 
     contract = load_folder(folder.absolute())
+    if live:
+        _tell_losses(contract, registry)
     if output is Format.json:
         emit({"v": 1, "topic": contract.topic, "versions": len(contract.versions)})
     else:
@@ -83,11 +96,24 @@ def check(folder: Folder, output: Output = Format.table) -> None:
 
 @app.command("apply")
 def apply(folder: Folder, registry: Registry = None, output: Output = Format.table) -> None:
-    """Put a contract in force: topic, schemas, level. Doing it again changes nothing."""
+    """Put a contract in force: topic, schemas, level. Doing it again changes nothing.
+
+    On standard error it says which recipients lose what, by the live grants.
+    """
     from bus.contracts import load_folder
 
-    contract = asyncio.run(_apply(registry, load_folder(folder.absolute())))
+    wanted = load_folder(folder.absolute())
+    _tell_losses(wanted, registry)
+    contract = asyncio.run(_apply(registry, wanted))
     show_one({"topic": contract.topic, "schema_ids": list(contract.schema_ids)}, output)
+
+
+def _tell_losses(contract: "Contract", registry: str | None) -> None:
+    """Say which recipients lose what by a contract."""
+    from bus.cli.impact import losses, rows_of
+
+    for row in rows_of(losses(contract.topic, contract, registry)):
+        say(f"! {row['sentence']}")
 
 
 async def _contracts(registry: str | None, topic: str | None) -> "list[Contract]":

@@ -1,28 +1,32 @@
 """`stadtbus grant`: who gets what of whose data, for what, and on which basis."""
 
-import asyncio
 import json
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bus.cli import granted
 from bus.cli.edge import say
-from bus.cli.options import Format, Output, Registry, client_settings
+from bus.cli.explaining import explain
+from bus.cli.impact import impact
+from bus.cli.options import Format, Kafka, Output, Registry
 from bus.cli.output import show, show_one
-from bus.cli.signing import PassphraseFile, Sign, To, Way, ask, moment, state
-from bus.errors import InvalidSettings, NotFound
+from bus.cli.processing import register
+from bus.cli.signing import PassphraseFile, Sign, To, Way, moment, require_way, state
+from bus.errors import InvalidSettings
 
 if TYPE_CHECKING:
-    from bus.contracts import Contract
-    from bus.trust.client import TrustClient
     from bus.trust.grants.grant import Grant
-    from bus.trust.grants.history import History
     from bus.trust.grants.terms import Terms
+
+ANSWERED_NO = 3
 
 app = typer.Typer(
     help="Who gets what of whose data, for what, and on which basis.", no_args_is_help=True
 )
+app.command()(explain)
+app.command()(impact)
+app.command()(register)
 
 GrantName = Annotated[
     str, typer.Argument(metavar="GRANT", help="its name, or enough of its first digits")
@@ -44,27 +48,47 @@ def ls(
 ) -> None:
     """List grants, those that were only asked for and those that ended among them."""
 
-    def wanted(terms: "Terms") -> bool:
-        return (
-            owner in (None, terms.owner.member)
-            and recipient in (None, terms.recipient)
-            and topic in (None, terms.topic)
-        )
+    from bus.trust.grants.concerning import codes_of, is_ever_owned
 
-    rows = [_row(grant) for grant in _history(registry, wanted).grants()]
+    def wanted(terms: "Terms") -> bool:
+        return recipient in (None, terms.recipient) and topic in (None, terms.topic)
+
+    ledger, history = granted.read(registry, wanted)
+    codes = codes_of(ledger.standing, owner or "")
+    rows = [
+        _row(grant)
+        for grant in history.grants()
+        if owner is None or is_ever_owned(grant.terms.owner, owner, codes)
+    ]
     show("grants", rows, ("grant", "state", "recipient", "owner", "topic", "fields", "to"), output)
 
 
 @app.command("show")
-def show_grant(grant: GrantName, registry: Registry = None, output: Output = Format.table) -> None:
-    """Show what a grant says, in words too, and what became of it."""
+def show_grant(
+    grant: GrantName,
+    kafka: Kafka = None,
+    registry: Registry = None,
+    output: Output = Format.table,
+) -> None:
+    """Show what a grant says, in words too, what became of it, and what would flow.
+
+    Up to three of the contract's newest events are shown as the recipient would get them, if the
+    user may read its topic.
+    """
     from bus.cli.when import iso_ms
 
-    _, found = _one(grant, _history(registry))
+    ledger, history = granted.read(registry)
+    _, found = granted.one(grant, history)
+    samples = granted.would_flow(found.terms, ledger, kafka, registry)
 
     steps = (("asked", found.asked_ms), ("decided", found.decided_ms), ("ended", found.ended_ms))
     row = _row(found) | {name: iso_ms(at) for name, at in steps if at is not None}
-    show_one({**row, "words": _words(found.terms)}, output)
+    row["words"] = granted.words(found.terms)
+    if output is Format.json:
+        row["samples"] = [granted.sample_row(sample) for sample in samples]
+    show_one(row, output)
+    if output is Format.table:
+        granted.tell_samples(samples)
 
 
 @app.command("ask")
@@ -138,12 +162,36 @@ def _add_step(verb: str, kind: str, tells: str) -> None:
         _step(kind, grant, why, Way(sign, passphrase_file, to, registry, output))
 
 
+@app.command("approve")
+def approve(
+    grant: GrantName,
+    why: Why = "",
+    yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
+    sign: Sign = None,
+    passphrase_file: PassphraseFile = None,
+    to: To = None,
+    kafka: Kafka = None,
+    registry: Registry = None,
+    output: Output = Format.table,
+) -> None:
+    """Approve exactly what was asked for; the owner signs, with two keys if it wants.
+
+    Says in words and with up to three real events what would flow, and asks.
+    """
+    way = Way(sign, passphrase_file, to, registry, output)
+    require_way(way)
+    ledger, history = granted.read(registry)
+    digest, found = granted.one(grant, history)
+    _check(found.terms, registry)
+    _tell(found.terms)
+    granted.tell_samples(granted.would_flow(found.terms, ledger, kafka, registry))
+    if not yes and not typer.confirm("Is this to flow?", err=True):
+        say("Nothing was changed.")
+        raise typer.Exit(ANSWERED_NO)
+    state("grant-approved", _with_why({"grant": digest}, why), way)
+
+
 for _verb, _kind, _tells in (
-    (
-        "approve",
-        "grant-approved",
-        "Approve exactly what was asked for; the owner signs, with two keys if it wants.",
-    ),
     ("refuse", "grant-refused", "Refuse what was asked for; the owner signs."),
     (
         "withdraw",
@@ -157,11 +205,13 @@ for _verb, _kind, _tells in (
 
 
 def _step(kind: str, name: str, why: str, way: Way) -> None:
-    digest, found = _one(name, _history(way.registry))
-    if kind == "grant-approved":
-        _check(found.terms, way.registry)
+    digest, found = granted.one(name, granted.read(way.registry)[1])
     _tell(found.terms)
-    state(kind, {"grant": digest} | ({"why": why} if why else {}), way)
+    state(kind, _with_why({"grant": digest}, why), way)
+
+
+def _with_why(says: dict[str, str], why: str) -> dict[str, str]:
+    return says | ({"why": why} if why else {})
 
 
 def _check(terms: "Terms", registry: str | None) -> None:
@@ -171,40 +221,9 @@ def _check(terms: "Terms", registry: str | None) -> None:
         InvalidGrant: it names fields that there are not, or asks of them what cannot be asked.
         NotFound: there is no such contract.
     """
-    from bus.schemas import SchemaClient
     from bus.trust.grants.fitting import check
 
-    async def in_force() -> "Contract":
-        async with SchemaClient.of(client_settings(None, registry)) as client:
-            return await client.contract(terms.topic)
-
-    check(terms, asyncio.run(in_force()))
-
-
-def _history(registry: str | None, wanted: Any = lambda _: True) -> "History":
-    """Return the grants, folded here from what the registry hands out."""
-    from bus.trust.grants.history import History
-
-    history = History(wanted)
-
-    async def read(client: "TrustClient") -> "History":
-        await client.follow()
-        return history
-
-    return ask(registry, read, history.take)
-
-
-def _one(name: str, history: "History") -> "tuple[str, Grant]":
-    """Return the one grant whose name begins so.
-
-    Raises:
-        NotFound: there is none, or more than one.
-    """
-    found = history.named(name) if name else []
-    if len(found) != 1:
-        what = f"{len(found)} grants have a name that begins so" if found else "there is no grant"
-        raise NotFound(what, where=name, remedy="see `stadtbus grant ls` for whole names")
-    return found[0]
+    check(terms, granted.contract_in_force(registry, terms.topic))
 
 
 def _row(grant: "Grant") -> dict[str, Any]:
@@ -214,7 +233,7 @@ def _row(grant: "Grant") -> dict[str, Any]:
     under = f" for all under {terms.owner.ars}" if terms.owner.ars else ""
     return {
         "grant": grant.id.hex(),
-        "state": grant.phase(int(datetime.now(UTC).timestamp() * 1000)),
+        "state": grant.phase(granted.now_ms()),
         "recipient": terms.recipient,
         "owner": f"{terms.owner.member}{under}",
         "topic": terms.topic,
@@ -249,13 +268,7 @@ def _condition(text: str) -> Any:
         ) from error
 
 
-def _words(terms: "Terms") -> list[str]:
-    from bus.trust.grants.plain import plain
-
-    return plain(terms, "en")
-
-
 def _tell(terms: "Terms") -> None:
     """Say in plain words what is signed."""
-    for sentence in _words(terms):
+    for sentence in granted.words(terms):
         say(sentence)

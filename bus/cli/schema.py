@@ -65,11 +65,17 @@ def show_schema(
 def check(
     subject: Subject, file: File, registry: Registry = None, output: Output = Format.table
 ) -> None:
-    """Say whether a schema may follow the registered ones; exit with 3 if it may not."""
+    """Say whether a schema may follow the registered ones; exit with 3 if it may not.
+
+    On standard error it says which recipients would lose what, by the live grants.
+    """
     schema = _schema(file)
-    problems = _ask(registry, lambda schemas: schemas.check(subject, schema))
+    problems, impact = _ask(registry, lambda schemas: schemas.check(subject, schema))
+    for sentence in impact:
+        say(f"! {sentence}")
     if output is Format.json:
-        emit({"v": 1, "subject": subject, "compatible": not problems, "problems": problems})
+        found = {"compatible": not problems, "problems": problems, "impact": impact}
+        emit({"v": 1, "subject": subject, **found})
     elif problems:
         for problem in problems:
             typer.echo(f"✘ {problem}")

@@ -89,12 +89,7 @@ def state(kind: str, says: Mapping[str, Any], way: Way) -> None:
         InvalidSettings: nobody would sign, and it would go nowhere.
         InvalidStatement, StatementRefused: it would have no effect.
     """
-    if not way.sign and way.to is None:
-        raise InvalidSettings(
-            "nobody signs this",
-            where="--sign",
-            remedy="name the private key's file, or --to a file for signing elsewhere",
-        )
+    require_way(way)
     signers = [opened(file, way.passphrase_file) for file in way.sign or []]
 
     async def write(client: "TrustClient") -> dict[str, Any]:
@@ -108,6 +103,20 @@ def state(kind: str, says: Mapping[str, Any], way: Way) -> None:
         return {"kind": kind, "entry": await client.hand_in(statement)}
 
     show_one(ask(way.registry, write), way.output)
+
+
+def require_way(way: Way) -> None:
+    """Refuse a statement that would go nowhere, before anybody is asked anything.
+
+    Raises:
+        InvalidSettings: nobody would sign, and it would go nowhere.
+    """
+    if not way.sign and way.to is None:
+        raise InvalidSettings(
+            "nobody signs this",
+            where="--sign",
+            remedy="name the private key's file, or --to a file for signing elsewhere",
+        )
 
 
 def with_reason(says: dict[str, Any], reason: str) -> dict[str, Any]:

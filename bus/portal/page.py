@@ -9,6 +9,7 @@ from bus.portal.picture import Picture
 from bus.portal.publishers import Sample
 from bus.portal.sums import Sums
 from bus.portal.traffic import Traffic
+from bus.portal.trust.following import Following
 from bus.portal.viewer import Role
 from bus.settings import Role as NodeRole
 from bus.settings import Settings
@@ -33,6 +34,7 @@ class Sources:
         traffic: the view of traffic load as it was last read.
         contracts: returns the contracts.
         publishers: returns who publishes to a topic; None: it is being looked at.
+        trust: who is who, and who gets what.
     """
 
     picture: Picture | None
@@ -46,6 +48,7 @@ class Sources:
     traffic: Traffic
     contracts: Callable[[], Known]
     publishers: Callable[[str], Sample | None]
+    trust: Following
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,12 +28,19 @@ from bus.portal.streams import Streams
 from bus.portal.sums import Sums, spread
 from bus.portal.tailing import Feeds
 from bus.portal.traffic import TrafficFollower
+from bus.portal.trust.archive import Archive
+from bus.portal.trust.examples import Examples
+from bus.portal.trust.following import Following, Statements
+from bus.portal.trust.here import Here
+from bus.portal.trust.lookups import Lookups
+from bus.portal.trust.preparing import Preparing
 from bus.portal.unmasking import Unmasking
 from bus.registry.state import State
 from bus.schemas import SchemaClient
 from bus.security import asks_who, lacking
 from bus.settings import Address, Role, Settings
 from bus.telemetry import Telemetry, Turns
+from bus.trust.client import TrustClient
 from bus.views.traffic import TOPIC as TRAFFIC
 from bus.watch.rates import mark, rates
 from bus.watch.survey import Survey
@@ -41,7 +48,7 @@ from bus.watch.survey import Survey
 if TYPE_CHECKING:
     from bus.portal.security.access import Access
 
-DATABASE = "portal.db"
+DATABASE, ARCHIVE = "portal.db", "portal-grants.db"
 
 
 class Portal:
@@ -52,6 +59,8 @@ class Portal:
         telemetry: what the node measures of itself.
         watch: what is known of the bus.
         registry: what the registry in this process knows; None: it is elsewhere.
+        statements: of the registry in this process, asked in the loop that starts the portal; None:
+            they are asked for over HTTP.
         roles: what the node runs.
     """
 
@@ -62,6 +71,7 @@ class Portal:
         watch: Watching,
         registry: State | None,
         *,
+        statements: Statements | None = None,
         roles: Sequence[Role] = ("portal",),
     ) -> None:
         self._settings, self._telemetry, self._watch = settings, telemetry, watch
@@ -81,17 +91,27 @@ class Portal:
         self._publishers = Publishers(settings.kafka, self._aside)
         self._traffic = TrafficFollower(settings.kafka, self._has_traffic)
         self._unmasking = Unmasking()
+        self._source = TrustClient.of(settings) if statements is None else Here(statements)
+        self._archive = Archive(settings.data / ARCHIVE)
+        self._trust = Following(self._source, self._archive)
+        self._examples = Examples(settings.kafka, known)
         self._desk = Desk(settings.kafka, self._aside, known, self._unmasking)
         self._disclosing = Disclosing(settings, self._unmasking)
         payloads = Payloads(self._aside, self._feeds, self._streams, self._unmasking)
         notes = Notes()
         self._access = self._asking(settings, notes, telemetry)
         local = settings.portal.listen.is_loopback and self._access is None
+        preparing = Preparing(self._trust, self._aside, self._catalogue.known)
+        lookups = Lookups(
+            self._trust, self._aside, self._examples, self._catalogue.known, self._unmasking
+        )
         parts = [
             self._desk.routes,
             self._disclosing.routes,
             payloads.routes,
             self._unmasking.routes,
+            preparing.routes,  # before what has any name in its address
+            lookups.routes,
         ]
         if self._access is not None:
             from bus.portal.security.login import Login
@@ -138,11 +158,15 @@ class Portal:
         if self._access is not None:
             await self._access.start()
         await asyncio.to_thread(self._sums.open)
+        await asyncio.to_thread(self._archive.open)
+        if isinstance(self._source, Here):
+            self._source.begin(asyncio.get_running_loop())
         self._aside.start()
         await self._aside.run(self._turns.start())
         await self._aside.run(self._disclosing.open())
         self._aside.post(self._traffic.run())
         self._aside.post(self._catalogue.run())
+        self._aside.post(self._trust.run())
         await self._listener.start()
         await self._pulse.start()
         self._preparing = asyncio.create_task(self._application.prepare(), name="portal templates")
@@ -160,6 +184,7 @@ class Portal:
         await self._aside.stop(self._away())
         self._thread.shutdown()
         self._sums.close()
+        self._archive.close()
         if self._access is not None:
             await self._access.stop()
 
@@ -169,6 +194,8 @@ class Portal:
         await self._feeds.close()
         await self._desk.close()
         await self._disclosing.close()
+        await self._examples.close()
+        await self._source.close()
         if self._schemas is not None:
             await self._schemas.close()
 
@@ -201,6 +228,7 @@ class Portal:
             traffic=self._traffic.latest,
             contracts=self._catalogue.known,
             publishers=self._publishers.of,
+            trust=self._trust,
         )
 
     def _picture(self) -> Picture | None:

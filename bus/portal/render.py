@@ -11,6 +11,7 @@ from bus.portal import words
 from bus.portal.language import Language, iso, languages
 from bus.portal.sentences import told, translated
 from bus.portal.shown import clipped, visible, visible_lines
+from bus.portal.trust import words as trust_words
 
 
 class Templates:
@@ -65,5 +66,10 @@ def _environment() -> Environment:
         "visible_lines": visible_lines,
         "iso": iso,
     }
-    environment.globals |= {"version": __version__, "told": told, "translated": translated}
+    environment.globals |= {
+        "version": __version__,
+        "told": told,
+        "translated": translated,
+        "trust_words": trust_words,
+    }
     return environment

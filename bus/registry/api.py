@@ -1,5 +1,6 @@
 """The HTTP API: Confluent's, as far as it goes here, and the contracts, which are ours."""
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,6 +28,7 @@ from bus.registry.http import (
     subject_in,
     version_in,
 )
+from bus.registry.impact import Impact
 from bus.registry.refusals import Refusal
 from bus.registry.rules import Write
 from bus.registry.state import State, Version
@@ -37,6 +39,12 @@ MAX_VERSIONS = 100
 """Of a contract: each is checked against all before it, and all others wait for it."""
 
 
+MOST_LOGGED = 20
+"""Sentences about who loses what that one change leaves in the log."""
+
+log = logging.getLogger(__name__)
+
+
 class Api:
     """Answers requests out of the store.
 
@@ -44,6 +52,7 @@ class Api:
         store: what is registered.
         admin: makes the topics of contracts.
         telemetry: counts refused schemas.
+        impact: tells what recipients lose by a schema.
         further: what is answered beside schemas and contracts: method, path and handler.
     """
 
@@ -52,10 +61,11 @@ class Api:
         store: Store,
         admin: Admin,
         telemetry: Telemetry,
+        impact: Impact,
         further: Sequence[tuple[str, str, Handler]] = (),
     ) -> None:
         self._store, self._admin, self._telemetry = store, admin, telemetry
-        self._further = further
+        self._impact, self._further = impact, further
 
     def application(self) -> Starlette:
         """Return the API as an ASGI application."""
@@ -140,9 +150,13 @@ class Api:
             raise refusals.not_permitted(f"Subject {subject} is not in import mode")
         sent = rules.candidate(schema_in(body))
         found = self._store.state.find(subject, sent.text)
-        if found is None:
-            found = await self._register(subject, sent)
-        return answer({"id": found.id, "version": found.number})
+        if found is not None:
+            return answer({"id": found.id, "version": found.number})
+        lost = self._impact.of_schema(subject, sent)
+        found = await self._register(subject, sent)
+        _log(lost)
+        more = {"impact": lost} if lost else {}
+        return answer({"id": found.id, "version": found.number, **more})
 
     async def _register(self, subject: str, sent: rules.Candidate) -> Version:
         try:
@@ -194,7 +208,10 @@ class Api:
         broken = rules.breaches(self._store.state, subject, sent, history)
         value: dict[str, Any] = {"is_compatible": not broken}
         if flag(request, "verbose"):
-            value["messages"] = broken
+            lost = self._impact.of_schema(subject, sent)
+            value["messages"] = [*broken, *lost]
+            if lost:
+                value["impact"] = lost
         return answer(value)
 
     async def global_level(self, request: Request) -> Response:
@@ -285,7 +302,10 @@ class Api:
             await self._admin.ensure_topic(contract.topic_spec())
         except Conflict as error:
             raise refusals.contract_conflict(contract.topic, str(error)) from error
-        return await self._store.change(decide)
+        lost = self._impact.of_contract(contract)
+        done = await self._store.change(decide)
+        _log(lost)
+        return done
 
     async def _text_of(self, schema_id: int) -> str:
         text = await self._store.find(lambda state: state.text(schema_id))
@@ -322,6 +342,13 @@ class Api:
         if self._store.state.versions(subject):
             raise refusals.version_not_found(number)
         raise refusals.subject_not_found(subject)
+
+
+def _log(lost: Sequence[str]) -> None:
+    for sentence in lost[:MOST_LOGGED]:
+        log.warning("%s", sentence)
+    if len(lost) > MOST_LOGGED:
+        log.warning("%d further recipients lose something by that", len(lost) - MOST_LOGGED)
 
 
 def _routes(handlers: list[tuple[str, str, Handler]]) -> list[Route]:

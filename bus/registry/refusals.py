@@ -11,6 +11,7 @@ from bus.errors import (
     BusUnavailable,
     EventTooLarge,
     InvalidContract,
+    InvalidGrant,
     InvalidStatement,
     OutcomeUnknown,
     StatementRefused,
@@ -176,7 +177,7 @@ def of(error: Exception) -> Refusal:
             return invalid_schema("it is too large for one entry of the journal")
         case InvalidContract():
             return invalid_contract(str(error))
-        case InvalidStatement():
+        case InvalidStatement() | InvalidGrant():
             return invalid_statement(str(error))
         case StatementRefused():
             return statement_refused(str(error))

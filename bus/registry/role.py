@@ -17,9 +17,11 @@ from bus.kafka import LogReader, Producer, accepts
 from bus.registry.api import Api
 from bus.registry.doorman import Doorman
 from bus.registry.edge import Edge
+from bus.registry.impact import Impact
 from bus.registry.reconciling import Reconciling
 from bus.registry.refusals import Refusal
 from bus.registry.state import State
+from bus.registry.statements import Statements
 from bus.registry.store import Store
 from bus.registry.trust import Trust
 from bus.registry.trust_api import TrustApi
@@ -70,6 +72,11 @@ class Registry(Startable):
         """Who is who; for tests and for those in the same process."""
         return self._trust.ledger
 
+    @property
+    def statements(self) -> Statements:
+        """Hands out and takes statements, for those in the same process."""
+        return Statements(self._store, self._trust)
+
     async def start(self) -> None:
         """Read the journal, put the contracts in force, and answer requests.
 
@@ -109,7 +116,8 @@ class Registry(Startable):
             await enter(Reconciling(kafka, self._store, trust.ledger, self._telemetry, tokens))
         doorman = _doorman(self._settings, self._notes, trust, self._telemetry, tokens)
         further = TrustApi(self._store, trust).handlers()
-        api = Api(self._store, admin, self._telemetry, further)
+        impact = Impact(state, trust.ledger.grants)
+        api = Api(self._store, admin, self._telemetry, impact, further)
         for contract in contracts:
             await self._put_in_force(api, contract)
         application = api.application()

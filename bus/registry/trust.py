@@ -10,8 +10,9 @@ from bus.errors import StatementRefused
 from bus.journal import Entry
 from bus.journal.chain import CHAIN
 from bus.registry import refusals
+from bus.registry.granting import check_grant
 from bus.registry.rules import Write
-from bus.registry.state import encode
+from bus.registry.state import State, encode
 from bus.trust.ledger import Ledger
 from bus.trust.lockout import lock_of
 from bus.trust.statements import ENTRY, Statement, read
@@ -43,43 +44,49 @@ class Trust:
         now = max(int(time.time() * 1000), self.ledger.at)
         return lock_of(self.ledger.standing, system, now) is not None
 
-    def page(self, after: int) -> dict[str, Any]:
-        """Return entries that follow a number, and whether there are more."""
+    def entries(self, after: int) -> tuple[list[Entry], bool]:
+        """Return entries that follow a number, a page of them, and whether there are more."""
         start = bisect_right(self._entries, after, key=lambda entry: entry.number)
-        found, size = [], 0
-        for entry in self._entries[start:]:
-            found.append(
-                {
-                    "number": entry.number,
-                    "appended": entry.appended,
-                    "kind": entry.kind,
-                    "body": entry.body,
-                }
-            )
-            size += len(encode(entry.body))
-            if size >= PAGE_BYTES:
-                break
-        return {
-            "chain": self.ledger.chain,
-            "entries": found,
-            "more": start + len(found) < len(self._entries),
-        }
+        end, size = start, 0
+        while end < len(self._entries) and size < PAGE_BYTES:
+            size += len(encode(self._entries[end].body))
+            end += 1
+        return self._entries[start:end], end < len(self._entries)
 
-    def decide(self, body: Mapping[str, Any], *, begins: bool) -> Write[dict[str, Any]]:
+    def page(self, after: int) -> dict[str, Any]:
+        """Return the same as JSON values."""
+        entries, more = self.entries(after)
+        found = [
+            {
+                "number": entry.number,
+                "appended": entry.appended,
+                "kind": entry.kind,
+                "body": entry.body,
+            }
+            for entry in entries
+        ]
+        return {"chain": self.ledger.chain, "entries": found, "more": more}
+
+    def decide(
+        self, body: Mapping[str, Any], state: State, *, begins: bool
+    ) -> Write[dict[str, Any]]:
         """Decide on a statement that somebody hands in.
 
         Args:
             body: the statement.
+            state: the contracts in force.
             begins: it is handed in by who may name the first root.
 
         Raises:
             InvalidStatement: it cannot be read.
             StatementRefused: it would have no effect.
+            InvalidGrant: it is about a grant that can give nothing.
             Refusal: 40302, it would name the first root, and who hands it in may not.
         """
         statement = read(body)
         self._refuse_stranger(statement, begins)
         self.ledger.judge(statement, datetime.now(UTC))
+        check_grant(statement, self.ledger, state)
         return Write(ENTRY, statement.body(), lambda _: self._outcome(statement))
 
     def _refuse_stranger(self, statement: Statement, begins: bool) -> None:

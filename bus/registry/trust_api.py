@@ -52,4 +52,6 @@ class TrustApi:
 
     async def _take(self, request: Request, *, begins: bool) -> Response:
         body = await body_of(request)
-        return answer(await self._store.change(lambda _: self._trust.decide(body, begins=begins)))
+        return answer(
+            await self._store.change(lambda state: self._trust.decide(body, state, begins=begins))
+        )

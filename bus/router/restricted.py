@@ -20,12 +20,7 @@ from bus.router.routing import Passed, Refused, Write
 from bus.router.writing import Moment, Writing, Written
 from bus.trust.grants.matching import Granted
 from bus.trust.reasons import Reason
-
-SEALED = "sealed"
-"""The field by which a source says that nobody is to hear of the subject, whatever was granted.
-
-A convention for all restricted contracts: a setting of each could be forgotten.
-"""
+from bus.trust.sealed import is_sealed
 
 
 class Remembers(Protocol):
@@ -208,7 +203,7 @@ class RestrictedRoute:
     def _granted(self, admitted: Admitted, now_ms: int) -> list[Granted]:
         """Return who gets what of an event."""
         event, version = admitted.event, admitted.version
-        if event.data is None or version is None or _is_sealed(event.data):
+        if event.data is None or version is None or is_sealed(event.data):
             return []
         return self.state.grants.match(
             event.topic, admitted.owner, admitted.ars, event.data, now_ms
@@ -286,8 +281,3 @@ class RestrictedRoute:
             )
             for recipient, one in written
         ]
-
-
-def _is_sealed(data: Mapping[str, object]) -> bool:
-    """Whether a source says so; whatever else stands there than no is taken for yes."""
-    return data.get(SEALED) not in (None, False)

@@ -4,10 +4,12 @@ It folds the ledger itself, so it trusts the registry for nothing but handing ou
 their order, with the times at which the engine took them.
 """
 
+from itertools import pairwise
 from types import TracebackType
 from typing import Any, Self
 
 from bus.errors import BusError, BusUnavailable, InvalidStatement, StatementRefused
+from bus.journal import Entry
 from bus.rest import Answered, RestClient
 from bus.settings import Settings
 from bus.trust.ledger import Ledger, OnStep, entry_of
@@ -52,10 +54,18 @@ class TrustClient:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections."""
         await self._rest.close()
 
-    async def follow(self) -> Ledger:
+    async def follow(self, *, until_ms: int | None = None) -> Ledger:
         """Read what was written since the last call, verify it, and return who is who.
+
+        Args:
+            until_ms: pass over what the engine took later, in milliseconds since 1970: who was who
+                then.
 
         Raises:
             BusUnavailable: the registry cannot be reached.
@@ -63,12 +73,28 @@ class TrustClient:
         """
         more = True
         while more:
-            match await self._ask("GET", f"{PATH}?after={self._number}"):
-                case {"entries": list(entries), "more": bool(more)} if entries or not more:
-                    self._take(entries)
-                case _:
-                    raise InvalidStatement("hands out no entries", where=self._rest.url)
+            entries, more = await self.entries(self._number)
+            for entry in entries:
+                self._number = entry.number
+                if until_ms is None or entry.appended <= until_ms:
+                    self.ledger.apply(entry)
         return self.ledger
+
+    async def entries(self, after: int) -> tuple[list[Entry], bool]:
+        """Return entries that follow a number, and whether there are more.
+
+        Raises:
+            BusUnavailable: the registry cannot be reached.
+            InvalidStatement: what it hands out is no list of entries in their order.
+        """
+        match await self._ask("GET", f"{PATH}?after={after}"):
+            case {"entries": list(values), "more": bool(more)} if values or not more:
+                entries = [entry_of(value) for value in values]
+                numbers = [after, *(entry.number for entry in entries)]
+                if any(one >= other for one, other in pairwise(numbers)):
+                    raise InvalidStatement("hands out entries out of order", where=self._rest.url)
+                return entries, more
+        raise InvalidStatement("hands out no entries", where=self._rest.url)
 
     async def hand_in(self, statement: Statement) -> int:
         """Append a statement to the journal, and return the number of its entry.
@@ -85,14 +111,6 @@ class TrustClient:
             case {"number": int(number)}:
                 return number
         raise BusUnavailable("answers with what is no number", where=self._rest.url)
-
-    def _take(self, entries: list[Any]) -> None:
-        for value in entries:
-            entry = entry_of(value)
-            if entry.number <= self._number:
-                raise InvalidStatement("hands out entries out of order", where=self._rest.url)
-            self._number = entry.number
-            self.ledger.apply(entry)
 
     async def _ask(self, method: str, path: str, body: Any = None) -> Any:
         try:

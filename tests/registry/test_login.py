@@ -55,7 +55,7 @@ async def test_users_read_and_those_who_are_named_write(
             assert await client.register("login.test-value", SCHEMA) > 0
     async with SchemaClient.of(settings(registry, reader, ca)) as client:
         assert await client.id_of("login.test-value", SCHEMA) > 0
-        assert await client.check("login.test-value", SCHEMA) == []
+        assert await client.check("login.test-value", SCHEMA) == ([], [])
         with pytest.raises(NotAuthorised, match="may read here, but not write"):
             await client.register("login.test-value", SCHEMA)
     stranger = reader.model_copy(update={"username": "stranger"})

@@ -53,8 +53,11 @@ def test_from_the_question_to_the_end(desk: Desk) -> None:
     assert (row["state"], row["recipient"], row["fields"]) == (
         "requested", OFFICE, "cause, valid_from",
     )  # fmt: skip
-    assert "this is for" in desk.fails(3, "grant", "approve", name, "--sign", "office.key")
-    desk.does("grant", "approve", name[:12], "--why", "Nach Prüfung.", "--sign", "city.key")
+    stranger = ("grant", "approve", name, "--yes", "--sign", "office.key")
+    assert "this is for" in desk.fails(3, *stranger)
+    desk.does(
+        "grant", "approve", name[:12], "--yes", "--why", "Nach Prüfung.", "--sign", "city.key"
+    )
     shown = desk.does("grant", "show", name)
     assert shown["state"] == "live"
     assert shown["asked"] <= shown["decided"]
@@ -78,15 +81,28 @@ def test_from_the_question_to_the_end(desk: Desk) -> None:
 def test_other_ends(desk: Desk, command: list[str], signer: str, state: str) -> None:
     name = asked(desk)
     for one in command:
-        desk.does("grant", one, name, "--sign", "city.key" if one == "approve" else signer)
+        approves = one == "approve"
+        sure = ["--yes"] if approves else []
+        desk.does("grant", one, name, *sure, "--sign", "city.key" if approves else signer)
     assert desk.does("grant", "show", name)["state"] == state
 
 
 def test_an_approval_is_signed_where_the_key_is(desk: Desk) -> None:
     name = asked(desk)
-    desk.does("grant", "approve", name, "--to", "approval.json")
+    desk.does("grant", "approve", name, "--yes", "--to", "approval.json")
     desk.does("trust", "sign", "approval.json", "--sign", "city.key")
     desk.does("trust", "submit", "approval.json")
+    assert desk.does("grant", "show", name)["state"] == "live"
+
+
+def test_an_approval_is_asked_for(desk: Desk) -> None:
+    name = asked(desk)
+    asks = desk.run("grant", "approve", name, "--sign", "city.key", given="n\n")
+    assert asks.exit_code == 3
+    assert "cause and valid_from" in asks.output
+    assert "None of the newest events would flow." in asks.output
+    assert desk.does("grant", "show", name)["state"] == "requested"
+    desk.run("grant", "approve", name, "--sign", "city.key", given="y\n")
     assert desk.does("grant", "show", name)["state"] == "live"
 
 
@@ -113,9 +129,10 @@ def test_who_gets_what_and_what_one_gets(desk: Desk) -> None:
         (2, 'no field "income"', [*ASK, "--field", "income"]),
         (2, "MOOVE", [*ASK, "--row", '{"field": "cause", "is": "MOOVE"}']),
         (6, "no contract", ["grant", "ask", "resident.gone.v1", *ASK[3:]]),
-        (6, "there is no grant", ["grant", "approve", "ffffffff"]),
+        (6, "there is no grant", ["grant", "approve", "ffffffff", "--yes"]),
         (6, "there is no grant", ["grant", "show", ""]),
         (2, "nobody signs", [*ASK]),
+        (2, "nobody signs", ["grant", "approve", "ffffffff"]),
     ],
 )
 def test_what_is_wrong_is_said(

@@ -1,15 +1,17 @@
 """The grants of a bus: what statements made of them, and what flows under them now. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from bus.errors import NotFound
-from bus.trust.grants.grant import State
+from bus.trust.grants.grant import Grant, State
 from bus.trust.grants.granting import Granting, Step, Void
-from bus.trust.grants.holdings import NEVER, Core, Holdings
+from bus.trust.grants.holdings import NEVER, Core, Holdings, conditions
 from bus.trust.grants.index import Index
 from bus.trust.grants.matching import Granted, Matching
 from bus.trust.grants.parties import Standing, Verified
+from bus.trust.grants.terms import Basis, Terms
 
 
 class Book:
@@ -93,6 +95,37 @@ class Book:
         if number is None:
             raise NotFound(f"there is no grant {grant.hex()}")
         return self.holdings.core(number).purpose
+
+    def named(self, grant: bytes) -> Grant | None:
+        """Return a grant by its id, without legal basis and times of its steps; None: no such."""
+        number = self.holdings.find(grant)
+        return None if number is None else self._grant(number)
+
+    def approved(self, topic: str) -> Iterator[Grant]:
+        """Yield the approved grants on a topic, without legal basis and times of their steps.
+
+        These are not kept in memory.
+        """
+        for number in self.holdings.on(topic):
+            if self.holdings.state(number) is State.APPROVED:
+                yield self._grant(number)
+
+    def _grant(self, number: int) -> Grant:
+        core = self.holdings.core(number)
+        since, until = (datetime.fromtimestamp(ms / 1000, UTC) for ms in (core.since, core.until))
+        terms = Terms(
+            owner=core.owner,
+            recipient=core.recipient,
+            topic=core.topic,
+            fields=core.fields,
+            rows=conditions(core.rows.encode()),
+            purpose=core.purpose,
+            basis=Basis("", ""),
+            since=since,
+            until=until,
+        )
+        id_ = self.holdings.facts(number).id
+        return Grant(id=id_, terms=terms, state=self.holdings.state(number), asked=0, asked_ms=0)
 
     def expire(self, at_ms: int) -> list[int]:
         """Take the grants whose time is over out of force, and return their numbers.

@@ -130,11 +130,28 @@ _WORDS: dict[type[Condition], str] = {
 }
 
 
+def asked_of(schema: Schema, path: str) -> Asked:
+    """Return what may be asked of a field.
+
+    Raises:
+        InvalidGrant: there is no such field.
+    """
+    return _asked(schema, _type_at(schema, path, path))
+
+
 def fields_of(schema: Schema, type_: Type) -> tuple[Field, ...]:
     """Return the fields of a record, also of one that may be null; none for other types."""
     match _without_null(schema, type_):
         case Record(fields=fields):
             return fields
+    return ()
+
+
+def symbols_of(schema: Schema, type_: Type) -> tuple[str, ...]:
+    """Return the symbols of an enum, also of one that may be null; none for other types."""
+    match _without_null(schema, type_):
+        case Enum(symbols=symbols):
+            return symbols
     return ()
 
 

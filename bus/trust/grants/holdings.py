@@ -140,6 +140,13 @@ class Holdings:
         """Return what became of a grant."""
         return State(self._lines[number * _LINE.size + _STATE])
 
+    def on(self, topic: str) -> list[int]:
+        """Return the numbers of all grants on a topic."""
+        wanted = self.topics.find(topic)
+        if wanted is None:
+            return []
+        return [n for n, line in enumerate(_LINE.iter_unpack(self._lines)) if line[6] == wanted]
+
     def become(self, number: int, state: State) -> None:
         """Note what became of a grant."""
         self._lines[number * _LINE.size + _STATE] = state

@@ -7,7 +7,8 @@ from typing import TypeAlias
 from bus.avro.types import Schema, Type, below, describe
 from bus.contracts import Contract
 from bus.errors import InvalidGrant
-from bus.trust.grants.fitting import check_condition, fields_of, newest
+from bus.trust.grants.conditions import Among
+from bus.trust.grants.fitting import check_condition, fields_of, newest, symbols_of
 from bus.trust.grants.grant import Grant
 from bus.trust.grants.plain import Language
 from bus.trust.grants.terms import Terms
@@ -30,11 +31,19 @@ class Retyped:
 
 
 @dataclass(frozen=True, slots=True)
+class Lacking:
+    """An enum, by its path, that has fewer symbols; those that are gone, in their order."""
+
+    path: str
+    symbols: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Closed:
     """A contract that has no successor on its topic."""
 
 
-Change: TypeAlias = Dropped | Retyped | Closed
+Change: TypeAlias = Dropped | Retyped | Lacking | Closed
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +95,12 @@ def sentence(loss: Loss, language: Language) -> str:
     terms, german = loss.grant.terms, language == "de"
     if loss.everything:
         rest = "bekommt danach nichts mehr" if german else "gets nothing any more after that"
+    elif isinstance(loss.change, Lacking):
+        rest = (
+            "bekommt danach keinen solchen Wert mehr"
+            if german
+            else "gets no such value any more after that"
+        )
     elif isinstance(loss.change, Retyped):
         rest = "bekommt es danach so" if german else "gets it like that from then on"
     else:
@@ -103,6 +118,11 @@ def _cause(change: Change, topic: str, german: bool) -> str:
             if german:
                 return f'Das Feld "{path}" wird von {old} zu {new}'
             return f'The field "{path}" changes from {old} to {new}'
+        case Lacking(path, symbols):
+            names = ", ".join(symbols)
+            if german:
+                return f'Das Feld "{path}" kennt {names} nicht mehr'
+            return f'The field "{path}" has {names} no more'
         case Closed():
             return f"{topic} endet" if german else f"{topic} ends"
 
@@ -120,9 +140,18 @@ def _differences(
         words = describe(old, field.type), describe(new, type_)
         if words[0] != words[1]:
             yield Retyped(place, *words)
+            continue
+        if gone := _symbols_gone(old, field.type, new, type_):
+            yield Lacking(place, gone)
         # A record within itself is described by its name, and is not looked into once more.
-        elif not _is_within_itself(old, field.type, place):
+        if not _is_within_itself(old, field.type, place):
             yield from _differences(old, field.type, new, type_, place)
+
+
+def _symbols_gone(old: Schema, before: Type, new: Schema, after: Type) -> tuple[str, ...]:
+    """Return the symbols that an enum had and has no more, wherever it is one branch of a type."""
+    left = symbols_of(new, after)
+    return tuple(one for one in symbols_of(old, before) if one not in left)
 
 
 def _is_within_itself(schema: Schema, type_: Type, path: str) -> bool:
@@ -136,6 +165,8 @@ def _loss(
     """Return what a grant loses by one of the changes; None: nothing."""
     if isinstance(change, Closed) or schema is None:
         return Loss(grant, change, everything=True)
+    if isinstance(change, Lacking):
+        return _fewer(grant, change)
     if any(
         _touches(change.path, condition.field) and not _can_be_asked(number, grant.terms, schema)
         for number, condition in enumerate(grant.terms.rows)
@@ -145,6 +176,24 @@ def _loss(
         return None
     dropped = {one.path for one in changes if isinstance(one, Dropped)}
     return Loss(grant, change, everything=dropped.issuperset(grant.terms.fields))
+
+
+def _fewer(grant: Grant, change: Lacking) -> Loss | None:
+    """Return what a grant loses as an enum has fewer symbols; None: nothing.
+
+    A grant whose rows ask for other symbols of it loses none.
+    """
+    asked = [
+        set(one.values)
+        for one in grant.terms.rows
+        if isinstance(one, Among) and one.field == change.path
+    ]
+    gone = set(change.symbols)
+    if asked:
+        wanted = set.intersection(*asked)
+        return Loss(grant, change, everything=wanted <= gone) if wanted & gone else None
+    given = change.path.partition(".")[0] in grant.terms.fields
+    return Loss(grant, change, everything=False) if given else None
 
 
 def _touches(path: str, field: str) -> bool:

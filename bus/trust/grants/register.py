@@ -6,7 +6,7 @@ safe. A row answers each for one grant; that data is kept safe is the same for a
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 
 from bus.contracts import Contract
@@ -14,6 +14,7 @@ from bus.event import write_time
 from bus.trust.grants.grant import Grant, State
 from bus.trust.grants.plain import Language
 from bus.trust.grants.vocabulary import PURPOSES
+from bus.trust.records import Member
 
 # fmt: off
 EUROPEAN = frozenset({
@@ -77,23 +78,29 @@ def register(
     contracts: Mapping[str, Contract],
     contacts: Mapping[str, Contact],
     *,
-    owner: str,
+    owner: str | None,
     language: Language,
     at_ms: int,
 ) -> list[Activity]:
-    """Return the register of one owner: what is or was granted, in the order of the grants.
+    """Return the register of one member: what is or was granted, in the order of the grants.
 
     Args:
-        grants: those on its data; what was never approved is left out.
+        grants: those on its data, or those that give it data; what was never approved is left out.
         contracts: by topic.
         contacts: of members, by id; who is missing is named by its id.
-        owner: the controller.
+        owner: the controller; None: who decided on each grant, in the register of a recipient.
         language: of titles and purposes.
         at_ms: now, in milliseconds since 1970.
     """
-    controller = contacts.get(owner, Contact(owner, "", ""))
     return [
-        _activity(grant, contracts.get(grant.terms.topic), controller, contacts, language, at_ms)
+        _activity(
+            grant,
+            contracts.get(grant.terms.topic),
+            owner or grant.terms.owner.member,
+            contacts,
+            language,
+            at_ms,
+        )
         for grant in grants
         if grant.state in (State.APPROVED, State.REVOKED, State.ENDED)
     ]
@@ -102,12 +109,13 @@ def register(
 def _activity(
     grant: Grant,
     contract: Contract | None,
-    controller: Contact,
+    owner: str,
     contacts: Mapping[str, Contact],
     language: Language,
     at_ms: int,
 ) -> Activity:
     terms = grant.terms
+    controller = contacts.get(owner, Contact(owner, "", ""))
     recipient = contacts.get(terms.recipient, Contact(terms.recipient, "", ""))
     country = terms.recipient.partition(".")[0]
     purpose = PURPOSES[terms.purpose]
@@ -131,6 +139,29 @@ def _activity(
         state=grant.phase(at_ms),
         grant=grant.id.hex(),
     )
+
+
+def contacts_of(members: Iterable[Member]) -> dict[str, Contact]:
+    """Return how a register names members."""
+    return {one.id: Contact(one.name, one.contact, one.privacy) for one in members}
+
+
+COLUMNS = tuple(field.name for field in fields(Activity))
+"""The names of a row's cells, for a file of comma-separated values."""
+
+
+def cells(row: Activity) -> list[str]:
+    """Return a row as texts; none of them is taken for a formula by a spreadsheet (OWASP)."""
+    found = []
+    for name in COLUMNS:
+        value = getattr(row, name)
+        if name == "categories":
+            value = ", ".join(f"{field} ({word})" if word else field for field, word in value)
+        found.append(f"'{value}" if value[:1] in _FORMULA else value)
+    return found
+
+
+_FORMULA = tuple("=+-@\t\r")
 
 
 def _at(ms: int | None) -> datetime | None:

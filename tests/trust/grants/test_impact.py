@@ -11,6 +11,7 @@ from bus.trust.grants.impact import (
     Change,
     Closed,
     Dropped,
+    Lacking,
     Retyped,
     differences,
     impact,
@@ -22,6 +23,11 @@ from tests.trust.grants.parties import LATER, NOW, RECIPIENT, terms
 
 BEFORE = contract()
 SHORTER = {**ADDRESS, "fields": [STREET]}
+
+
+def cause(*symbols: str) -> dict[str, Any]:
+    """Return the enum with other symbols."""
+    return {"type": "enum", "name": "Cause", "doc": "Why.", "symbols": [*symbols]}
 
 
 def grant(state: State = State.APPROVED, **changes: Any) -> Grant:
@@ -36,6 +42,9 @@ def grant(state: State = State.APPROVED, **changes: Any) -> Grant:
         (None, [Closed()]),
         (contract(without="household"), [Dropped("household")]),
         (contract(household="long"), [Retyped("household", "int", "long")]),
+        (contract(cause=cause("UNKNOWN")), [Lacking("cause", ("MOVE",))]),
+        (contract(cause=cause("UNKNOWN", "MOVE", "BIRTH")), []),
+        (contract(cause="string"), [Retyped("cause", "enum Cause", "string")]),
         (
             contract(old_address=["null", SHORTER]),
             [Dropped("old_address.floor"), Dropped("new_address.floor")],
@@ -56,6 +65,9 @@ def test_a_record_within_itself_is_looked_into_once() -> None:
     assert differences(one, one) == []
 
 
+MOVES, BOTH = ({"field": "cause", "in": one} for one in (["MOVE"], ["MOVE", "UNKNOWN"]))
+NONE = {"field": "cause", "is": "UNKNOWN"}
+FEWER, GONE = contract(cause=cause("UNKNOWN")), Lacking("cause", ("MOVE",))
 FLOOR = {"field": "new_address.floor", "from": 1}
 
 
@@ -104,6 +116,12 @@ FLOOR = {"field": "new_address.floor", "from": 1}
             [],
         ),
         ({}, None, [(Closed(), True)]),
+        ({"fields": ["cause"]}, FEWER, [(GONE, False)]),
+        ({"fields": ["household"]}, FEWER, []),
+        ({"fields": ["household"], "rows": [MOVES]}, FEWER, [(GONE, True)]),
+        ({"fields": ["cause"], "rows": [BOTH]}, FEWER, [(GONE, False)]),
+        ({"fields": ["cause"], "rows": [BOTH, MOVES]}, FEWER, [(GONE, True)]),
+        ({"fields": ["cause"], "rows": [NONE]}, FEWER, []),
     ],
 )
 def test_who_loses_what(
@@ -139,6 +157,11 @@ def test_only_grants_that_are_or_will_be_live_lose(state: State, at_ms: int, is_
             None,
             f"resident.address-changed.v1 endet: {RECIPIENT} bekommt danach nichts mehr",
             f"resident.address-changed.v1 ends: {RECIPIENT} gets nothing any more after that",
+        ),
+        (
+            FEWER,
+            f'Das Feld "cause" kennt MOVE nicht mehr: {RECIPIENT} bekommt danach keinen solchen',
+            f'The field "cause" has MOVE no more: {RECIPIENT} gets no such value any more',
         ),
     ],
 )

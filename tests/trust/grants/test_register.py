@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from bus.trust.grants.grant import Grant, State
-from bus.trust.grants.register import Activity, Contact, register
+from bus.trust.grants.register import COLUMNS, Activity, Contact, cells, register
 from bus.trust.grants.terms import Terms
 from tests.trust.grants.contract import contract
 from tests.trust.grants.parties import LATER, NOW, OWNER, RECIPIENT, TOPIC, terms
@@ -86,3 +86,17 @@ def test_a_recipient_in_a_third_country_shows() -> None:
 def test_a_contract_that_is_not_known_any_more_is_named_by_its_topic() -> None:
     (row,) = rows(grant(topic="resident.name-changed.v1"))
     assert (row.data, row.erased) == ("resident.name-changed.v1", "")
+
+
+def test_the_register_of_a_recipient_names_each_controller() -> None:
+    both = [grant(), grant(owner={"member": "de.mun.092720120120"})]
+    found = register(both, {}, CONTACTS, owner=None, language="en", at_ms=NOW)
+    assert [row.controller for row in found] == ["Ringelai", "de.mun.092720120120"]
+
+
+@pytest.mark.parametrize("said", ["=HYPERLINK(1)", "+1", "-1", "@x", "\tx", "\rx"])
+def test_no_cell_is_a_formula(said: str) -> None:
+    (row,) = rows(grant(basis={"text": said, "norm": "§ 34 Abs. 1 BMG"}))
+    line = dict(zip(COLUMNS, cells(row), strict=True))
+    assert line["basis"] == f"'{said}"
+    assert line["categories"] == "cause (confidential), new_address (confidential)"

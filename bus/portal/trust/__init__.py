@@ -1,0 +1,1 @@
+"""Members and grants for pages: the journal is followed, and kept to be looked up in."""
