@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from bus.avro.codec import Codec
 from bus.event import unframe, write_time
 from bus.kafka import Fetched, LogReader
+from bus.pause import Pause
 from bus.publisher import Publisher
 from bus.router import Router
 from bus.router.identity import FOLDER, KEY
@@ -132,8 +133,10 @@ class Council:
         ):
             if not await reader.exists(topic):
                 return found
+            pause = Pause()
             for record in await committed(reader, topic):
                 found.append(Told.of(record, await data_of(record, schemas)))
+                await pause()
         return found
 
     async def present(self, recipient: str) -> dict[bytes, Mapping[str, Any]]:
