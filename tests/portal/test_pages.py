@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.metrics_core import Metric
 
+from bus.portal import chart
 from bus.portal.judging import Finding
 from bus.portal.language import languages
 from bus.portal.listing import Choice
@@ -166,7 +167,7 @@ def test_what_is_worst_stands_first() -> None:
 
 def test_a_chart_has_gaps_where_nothing_was_counted() -> None:
     now, before = {10: Sum(60, 120, 60)}, {11: Sum(30, 30, 0)}
-    first, second = overview.points(now, before, 10, 12, 1)
+    first, second = chart.points(now, before, 10, 12, 1)
     assert first.begin == 600
     assert (first.received, first.sent, first.received_before) == (2.0, 1.0, None)
     assert (second.received, second.received_before, second.sent_before) == (None, 1.0, 0.0)
@@ -174,7 +175,7 @@ def test_a_chart_has_gaps_where_nothing_was_counted() -> None:
 
 def test_the_last_minutes_are_compared_with_yesterday_s() -> None:
     now = {1: Sum(60, 120, 60), 2: Sum(20, 200, 100)}
-    point = overview.compared(now, {})
+    point = chart.compared(now, {})
     assert (point.received, point.sent, point.received_before) == (4.0, 2.0, None)
 
 

@@ -1,17 +1,18 @@
 """The first page: does it work, who is late, how much flows."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
+from bus.portal.chart import Point, compared, points
 from bus.portal.condition import Condition, condition
-from bus.portal.judging import Finding, judged
+from bus.portal.judging import Finding
 from bus.portal.language import Language
 from bus.portal.page import Page, Query, Sources
 from bus.portal.picture import Picture
 from bus.portal.shown import in_sentence
 from bus.portal.states import State
 from bus.portal.sums import MINUTE, Sum
+from bus.portal.troubles import Trouble, troubles_of
 from bus.portal.viewer import Role
 
 NAMED = 3
@@ -36,52 +37,11 @@ _BEHIND = {Finding.STALLED, Finding.STRAYED, Finding.ENDANGERED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trouble:
-    """A subscription with which something is wrong.
-
-    Args:
-        group, topic: which.
-        finding: what is wrong.
-        records: events that are unread.
-        seconds: how late it is; None: nobody knows.
-        promise: how late it promised to be at the most, in seconds; None: nothing.
-        lost: events that were deleted before it read them.
-        retention: how long its topic keeps events, in seconds; None: nobody knows.
-    """
-
-    group: str
-    topic: str
-    finding: Finding
-    records: int
-    seconds: float | None
-    promise: float | None
-    lost: int
-    retention: float | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Letters:
     """Dead letters that wait."""
 
     topic: str
     count: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Point:
-    """What flowed in a while, now and a day before, in events a second; None: not counted.
-
-    Args:
-        begin: when it began, in seconds since 1970.
-        received, sent: in that while.
-        received_before, sent_before: in the same while of the day before.
-    """
-
-    begin: int
-    received: float | None
-    sent: float | None
-    received_before: float | None
-    sent_before: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,7 +146,7 @@ def view(
         recent: the last minutes.
         condition: how the bus is, its subscribers aside.
     """
-    troubles = _troubles(picture) if picture else ()
+    troubles = troubles_of(picture) if picture else ()
     survey = picture.survey if picture else None
     stale = picture is not None and picture.stale(now)
     topics = picture.topics() if picture else ()
@@ -263,80 +223,6 @@ def _late(late: Sequence[Trouble], say: Language) -> Iterator[str]:
             number=say.number(len(late)),
             named=named,
         )
-
-
-def points(
-    sums: Mapping[int, Sum], before: Mapping[int, Sum], first: int, end: int, step: int
-) -> list[Point]:
-    """Return a chart's points, oldest first.
-
-    Args:
-        sums: what was counted, by the number of the while.
-        before: what was counted a day before, by the number of the while that it is compared with.
-        first, end: from which while on, and before which.
-        step: minutes of a while.
-    """
-    return [
-        Point(
-            begin=number * step * MINUTE,
-            received=_rate(sums.get(number), "received"),
-            sent=_rate(sums.get(number), "sent"),
-            received_before=_rate(before.get(number), "received"),
-            sent_before=_rate(before.get(number), "sent"),
-        )
-        for number in range(first, end)
-    ]
-
-
-def compared(sums: Mapping[int, Sum], before: Mapping[int, Sum]) -> Point:
-    """Return as one point what was counted in a while, and a day before it."""
-    now, then = _total(sums.values()), _total(before.values())
-    return Point(
-        begin=min(sums, default=0) * MINUTE,
-        received=_rate(now, "received"),
-        sent=_rate(now, "sent"),
-        received_before=_rate(then, "received"),
-        sent_before=_rate(then, "sent"),
-    )
-
-
-def _total(sums: Collection[Sum]) -> Sum | None:
-    return Sum(*map(sum, zip(*sums, strict=True))) if sums else None
-
-
-def _rate(counted: Sum | None, what: str) -> float | None:
-    if counted is None or counted.seconds <= 0:
-        return None
-    return float(getattr(counted, what)) / counted.seconds
-
-
-@lru_cache(maxsize=1)  # the page is asked for more often than the bus is looked at
-def _troubles(picture: Picture) -> Sequence[Trouble]:
-    """Return what was wrong when the bus was seen, the worst first."""
-    return sorted(_found(picture), key=_worst)
-
-
-def _found(picture: Picture) -> Iterator[Trouble]:
-    for group in picture.groups():
-        for one in group.subscriptions.values():
-            topic = picture.survey.topics.get(one.topic)
-            retention = topic.retention if topic else None
-            finding = judged(one, retention, picture.survey.at)
-            if finding.state.severity >= State.WARNING.severity:
-                yield Trouble(
-                    group=one.group,
-                    topic=one.topic,
-                    finding=finding,
-                    records=one.records,
-                    seconds=one.seconds,
-                    promise=one.promise,
-                    lost=one.lost,
-                    retention=retention,
-                )
-
-
-def _worst(one: Trouble) -> tuple[int, float, str, str]:
-    return list(Finding).index(one.finding), -(one.seconds or 0.0), one.group, one.topic
 
 
 def _state(known: bool, troubles: Sequence[Trouble], condition: Condition, letters: bool) -> State:
