@@ -13,6 +13,7 @@ from typing import NamedTuple
 from bus import errors
 from bus.errors import BusError
 from bus.portal.language import Language
+from bus.portal.trust.sentences import TRUST_SENTENCES
 
 
 def _(message: str) -> str:
@@ -168,6 +169,7 @@ SENTENCES = (
     _("ce_source %(found)s is not %(source)s<system>"),
     _("it is a structured CloudEvent; only binary mode is read here"),
     _("content-type is %(found)s, not %(wanted)s"),
+    *TRUST_SENTENCES,
 )
 """What errors say and advise, as far as pages can show it; the first that fits counts."""
 

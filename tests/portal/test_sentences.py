@@ -30,8 +30,15 @@ SHOWN = (
     "kafka/producer.py",
     "kafka/unpack.py",
     "probe.py",
+    "registry/granting.py",
     "schemas.py",
     "subscriber/decoding.py",
+    "trust/grants/conditions.py",
+    "trust/grants/fitting.py",
+    "trust/grants/granting.py",
+    "trust/grants/terms.py",
+    "trust/grants/vocabulary.py",
+    "trust/ledger.py",
 )
 """Where the errors begin that pages can come to show."""
 
@@ -126,10 +133,10 @@ def test_an_error_says_where_what_and_what_to_do() -> None:
 
 
 def test_what_only_english_has_follows_in_english() -> None:
-    error = InvalidContract("is missing", where="x.v1", remedy="do it")
+    error = InvalidContract("is odd", where="x.v1", remedy="do it")
     assert told(error, GERMAN) == (
         "x.v1: der Vertrag verletzt eine Regel für Verträge",
-        "is missing; do it",
+        "is odd; do it",
     )
 
 
@@ -138,6 +145,27 @@ def test_a_right_that_is_lacking_is_said_whole() -> None:
     text, detail = told(error, GERMAN)
     assert "dem Benutzer anna fehlt das Recht Read on the topic x" in text
     assert detail == ""
+
+
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [
+        (
+            "is not signed by one member, with a key that counts now",
+            "ist nicht von einem Mitglied mit einem Schlüssel unterschrieben, der jetzt gilt",
+        ),
+        ("the grant is requested, not approved", "die Freigabe ist angefragt, nicht freigegeben"),
+        ("this is for de.x to say, not for de.y", "das hat de.x zu sagen, nicht de.y"),
+        ("de.x asks for de.y, not itself", "de.x fragt für de.y an und nicht für sich selbst"),
+        ("nobody asked for the grant ff", "niemand hat die Freigabe ff angefragt"),
+        (
+            "was said before, and a statement counts once",
+            "wurde schon gesagt, und eine Erklärung zählt einmal",
+        ),
+    ],
+)
+def test_why_a_grant_s_statement_has_no_effect_is_said_in_german(what: str, said: str) -> None:
+    assert translated(what, GERMAN) == said
 
 
 def test_what_a_sentence_quotes_is_said_in_the_same_language() -> None:

@@ -75,7 +75,7 @@ def check(terms: Terms, contract: Contract) -> None:
         raise InvalidGrant(f"is about {terms.topic}, not {contract.topic}", where="grant.topic")
     if contract.access != "restricted":
         raise InvalidGrant(
-            f"{contract.topic} is {contract.access}",
+            f"{contract.topic} is {contract.access}, not restricted",
             where="grant.topic",
             remedy="subscribe to it: an open contract needs no grant",
         )
