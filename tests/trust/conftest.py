@@ -15,6 +15,7 @@ from bus.trust.client import TrustClient
 from tests.city import READINGS
 from tests.engine import Engine
 from tests.trust.city import City
+from tests.waiting import disconnected
 
 
 @pytest.fixture
@@ -37,6 +38,7 @@ async def registry(
     given = RegistrySettings(listen=listen, certificate_file=ca.with_name("registry.pem"))
     async with Registry(Settings(kafka=denying.settings, registry=given), telemetry) as running:
         yield running
+    await disconnected()
 
 
 @pytest.fixture
