@@ -113,7 +113,12 @@ async def test_who_does_not_log_in_sees_nothing(
         for path in (LIST, DIGESTS):
             answer = await http.get(path)
             assert answer.status_code == status
-            assert "www-authenticate" not in answer.headers, "no browser is to ask for it"
+            challenge = answer.headers.get("www-authenticate", "").lower()
+            assert "basic" not in challenge, "no browser is to ask for it"
+
+
+async def test_who_has_no_session_is_asked_to_log_in(portal: Portal) -> None:
+    async with httpx.AsyncClient(base_url=portal.url) as http:
         page = await http.get("/disclosures")
         assert (page.status_code, page.headers["location"]) == (303, "/login?then=%2Fdisclosures")
 
