@@ -21,6 +21,6 @@ async def test_feeds_are_whole_whatever_happens_to_routers(
     print(f"seed {seed}")  # noqa: T201  # shown where it fails
     hits = HITS["kafka" if "kafka" in request.node.name else "embedded"]
     findings = await router_campaign(tmp_path, city.settings, hits=hits, seed=seed, say=print)
-    assert findings.breaches == []
+    assert findings.breaches[:20] == []
     assert findings.deliveries > 0
     assert findings.withdrawals > 0

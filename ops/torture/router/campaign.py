@@ -4,6 +4,7 @@ import asyncio
 import random
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
@@ -257,8 +258,11 @@ async def _said(stage: _Stage) -> list[Said]:
 async def _told(stage: _Stage) -> list[Told]:
     found = []
     for recipient in (TAX, WATER, STATISTICS):
+        begun = Counter[tuple[int, str]]()
         for one in await stage.council.feed(recipient):
+            partition = one.record.partition
             if one.snapshot is not None:
+                begun[partition, one.grants[0]] += one.snapshot.startswith("begin/")
                 continue
             headers = dict(one.record.headers)
             given = None
@@ -268,13 +272,14 @@ async def _told(stage: _Stage) -> list[Told]:
             found.append(
                 Told(
                     recipient,
-                    one.record.partition,
+                    partition,
                     one.key,
                     one.record.timestamp_ms,
                     one.event,
                     given,
                     one.grants,
                     headers["stadtbus-state"].decode(),
+                    tuple(begun[partition, grant] for grant in one.grants),
                 )
             )
     return found

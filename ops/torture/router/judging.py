@@ -20,6 +20,7 @@ class Told(NamedTuple):
         given: the fields that it gives; None for a tombstone.
         grants: the ids of the grants.
         state: of the journal.
+        begun: how many snapshots of each of its grants were begun before it, in its partition.
     """
 
     recipient: str
@@ -30,6 +31,7 @@ class Told(NamedTuple):
     given: frozenset[str] | None
     grants: tuple[str, ...]
     state: str
+    begun: tuple[int, ...]
 
 
 class Said(NamedTuple):
@@ -161,13 +163,15 @@ def _check_present(
 def _check_order(found: Findings, said: Sequence[Said], told: Sequence[Told]) -> None:
     offsets = {one.event: one.offset for one in said}
     last: dict[tuple[str, int, bytes], int] = {}
-    seen: set[tuple[str, str, str]] = set()
+    seen: set[tuple[str, str, str, tuple[int, ...]]] = set()
     for one in told:
         if one.given is None:
             continue
-        if (one.recipient, one.event, one.state) in seen:
+        # A snapshot gives all that there is, once more if it was cut and started over.
+        telling = (one.recipient, one.event, one.state, one.begun)
+        if telling in seen:
             found.add(f"{one.recipient} has {one.event} twice under {one.state[:20]}")
-        seen.add((one.recipient, one.event, one.state))
+        seen.add(telling)
         place = (one.recipient, one.partition, one.key)
         if offsets[one.event] < last.get(place, -1):
             found.add(f"{one.recipient}: {one.event} goes back to what was replaced")
