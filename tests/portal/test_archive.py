@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from bus.errors import StorageUnusable
 from bus.portal.trust.archive import PHASES, Archive, Wanted
+from bus.portal.trust.following import Following
 from bus.trust.ledger import Ledger
 from tests.portal.granting import AUTHORITY, OFFICE, PERLESREUT, RINGELAI, Journal, town
 
@@ -147,3 +149,16 @@ def test_a_second_key_is_a_step_of_its_own(tmp_path: Path) -> None:
     assert found is not None
     assert found.grant.phase(filled.now) == "live"
     filled.archive.close()
+
+
+async def test_a_disk_that_takes_nothing_more_is_told_on_pages(tmp_path: Path) -> None:
+    archive, journal = Archive(tmp_path / "grants.db"), town()
+    archive.open()
+    following = Following(journal, archive)
+    await following.catch_up()
+    archive._open.execute("pragma query_only = on")
+    journal.asks()
+    await following.run()
+    assert isinstance(following.trouble, StorageUnusable)
+    assert "readonly" in str(following.trouble)
+    archive.close()

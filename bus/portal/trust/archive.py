@@ -126,11 +126,12 @@ class Archive:
         self._database.executescript(_TABLES)
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file, and take it away: the next start makes it anew."""
         with self._lock:
             if self._database is not None:
                 self._database.close()
                 self._database = None
+                self._file.unlink(missing_ok=True)
 
     def take(self, statement: Verified, step: Step) -> None:
         """Take a step of a grant; to be called for each, in the journal's order."""

@@ -2,12 +2,13 @@
 
 import asyncio
 import logging
+import sqlite3
 import time
 from collections.abc import Sequence
 from threading import Lock
 from typing import Protocol
 
-from bus.errors import BusError
+from bus.errors import BusError, StorageUnusable
 from bus.journal import Entry
 from bus.portal.trust.archive import Archive
 from bus.trust.grants.concerning import codes_of
@@ -64,6 +65,14 @@ class Following:
             except BusError as error:
                 log.info("the journal's statements cannot be read: %s", error)
                 self.trouble, wait = error, AGAIN
+            except sqlite3.Error as error:
+                # The ledger is ahead of the file now, which only a new beginning mends.
+                log.error("pages show no further members and grants: %s", error)
+                self.trouble = StorageUnusable(
+                    f"grants cannot be kept for pages: {error}",
+                    remedy="make room on the node's disk, and restart it",
+                )
+                return
             await asyncio.sleep(wait)
 
     async def catch_up(self) -> None:

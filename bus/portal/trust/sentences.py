@@ -7,6 +7,8 @@ def _(message: str) -> str:
 
 
 TRUST_SENTENCES = (
+    _("grants cannot be kept for pages: %(reason)s"),
+    _("make room on the node's disk, and restart it"),
     _("is no mapping of names to values"),
     _("is no text"),
     _('"%(name)s" is no member\'s id'),
