@@ -55,7 +55,7 @@ def test_a_run_on_kafka_leaves_out_what_does_not_depend_on_it() -> None:
     names = {one.name for one in chosen([], Plan(engine="kafka"))}
     assert SCENARIOS.keys() - names == {
         *("engines", "connections", "start"),
-        *("partitions", "turns", "memory", "opening", "maintenance", "portal"),
+        *("partitions", "turns", "memory", "opening", "maintenance", "portal", "granting"),
     }
 
 
