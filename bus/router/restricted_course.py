@@ -28,6 +28,9 @@ from bus.trust.grants.matching import Granted
 MOST_WRITES = 1000
 """Records for feeds after which a portion takes in nothing more beside new records."""
 
+ANSWER = 0.5
+"""Seconds without a record after which none is there: what is overlooked would never be told."""
+
 MOST_LOOKED_AT = 5000
 """Records that a portion looks at for the present that a grant gives."""
 
@@ -132,7 +135,7 @@ class RestrictedCourse:
         topic, pause = memory_topic(self._contract.topic), Pause()
         at, end = (await self._reader.bounds(topic))[self._place[1]]
         while at < end:
-            records = await self._reader.read(topic, self._place[1], at, max_wait=0)
+            records = await self._reader.read(topic, self._place[1], at, max_wait=ANSWER)
             if not records:  # only marks of transactions are left
                 break
             for record in records:
@@ -326,10 +329,10 @@ class RestrictedCourse:
     async def _read(self, at: int) -> Sequence[Fetched]:
         topic, partition = self._place
         try:
-            return await self._reader.read(topic, partition, at, max_wait=0)
+            return await self._reader.read(topic, partition, at, max_wait=ANSWER)
         except PositionLost:  # the log begins later
             first, _ = (await self._reader.bounds(topic))[partition]
-            return await self._reader.read(topic, partition, first, max_wait=0)
+            return await self._reader.read(topic, partition, first, max_wait=ANSWER)
 
     async def _renew(self, portion: Portion, record: Fetched, snapshot: Snapshot) -> None:
         held = self._memory.get(record.key or b"")

@@ -11,7 +11,7 @@ from uuid import UUID
 from bus import disclosures
 from bus.admin import Admin
 from bus.contracts import Contract, member_feed, open_feed
-from bus.errors import BusError, BusUnavailable, PositionLost, UndecodableEvent
+from bus.errors import BusError, BusUnavailable, NotFound, PositionLost, UndecodableEvent
 from bus.event import new_id, read_envelope
 from bus.kafka import Fetched, GroupConsumer, LogReader, Place, Transactor
 from bus.letters import LARGEST_LETTER
@@ -186,7 +186,10 @@ class Router(Startable):
             return
         async with Admin(self._settings.kafka) as admin:
             for feed in sorted(missing):
-                contract = await self._registry.contract(wanted[feed])
+                try:
+                    contract = await self._registry.contract(wanted[feed])
+                except NotFound:
+                    continue  # nothing flows of what is no contract, whoever granted it
                 await admin.ensure_topic(feed_spec(contract, feed))
                 self._feeds.add(feed)
 

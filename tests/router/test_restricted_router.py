@@ -14,7 +14,9 @@ from bus.errors import BadEvent, NotAuthorised
 from bus.event import Event
 from bus.kafka import Fetched, LogReader, Producer, Record
 from bus.letters import Decider, read_letter
+from bus.router import Router
 from bus.subscriber import Subscriber
+from bus.telemetry import Telemetry
 from bus.trust.attestation import check_attestation
 from ops.council import Council, committed, council_of, routing
 from tests.city import City, records
@@ -166,6 +168,14 @@ async def test_what_is_refused_holds_up_nothing(council: Council) -> None:
         (seen,) = (await council.present(TAX)).values()
         await until(lambda: telemetry.refused.labels(TOPIC, "unsigned")._value.get() == 1)
     assert seen["cause"] in ("MOVE", "DEATH")
+
+
+async def test_a_grant_of_what_is_no_contract_holds_up_nothing(council: Council) -> None:
+    async with Router(council.settings, Telemetry()) as router:
+        await router._prepare_feeds({"resident.unheard-of.v1": {bytes(16): TAX}})
+        await council.grant(TAX, "cause")
+        await council.publish(person(1))
+        await until(lambda: holds(council, TAX, 1))
 
 
 async def test_nothing_flows_while_nobody_vouches_for_the_router(
