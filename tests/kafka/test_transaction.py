@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from bus.admin import Admin, TopicSpec
-from bus.errors import EventTooLarge, Fenced, NotFound
-from bus.kafka import LogReader, Positions, Record, Transactor
+from bus.errors import BusUnavailable, EventTooLarge, Fenced, NotFound
+from bus.kafka import LogReader, Positions, Record, Transactor, boot_clock
 from bus.settings import KafkaSettings
 from tests.waiting import until
 
@@ -140,3 +140,17 @@ async def _at(kafka: KafkaSettings, offset: int) -> bool:
 async def _ended(reader: LogReader) -> bool:
     """Whether the partition's last stable offset is behind the record and its mark."""
     return (await reader.bounds(ONE))[0][1] == 2
+
+
+async def test_what_counts_no_more_is_taken_back(bare: KafkaSettings) -> None:
+    """All of it is in the log by then, and none of it is seen."""
+    async with Transactor(bare, ID) as writing:
+        with pytest.raises(BusUnavailable, match="longer than it may count for"):
+            await writing.write(values((ONE, 0), b"too late"), at(1), valid_until=boot_clock() - 1)
+        await writing.write(values((ONE, 0), b"in time"), at(2), valid_until=boot_clock() + 60)
+    await until(lambda: _has(bare, {(ONE, 0): [b"in time"]}))
+    assert await position(bare) == 2
+
+
+async def _has(kafka: KafkaSettings, wanted: dict[tuple[str, int], list[bytes | None]]) -> bool:
+    return await seen(kafka) == wanted
