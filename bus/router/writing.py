@@ -18,7 +18,9 @@ from bus.router.routing import Write
 from bus.trust.attestation import GRANT, SNAPSHOT, STATE, attested
 from bus.trust.grants.matching import Granted
 from bus.trust.leaves import KEY
-from bus.trust.part import part_of
+from bus.trust.part import Part, part_of
+from bus.trust.projection import Projection
+from bus.trust.signed import Signed
 from bus.trust.signer import Signer
 
 SEQUENCE = "stadtbus-seq"
@@ -76,6 +78,9 @@ class Writing:
         self._contract, self._pseudonyms = contract, pseudonyms
         self._subject, self._key = contract.subject or "", frozenset(contract.key)
         self._signer, self._source = signer, f"{SOURCE}{system}".encode()
+        # Of the event at hand: recipients often get the same fields.
+        self._signed: Signed | None = None
+        self._parts: dict[frozenset[str], Part] = {}
 
     def event(
         self, admitted: Admitted, version: Version, granted: Granted, moment: Moment
@@ -91,7 +96,7 @@ class Writing:
         leaves = fields - {self._subject}
         if leaves >= self._key:
             leaves |= {KEY}
-        part = part_of(admitted.signed, projection, leaves)
+        part = self._part(admitted.signed, projection, leaves)
         to = (admitted.owner, granted.recipient)
         key = (
             part.key or self._pseudonyms.key(*to, admitted.event.topic, admitted.event.key).encode()
@@ -145,6 +150,13 @@ class Writing:
         place = f"{word}/{topic}/{moment.partition}/{offset}"
         headers = [*self._own(event, moment), (SNAPSHOT, place.encode())]
         return self._attested(recipient, Record(key, None, headers), (grant,), moment)
+
+    def _part(self, signed: Signed, projection: Projection, leaves: frozenset[str]) -> Part:
+        if self._signed is not signed:
+            self._signed, self._parts = signed, {}
+        if leaves not in self._parts:
+            self._parts[leaves] = part_of(signed, projection, leaves)
+        return self._parts[leaves]
 
     def _own(self, event: str, moment: Moment) -> list[tuple[str, bytes]]:
         """Return the headers of what the router says itself."""

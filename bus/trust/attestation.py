@@ -7,6 +7,8 @@ that is covered here, so whoever can write to a feed can neither change it nor m
 
 import struct
 from collections.abc import Sequence
+from functools import lru_cache
+from operator import itemgetter
 
 from bus.errors import NotVerified
 from bus.kafka import Fetched, Record
@@ -20,7 +22,7 @@ ATTESTATION = "stadtbus-attestation"
 GRANT, STATE, SNAPSHOT = "stadtbus-grant", "stadtbus-state", "stadtbus-snapshot"
 
 _DOMAIN = b"stadtbus-attestation-1\0"
-_PLACE, _TIME = struct.Struct(">I"), struct.Struct(">Q")
+_PLACE, _TIME, _LENGTH = struct.Struct(">I"), struct.Struct(">Q"), struct.Struct(">I")
 
 
 def is_mark(headers: Headers) -> bool:
@@ -81,7 +83,19 @@ def _message(feed: str, partition: int, record: Record | Fetched, key_id: str, a
 
 def _headers(headers: Headers) -> bytes:
     """Return all headers but the attestation, by their names: their order means nothing."""
-    others = sorted(
-        (name.encode(), present(value)) for name, value in headers if name != ATTESTATION
-    )
-    return joined([joined(pair) for pair in others])
+    in_order = sorted(
+        headers, key=itemgetter(0)
+    )  # by the names alone, of which none is there twice
+    parts = [_header(name, present(value)) for name, value in in_order if name != ATTESTATION]
+    return b"".join(parts)
+
+
+def _header(name: str, value: bytes) -> bytes:
+    """Return ``joined([joined([name, value])])``; it is done for every header of every feed."""
+    named = _named(name)
+    return _LENGTH.pack(len(named) + 4 + len(value)) + named + _LENGTH.pack(len(value)) + value
+
+
+@lru_cache(1024)  # few names, many records
+def _named(name: str) -> bytes:
+    return joined([name.encode()])
