@@ -94,7 +94,7 @@ class Book:
         number = self.holdings.find(grant)
         if number is None:
             raise NotFound(f"there is no grant {grant.hex()}")
-        return self.holdings.core(number).purpose
+        return self.holdings.purpose(number)
 
     def named(self, grant: bytes) -> Grant | None:
         """Return a grant by its id, without legal basis and times of its steps; None: no such."""

@@ -151,6 +151,10 @@ class Holdings:
         """Note what became of a grant."""
         self._lines[number * _LINE.size + _STATE] = state
 
+    def purpose(self, number: int) -> str:
+        """Return what a grant is for."""
+        return self._purposes[self._line(number)[8]]
+
     def core(self, number: int) -> Core:
         """Return what decides of a grant's terms."""
         since, until, owner, recipient, fields, _, topic, rows, purpose, _ = self._line(number)
