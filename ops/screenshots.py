@@ -74,6 +74,7 @@ MOTIFS = (
         ("#tail-control[data-state=on]", "#tail tbody tr:nth-child(20)"),
     ),
     Motif("traffic", "/traffic", (LIVE, ".map path.load-1")),
+    Motif("disclosures", "/disclosures", ("form.filters",)),
     Motif("node", "/node", (LIVE,)),
 )
 
