@@ -15,7 +15,13 @@ from ops.torture.broker.opened import judged, prepared, structure
 from ops.torture.broker.victim import Victims
 
 GOES_ON = 20
-"""Batches that are acknowledged in the end, at the least."""
+"""Batches that are acknowledged after the failure, and in the end, at the least."""
+
+LOOKING = 0.05
+"""Seconds between two looks at whether the kernel has failed a call."""
+
+INJECTED = b"(INJECTED)"
+"""What strace writes beside a call that it failed."""
 
 CALLS = ("pwrite64", "fdatasync")
 ERRORS = ("EIO", "ENOSPC")
@@ -72,12 +78,13 @@ async def injected(data: Path, seed: int, case: Case) -> Outcome:
             await load.reached("batches", 1)
             await sound.kill()
             stopped = False
-            async with Victims(data, prefix=_strace(case), started=False) as failing:
+            trace = data.with_name(f"{data.name}.trace")
+            prefix = _strace(case, trace)
+            async with Victims(data, prefix=prefix, started=False) as failing:
                 with suppress(RuntimeError):  # it may fail before it listens
                     await failing.start()
                     here[0] = failing
-                    goal = load.done["batches"] + 3 * case.nth
-                    stopped = await _either(failing, load, goal)
+                    stopped = await _either(failing, load, trace)
             here[0] = sound
             await sound.start()
             await load.reached("batches", load.done["batches"] + GOES_ON)
@@ -89,8 +96,13 @@ async def injected(data: Path, seed: int, case: Case) -> Outcome:
     )
 
 
-def _strace(case: Case) -> Sequence[str]:
-    """Return what traces a program as its grandchild, so that the program stays our child."""
+def _strace(case: Case, trace: Path) -> Sequence[str]:
+    """Return what traces a program as its grandchild, so that the program stays our child.
+
+    Args:
+        case: what fails.
+        trace: where the calls are written.
+    """
     inject = f"inject={case.call}:error={case.error}:when={case.nth}"
     return (
         "strace",
@@ -98,7 +110,7 @@ def _strace(case: Case) -> Sequence[str]:
         "-f",
         "-qq",
         "-o",
-        "/dev/null",
+        str(trace),
         "-e",
         f"trace={case.call}",
         "-e",
@@ -106,12 +118,27 @@ def _strace(case: Case) -> Sequence[str]:
     )
 
 
-async def _either(failing: Victims, load: Load, goal: int) -> bool:
-    """Wait until a broker has stopped by itself, which is returned, or has done enough."""
+async def _either(failing: Victims, load: Load, trace: Path) -> bool:
+    """Wait until a broker has stopped by itself, which is returned, or goes on after the failure.
+
+    How many batches a sync takes depends on the machine, so none are counted before the failure.
+    """
     ended = asyncio.create_task(failing.ended())
-    enough = asyncio.create_task(load.reached("batches", goal))
-    await asyncio.wait({ended, enough}, return_when=asyncio.FIRST_COMPLETED)
+    gone_on = asyncio.create_task(_gone_on(load, trace))
+    await asyncio.wait({ended, gone_on}, return_when=asyncio.FIRST_COMPLETED)
     stopped = ended.done()
     ended.cancel()
-    enough.cancel()
+    gone_on.cancel()
     return stopped
+
+
+async def _gone_on(load: Load, trace: Path) -> None:
+    while True:
+        if await asyncio.to_thread(_has_failed, trace):  # strace tells nobody but its file
+            break
+        await asyncio.sleep(LOOKING)
+    await load.reached("batches", load.done["batches"] + GOES_ON)
+
+
+def _has_failed(trace: Path) -> bool:
+    return trace.exists() and INJECTED in trace.read_bytes()
