@@ -12,8 +12,11 @@ from typing import Any
 import httpx
 import pytest
 
+from bus.event import member_of
 from bus.portal import Portal
+from bus.portal.language import languages
 from bus.portal.trust import lookups
+from bus.portal.trust.words import class_word
 from bus.settings import KafkaSettings, Settings
 from bus.telemetry import Telemetry
 from bus.trust.grants.granting import APPROVED, ASKED
@@ -456,3 +459,10 @@ async def test_without_the_journal_pages_say_so(
 
 async def says_away(client: httpx.AsyncClient, path: str) -> bool:
     return "The journal cannot be read." in (await client.get(path)).text
+
+
+@pytest.mark.parametrize("name", ["mun", "assoc", "dist", "state", "fed", "agency", "util"])
+def test_each_kind_of_member_has_a_word(name: str) -> None:
+    assert member_of(f"de.{name}.x.system") == f"de.{name}.x"
+    words = {class_word(name, languages()[code]) for code in ("de", "en")}
+    assert len(words) == 2

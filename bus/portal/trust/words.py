@@ -75,16 +75,17 @@ def member_word(phase: str, say: Language) -> str:
 
 
 def class_word(name: str, say: Language) -> str:
-    """Return what kind of a member it is; one without a word stays as it is."""
+    """Return what kind of a member it is, by the class in its id."""
     words = {
         "mun": say.gettext("municipality"),
         "assoc": say.gettext("association"),
-        "district": say.gettext("district"),
+        "dist": say.gettext("district"),
         "state": say.gettext("state"),
+        "fed": say.gettext("federal body"),
         "agency": say.gettext("agency"),
         "util": say.gettext("utility"),
     }
-    return words.get(name, name)
+    return words[name]
 
 
 def key_word(fault: str, say: Language) -> str:
